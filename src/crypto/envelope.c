@@ -1,0 +1,186 @@
+/*
+ * envelope.c
+ *		Sealed bytes: one secret, sealed with a root key and bound to its row.
+ *
+ * What a row is, and when it has expired, is not known here.
+ */
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+
+#include "envelope.h"
+
+#define FORMAT			1
+#define ID_OFFSET		1
+#define NONCE_OFFSET	(ID_OFFSET + KV_ROOT_KEY_ID_LEN)
+#define BODY_OFFSET		(NONCE_OFFSET + KV_XAES_NONCE_LEN)
+
+static const char secret_tag[] = "key_vault secret v1";
+
+/* Eight length-prefixed fields; four of them are text that others chose. */
+#define AAD_MAX \
+	(8 * 4 + sizeof(secret_tag) - 1 + 4 * KV_BINDING_FIELD_MAX + \
+	 4 + KV_ROOT_KEY_ID_LEN + 1 + 8 + 1)
+
+typedef struct AssociatedData
+{
+	size_t		len;
+	uint8_t		bytes[AAD_MAX];
+} AssociatedData;
+
+static void
+put(AssociatedData *aad, const void *data, size_t len)
+{
+	if (len > 0)
+		memcpy(aad->bytes + aad->len, data, len);
+	aad->len += len;
+}
+
+static void
+put_uint32(AssociatedData *aad, uint32_t value)
+{
+	uint8_t		bytes[4];
+
+	for (int i = 0; i < 4; i++)
+		bytes[i] = (uint8_t) (value >> (24 - 8 * i));
+	put(aad, bytes, sizeof(bytes));
+}
+
+static void
+put_uint64(AssociatedData *aad, uint64_t value)
+{
+	put_uint32(aad, (uint32_t) (value >> 32));
+	put_uint32(aad, (uint32_t) value);
+}
+
+/* The length in front is what keeps "ab", "c" apart from "a", "bc". */
+static void
+put_field(AssociatedData *aad, const void *data, size_t len)
+{
+	put_uint32(aad, (uint32_t) len);
+	put(aad, data, len);
+}
+
+/* An absent field has no content; a present one starts with a 1, even if empty. */
+static void
+put_present(AssociatedData *aad, size_t len)
+{
+	static const uint8_t present = 1;
+
+	put_uint32(aad, (uint32_t) (1 + len));
+	put(aad, &present, 1);
+}
+
+static KvStatus
+bind(AssociatedData *aad, const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+	 const KvBinding *binding)
+{
+	if (binding->user_id.len > KV_BINDING_FIELD_MAX ||
+		binding->provider.len > KV_BINDING_FIELD_MAX ||
+		binding->label.len > KV_BINDING_FIELD_MAX ||
+		(binding->has_hint && binding->hint.len > KV_BINDING_FIELD_MAX))
+		return KV_TOO_LARGE;
+
+	aad->len = 0;
+	put_field(aad, secret_tag, sizeof(secret_tag) - 1);
+	put_field(aad, binding->user_id.data, binding->user_id.len);
+	put_field(aad, binding->provider.data, binding->provider.len);
+	put_field(aad, binding->label.data, binding->label.len);
+	put_uint32(aad, 4);
+	put_uint32(aad, (uint32_t) binding->version);
+	put_field(aad, root_key_id, KV_ROOT_KEY_ID_LEN);
+
+	if (binding->has_expiry)
+	{
+		put_present(aad, 8);
+		put_uint64(aad, (uint64_t) binding->expires_at);
+	}
+	else
+		put_uint32(aad, 0);
+
+	if (binding->has_hint)
+	{
+		put_present(aad, binding->hint.len);
+		put(aad, binding->hint.data, binding->hint.len);
+	}
+	else
+		put_uint32(aad, 0);
+
+	return KV_OK;
+}
+
+KvStatus
+kv_envelope_seal(const KvXaesKey *key,
+				 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+				 const KvBinding *binding,
+				 const uint8_t *plaintext, size_t len,
+				 uint8_t *sealed)
+{
+	AssociatedData aad;
+	uint8_t		nonce[KV_XAES_NONCE_LEN];
+	KvStatus	status;
+
+	status = bind(&aad, root_key_id, binding);
+	if (status != KV_OK)
+		return status;
+
+	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
+	{
+		ERR_clear_error();
+		status = KV_CRYPTO_FAILURE;
+	}
+	else
+		status = kv_xaes_seal(key, nonce, aad.bytes, aad.len,
+							  plaintext, len, sealed + BODY_OFFSET);
+
+	if (status == KV_OK)
+	{
+		sealed[0] = FORMAT;
+		memcpy(sealed + ID_OFFSET, root_key_id, KV_ROOT_KEY_ID_LEN);
+		memcpy(sealed + NONCE_OFFSET, nonce, sizeof(nonce));
+	}
+	else if (status != KV_TOO_LARGE)
+		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
+	return status;
+}
+
+KvStatus
+kv_envelope_root_key_id(const uint8_t *sealed, size_t len,
+						uint8_t id[static KV_ROOT_KEY_ID_LEN])
+{
+	if (len < KV_ENVELOPE_OVERHEAD || sealed[0] != FORMAT)
+	{
+		memset(id, 0, KV_ROOT_KEY_ID_LEN);
+		return KV_MALFORMED;
+	}
+	memcpy(id, sealed + ID_OFFSET, KV_ROOT_KEY_ID_LEN);
+	return KV_OK;
+}
+
+KvStatus
+kv_envelope_open(const KvXaesKey *key,
+				 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+				 const KvBinding *binding,
+				 const uint8_t *sealed, size_t len,
+				 uint8_t *plaintext)
+{
+	AssociatedData aad;
+	uint8_t		sealed_with[KV_ROOT_KEY_ID_LEN];
+	KvStatus	status;
+
+	status = kv_envelope_root_key_id(sealed, len, sealed_with);
+	if (status == KV_OK &&
+		memcmp(sealed_with, root_key_id, KV_ROOT_KEY_ID_LEN) != 0)
+		status = KV_WRONG_ROOT_KEY;
+	if (status == KV_OK)
+		status = bind(&aad, root_key_id, binding);
+	if (status == KV_OK)
+		status = kv_xaes_open(key, sealed + NONCE_OFFSET, aad.bytes, aad.len,
+							  sealed + BODY_OFFSET, len - BODY_OFFSET, plaintext);
+
+	if (status != KV_OK && len > KV_ENVELOPE_OVERHEAD)
+		OPENSSL_cleanse(plaintext, len - KV_ENVELOPE_OVERHEAD);
+	return status;
+}
