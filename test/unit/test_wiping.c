@@ -1,0 +1,172 @@
+/*
+ * test_wiping.c
+ *		No key, and no key schedule, stays in libcrypto's memory.
+ *
+ * libcrypto allocates from an arena of ours that never gives a byte twice, so what
+ * it freed without wiping is still there to be found.  An AES key schedule starts
+ * with the key itself.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include "crypto/envelope.h"
+#include "tap.h"
+
+#define ARENA_LEN	(16 * 1024 * 1024)
+
+static _Alignas(max_align_t) uint8_t arena[ARENA_LEN];
+static size_t arena_used;
+
+static void *
+arena_malloc(size_t len, const char *file, int line)
+{
+	size_t	   *block;
+
+	(void) file;
+	(void) line;
+	len = (len + 15) / 16 * 16;
+	if (len > ARENA_LEN - arena_used - 16)
+		return NULL;
+	block = (size_t *) (arena + arena_used);
+	block[0] = len;
+	arena_used += 16 + len;
+	return block + 2;
+}
+
+static void
+arena_free(void *data, const char *file, int line)
+{
+	(void) data;
+	(void) file;
+	(void) line;
+}
+
+static void *
+arena_realloc(void *data, size_t len, const char *file, int line)
+{
+	size_t		old_len = data != NULL ? ((size_t *) data)[-2] : 0;
+	void	   *moved = arena_malloc(len, file, line);
+
+	if (moved != NULL && data != NULL)
+		memcpy(moved, data, old_len < len ? old_len : len);
+	return moved;
+}
+
+static bool
+arena_holds(const uint8_t *needle, size_t len)
+{
+	for (size_t i = 0; i + len <= arena_used; i++)
+		if (memcmp(arena + i, needle, len) == 0)
+			return true;
+	return false;
+}
+
+/* The two halves of the key that a nonce derives, computed independently. */
+static void
+derived_key(const uint8_t *key, const uint8_t *nonce, uint8_t derived[static 32])
+{
+	EVP_MAC    *cmac = EVP_MAC_fetch(NULL, "CMAC", NULL);
+	OSSL_PARAM	params[] = {
+		OSSL_PARAM_construct_utf8_string("cipher", (char *) "AES-256-CBC", 0),
+		OSSL_PARAM_construct_end()
+	};
+
+	for (uint8_t i = 0; i < 2; i++)
+	{
+		EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(cmac);
+		uint8_t		message[16] = {0, (uint8_t) (i + 1), 'X', 0};
+		size_t		len;
+
+		memcpy(message + 4, nonce, 12);
+		check(EVP_MAC_init(ctx, key, 32, params) == 1);
+		check(EVP_MAC_update(ctx, message, sizeof(message)) == 1);
+		check(EVP_MAC_final(ctx, derived + 16 * i, &len, 16) == 1);
+		EVP_MAC_CTX_free(ctx);
+	}
+	EVP_MAC_free(cmac);
+}
+
+static void
+no_key_stays_behind(void)
+{
+	static const uint8_t id[KV_ROOT_KEY_ID_LEN] = {1, 2, 3};
+	KvBinding	binding = {.user_id = {(const uint8_t *) "user_a", 6}, .version = 1};
+	KvXaesKey	xaes_key;
+	uint8_t		key[32];
+	uint8_t		key_id[KV_ROOT_KEY_ID_LEN];
+	uint8_t		derived[32];
+	uint8_t		sealed[3][16 + KV_ENVELOPE_OVERHEAD];
+	uint8_t		plaintext[16];
+
+	for (int i = 0; i < 32; i++)
+		key[i] = (uint8_t) (0x51 * i + 0x3b);
+	require(kv_xaes_key_init(&xaes_key, key) == KV_OK);
+	check(!arena_holds(key, 16));
+	check(kv_root_key_id(key, key_id) == KV_OK);
+	check(!arena_holds(key, 16));
+
+	for (int i = 0; i < 3; i++)
+	{
+		check(kv_envelope_seal(&xaes_key, id, &binding, (const uint8_t *) "a plain text, 16",
+							   16, sealed[i]) == KV_OK);
+		check(kv_envelope_open(&xaes_key, id, &binding, sealed[i], sizeof(sealed[i]),
+							   plaintext) == KV_OK);
+		check(!arena_holds((const uint8_t *) "a plain text, 16", 16));
+
+		/* After a failure, too */
+		sealed[i][sizeof(sealed[i]) - 1] ^= 1;
+		check(kv_envelope_open(&xaes_key, id, &binding, sealed[i], sizeof(sealed[i]),
+							   plaintext) == KV_TAMPERED);
+		check(!arena_holds(key, 16));
+		check(!arena_holds(key + 16, 16));
+	}
+
+	for (int i = 0; i < 3; i++)
+	{
+		/* Computing it wipes what it used, so this finds only what we left */
+		derived_key(key, sealed[i] + 1 + KV_ROOT_KEY_ID_LEN, derived);
+		check(!arena_holds(derived, 16));
+		check(!arena_holds(derived + 16, 16));
+	}
+}
+
+static void
+no_error_stays_in_the_queue(void)
+{
+	check(ERR_peek_error() == 0);
+}
+
+/* Otherwise the test above could not fail. */
+static void
+the_arena_shows_what_stays(void)
+{
+	uint8_t		key[32];
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+
+	for (int i = 0; i < 32; i++)
+		key[i] = (uint8_t) (0x35 * i + 0x77);
+	check(!arena_holds(key, 16));
+	check(EVP_EncryptInit_ex2(ctx, EVP_aes_256_ecb(), key, NULL, NULL) == 1);
+	check(arena_holds(key, 16));
+	EVP_CIPHER_CTX_free(ctx);
+	check(!arena_holds(key, 16));
+}
+
+int
+main(void)
+{
+	if (CRYPTO_set_mem_functions(arena_malloc, arena_realloc, arena_free) != 1)
+	{
+		puts("Bail out! libcrypto has allocated already");
+		return 1;
+	}
+	run(the_arena_shows_what_stays);
+	run(no_key_stays_behind);
+	run(no_error_stays_in_the_queue);
+	return finish();
+}
