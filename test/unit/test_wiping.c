@@ -21,6 +21,7 @@
 
 static _Alignas(max_align_t) uint8_t arena[ARENA_LEN];
 static size_t arena_used;
+static int	allocations_left = -1;	/* until they fail; -1 is for ever */
 
 static void *
 arena_malloc(size_t len, const char *file, int line)
@@ -29,6 +30,10 @@ arena_malloc(size_t len, const char *file, int line)
 
 	(void) file;
 	(void) line;
+	if (allocations_left == 0)
+		return NULL;
+	if (allocations_left > 0)
+		allocations_left--;
 	len = (len + 15) / 16 * 16;
 	if (len > ARENA_LEN - arena_used - 16)
 		return NULL;
@@ -135,10 +140,83 @@ no_key_stays_behind(void)
 	}
 }
 
-static void
-no_error_stays_in_the_queue(void)
+static bool
+all_zero(const uint8_t *bytes, size_t len)
 {
-	check(ERR_peek_error() == 0);
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] != 0)
+			return false;
+	return true;
+}
+
+/* Makes the first allocation fail, then the second, ... until it all succeeds. */
+static void
+when_memory_runs_out_nothing_is_produced_and_no_error_stays(void)
+{
+	static const uint8_t id[KV_ROOT_KEY_ID_LEN] = {1, 2, 3};
+	KvBinding	binding = {.user_id = {(const uint8_t *) "user_a", 6}, .version = 1};
+	KvXaesKey	xaes_key;
+	uint8_t		key[32] = {9};
+	uint8_t		key_id[KV_ROOT_KEY_ID_LEN];
+	uint8_t		good[5 + KV_ENVELOPE_OVERHEAD];
+	uint8_t		sealed[5 + KV_ENVELOPE_OVERHEAD];
+	uint8_t		plaintext[5];
+	int			failures[4] = {0};
+
+	require(kv_xaes_key_init(&xaes_key, key) == KV_OK);
+	require(kv_envelope_seal(&xaes_key, id, &binding, (const uint8_t *) "plain", 5,
+							 good) == KV_OK);
+
+	for (int step = 0; step < 4; step++)
+	{
+		KvStatus	status;
+
+		for (int n = 0; n < 100; n++)
+		{
+			uint8_t    *out = NULL;
+			size_t		out_len = 0;
+
+			memset(sealed, 0xaa, sizeof(sealed));
+			memset(plaintext, 0xaa, sizeof(plaintext));
+			memset(&xaes_key, 0xaa, step == 0 ? sizeof(xaes_key) : 0);
+			allocations_left = n;
+			switch (step)
+			{
+				case 0:
+					status = kv_xaes_key_init(&xaes_key, key);
+					out = (uint8_t *) &xaes_key;
+					out_len = sizeof(xaes_key);
+					break;
+				case 1:
+					status = kv_root_key_id(key, key_id);
+					out = key_id;
+					out_len = sizeof(key_id);
+					break;
+				case 2:
+					status = kv_envelope_seal(&xaes_key, id, &binding,
+											  (const uint8_t *) "plain", 5, sealed);
+					out = sealed;
+					out_len = sizeof(sealed);
+					break;
+				default:
+					status = kv_envelope_open(&xaes_key, id, &binding,
+											  good, sizeof(good), plaintext);
+					out = plaintext;
+					out_len = sizeof(plaintext);
+					break;
+			}
+			allocations_left = -1;
+			check(ERR_peek_error() == 0);
+			if (status == KV_OK)
+				break;
+			failures[step]++;
+			check(status == KV_CRYPTO_FAILURE);
+			check(all_zero(out, out_len));
+		}
+		check(status == KV_OK);
+		check(failures[step] > 0);
+	}
+	check(memcmp(plaintext, "plain", 5) == 0);
 }
 
 /* Otherwise the test above could not fail. */
@@ -167,6 +245,6 @@ main(void)
 	}
 	run(the_arena_shows_what_stays);
 	run(no_key_stays_behind);
-	run(no_error_stays_in_the_queue);
+	run(when_memory_runs_out_nothing_is_produced_and_no_error_stays);
 	return finish();
 }
