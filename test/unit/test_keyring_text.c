@@ -266,6 +266,9 @@ an_id_may_stand_there_once(void)
 	refuses(ID_A " " KEY_A " " TIME "\n" ID_A " " KEY_A " " TIME "\n", KV_DUPLICATE, 2);
 	refuses("# x\n" ID_A " " KEY_A " " TIME "\n\n" ID_B " " KEY_B " " TIME "\n"
 			ID_A " " KEY_B " " TIME "\n" ID_B " " KEY_B " " TIME "\n", KV_DUPLICATE, 5);
+	/* The first line that repeats one, whichever id sorts first */
+	refuses(ID_B " " KEY_B " " TIME "\n" ID_A " " KEY_A " " TIME "\n"
+			ID_B " " KEY_B " " TIME "\n" ID_A " " KEY_B " " TIME "\n", KV_DUPLICATE, 3);
 }
 
 static void
