@@ -1,0 +1,71 @@
+/*
+ * root_keys.c
+ *		The SQL functions about root keys.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "server/errors.h"
+#include "vault/root_keys.h"
+
+PG_FUNCTION_INFO_V1(kv_sql_create_root_key);
+PG_FUNCTION_INFO_V1(kv_sql_activate_root_key);
+PG_FUNCTION_INFO_V1(kv_sql_retire_root_key);
+PG_FUNCTION_INFO_V1(kv_sql_root_key_in_ring);
+
+static text *
+id_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("the id of a root key must not be null")));
+	return PG_GETARG_TEXT_PP(0);
+}
+
+/*
+ * key_vault.create_root_key() returns text
+ *
+ * Adds a root key to the keyring's file, registers it, and returns its id.
+ */
+Datum
+kv_sql_create_root_key(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(kv_root_key_create());
+}
+
+/*
+ * key_vault.activate_root_key(id text) returns void
+ *
+ * Seals with this root key from now on.
+ */
+Datum
+kv_sql_activate_root_key(PG_FUNCTION_ARGS)
+{
+	kv_root_key_activate(id_argument(fcinfo));
+	PG_RETURN_VOID();
+}
+
+/*
+ * key_vault.retire_root_key(id text) returns void
+ *
+ * Marks a root key as out of use, when it is.
+ */
+Datum
+kv_sql_retire_root_key(PG_FUNCTION_ARGS)
+{
+	kv_root_key_retire(id_argument(fcinfo));
+	PG_RETURN_VOID();
+}
+
+/*
+ * key_vault.root_key_in_ring(id text) returns boolean
+ *
+ * Whether this backend can use a root key: for the view key_vault.root_keys.
+ */
+Datum
+kv_sql_root_key_in_ring(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kv_root_key_in_ring(id_argument(fcinfo)));
+}

@@ -1,0 +1,488 @@
+/*
+ * private_file.c
+ *		Files that hold keys: reading under a rule, locking, replacing.
+ *
+ * What is in them is not known here.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "port.h"
+#include "portability/instr_time.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/wait_event.h"
+
+#include "server/errors.h"
+#include "server/locked_memory.h"
+#include "server/private_file.h"
+
+#define LOCK_SUFFIX			".lock"
+#define TEMPORARY_SUFFIX	".key_vault-tmp"
+#define LOCK_TIMEOUT_S		60
+#define LOCK_NAP_MS			20
+
+/* The server's user, for a hint that can be typed as it stands. */
+static const char *
+server_user(void)
+{
+	struct passwd *entry = getpwuid(geteuid());
+
+	return entry != NULL ? pstrdup(entry->pw_name) : psprintf("%u", geteuid());
+}
+
+/* Reports errno about a path.  what: "open", "read". */
+static void
+report_errno(const char *what, const char *path)
+{
+	int			saved_errno = errno;
+	const char *user = server_user();
+
+	errno = saved_errno;
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_KEYRING),
+			 errmsg("could not %s file \"%s\": %m", what, path),
+			 saved_errno == EACCES || saved_errno == EPERM ?
+			 errhint("The server runs as user \"%s\", who needs the right to enter every folder on the way and to %s the file.",
+					 user, what) : 0,
+			 saved_errno == ENOENT ?
+			 errhint("Check the path, and each symbolic link on the way.") : 0));
+}
+
+/* Where a path leads.  False when nothing is there. */
+static bool
+resolve_existing(const char *path, char resolved[static PATH_MAX])
+{
+	struct stat st;
+
+	if (!is_absolute_path(path))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("\"%s\" is not an absolute path", path)));
+
+	if (realpath(path, resolved) != NULL)
+		return true;
+	if (errno != ENOENT)
+		report_errno("open", path);
+	if (lstat(path, &st) == 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("\"%s\" is a symbolic link that leads nowhere", path),
+				 errhint("Remove the link, or put back what it leads to.")));
+	return false;
+}
+
+/* True when folder, or what it is a link to, holds the path. */
+static bool
+is_inside(const char *folder, const char *resolved)
+{
+	char		real_folder[PATH_MAX];
+
+	return realpath(folder, real_folder) != NULL &&
+		path_is_prefix_of_path(real_folder, resolved);
+}
+
+/* The data directory, and the folders elsewhere that are parts of it. */
+static bool
+is_in_data_directory(const char *resolved)
+{
+	char		path[MAXPGPATH * 2];
+	DIR		   *folder;
+	struct dirent *entry;
+	bool		found;
+
+	snprintf(path, sizeof(path), "%s/pg_wal", DataDir);
+	found = is_inside(DataDir, resolved) || is_inside(path, resolved);
+
+	snprintf(path, sizeof(path), "%s/pg_tblspc", DataDir);
+	folder = AllocateDir(path);
+	while (!found && (entry = ReadDirExtended(folder, path, LOG)) != NULL)
+	{
+		char		tablespace[MAXPGPATH * 2];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(tablespace, sizeof(tablespace), "%s/pg_tblspc/%s",
+				 DataDir, entry->d_name);
+		found = is_inside(tablespace, resolved);
+	}
+	if (folder != NULL)
+		FreeDir(folder);
+	return found;
+}
+
+static void
+check_place(const char *path, const char *resolved, int flags)
+{
+	if ((flags & KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY) == 0 &&
+		is_in_data_directory(resolved))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("file \"%s\" must not be inside the data directory", path),
+				 errdetail("A base backup would carry it along with what it protects, pg_rewind would overwrite it, and pg_upgrade would leave it behind to be deleted."),
+				 errhint("Move it to a folder outside, such as \"/etc/postgresql\".")));
+}
+
+static void
+check_regular(const char *path, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("\"%s\" is a folder, not a file", path),
+				 errhint("Give the path of the file in it.")));
+	if (!S_ISREG(st->st_mode))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("\"%s\" is not a regular file", path),
+				 errhint("Devices, sockets and named pipes will not do.")));
+}
+
+/* The rule of ssl_key_file. */
+static void
+check_rule(const char *path, const struct stat *st)
+{
+	const bool	own = st->st_uid == geteuid();
+	const mode_t forbidden = own ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
+
+	check_regular(path, st);
+	if (!own && st->st_uid != 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("file \"%s\" belongs to another user", path),
+				 errdetail("It must belong to the server's user or to root."),
+				 errhint("Run: chown %s \"%s\" && chmod 0600 \"%s\"",
+						 server_user(), path, path)));
+	if (st->st_mode & forbidden)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("file \"%s\" can be used by others: its mode is %04o",
+						path, (unsigned) (st->st_mode & 07777)),
+				 errdetail("It must be 0600 or stricter when it belongs to the server's user, 0640 or stricter when it belongs to root."),
+				 errhint("Run: chmod %s \"%s\"", own ? "0600" : "0640", path)));
+}
+
+static void
+check_size(const char *path, const struct stat *st, Size max, int flags)
+{
+	if (st->st_size == 0 && (flags & KV_PRIVATE_FILE_MAY_BE_EMPTY) == 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("file \"%s\" is empty", path),
+				 errhint("Put back what was in it.")));
+	if ((Size) st->st_size > max)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("file \"%s\" is too large", path),
+				 errdetail("It has %lld bytes; at most %zu are allowed.",
+						   (long long) st->st_size, max)));
+}
+
+/* Reads up to the end of the file, or until room bytes are there. */
+static Size
+read_all(int fd, const char *path, char *text, Size room)
+{
+	Size		len = 0;
+
+	while (len < room)
+	{
+		ssize_t		got = read(fd, text + len, room - len);
+
+		if (got == 0)
+			break;
+		if (got > 0)
+			len += (Size) got;
+		else if (errno != EINTR)
+			report_errno("read", path);
+	}
+	return len;
+}
+
+char *
+kv_private_file_read(const char *path, Size max, int flags,
+					 Size *len, Size *allocated)
+{
+	char		resolved[PATH_MAX];
+	char	   *volatile text = NULL;
+	int			fd;
+
+	*len = 0;
+	*allocated = 0;
+	if (!resolve_existing(path, resolved))
+	{
+		if (flags & KV_PRIVATE_FILE_MAY_BE_MISSING)
+			return NULL;
+		errno = ENOENT;
+		report_errno("open", path);
+	}
+	check_place(path, resolved, flags);
+
+	/* A named pipe must not hang the server, a terminal not become its own. */
+	fd = OpenTransientFile(resolved, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+						   O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		report_errno("open", path);
+
+	PG_TRY();
+	{
+		struct stat st;
+
+		if (fstat(fd, &st) != 0)
+			report_errno("read", path);
+		check_rule(path, &st);
+		check_size(path, &st, max, flags);
+
+		/* One byte to see that it grew, and a NUL */
+		*allocated = (Size) st.st_size + 2;
+		text = kv_locked_alloc(*allocated);
+		*len = read_all(fd, path, text, *allocated - 1);
+		if (*len != (Size) st.st_size)
+			ereport(ERROR,
+					(errcode(KV_ERRCODE_KEYRING),
+					 errmsg("file \"%s\" changed while it was read", path),
+					 errhint("Try again. Replace such a file by renaming a complete one, do not write into it.")));
+	}
+	PG_CATCH();
+	{
+		(void) CloseTransientFile(fd);
+		kv_locked_free(text, *allocated);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	(void) CloseTransientFile(fd);
+	return text;
+}
+
+/* Where a path leads, or would lead if the file were made. */
+static char *
+resolve_target(const char *path, int flags)
+{
+	char		resolved[PATH_MAX];
+	char	   *target;
+
+	if (resolve_existing(path, resolved))
+		target = pstrdup(resolved);
+	else
+	{
+		char	   *name = pstrdup(path);
+		char	   *folder;
+
+		canonicalize_path(name);
+		folder = pstrdup(name);
+		get_parent_directory(folder);
+		if (realpath(folder, resolved) == NULL)
+			report_errno("open", folder);
+		target = psprintf("%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved,
+						  last_dir_separator(name) + 1);
+	}
+	check_place(path, target, flags);
+	return target;
+}
+
+static void
+report_not_writable(const char *path)
+{
+	int			saved_errno = errno;
+	const char *user = server_user();
+
+	errno = saved_errno;
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_KEYRING),
+			 errmsg("could not write file \"%s\": %m", path),
+			 errhint("The server runs as user \"%s\", who needs the right to create files in that folder.",
+					 user)));
+}
+
+int
+kv_private_file_lock(const char *path, int flags)
+{
+	char	   *lock_path = psprintf("%s" LOCK_SUFFIX, resolve_target(path, flags));
+	instr_time	started;
+	instr_time	now;
+	int			lock;
+
+	lock = OpenTransientFilePerm(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW |
+								 O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	if (lock < 0)
+		report_not_writable(lock_path);
+
+	INSTR_TIME_SET_CURRENT(started);
+	while (flock(lock, LOCK_EX | LOCK_NB) != 0)
+	{
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			report_errno("lock", lock_path);
+
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, started);
+		if (INSTR_TIME_GET_MILLISEC(now) > LOCK_TIMEOUT_S * 1000.0)
+			ereport(ERROR,
+					(errcode(KV_ERRCODE_KEYRING),
+					 errmsg("could not lock file \"%s\" within %d s",
+							lock_path, LOCK_TIMEOUT_S),
+					 errhint("Another process holds it, in this cluster or another one. Try again when it is done.")));
+
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOCK_NAP_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return lock;
+}
+
+void
+kv_private_file_unlock(int lock)
+{
+	(void) CloseTransientFile(lock);
+}
+
+/* Writes and flushes all bytes.  False, with errno, when it cannot. */
+static bool
+write_all(int fd, const char *bytes, Size len)
+{
+	while (len > 0)
+	{
+		ssize_t		written = write(fd, bytes, len);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+		{
+			if (written == 0)
+				errno = ENOSPC;
+			return false;
+		}
+		bytes += written;
+		len -= (Size) written;
+	}
+	/* Not pg_fsync(): fsync = off is a choice about the cluster, not about keys. */
+	return fsync(fd) == 0;
+}
+
+/*
+ * Gives a new file the mode and group of the one that it shall replace.  A group
+ * that the server may not give gets no rights either.
+ */
+static bool
+copy_access(int fd, const struct stat *old)
+{
+	mode_t		mode = old->st_mode & 07777;
+
+	if (fchown(fd, (uid_t) -1, old->st_gid) != 0)
+		mode &= ~(mode_t) S_IRWXG;
+	return fchmod(fd, mode) == 0;
+}
+
+/* What is there now must be ours to replace.  False when nothing is there. */
+static bool
+check_replaceable(const char *target, struct stat *st)
+{
+	if (lstat(target, st) != 0)
+	{
+		if (errno != ENOENT)
+			report_errno("read", target);
+		return false;
+	}
+	check_regular(target, st);
+	if (st->st_uid != geteuid())
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("file \"%s\" does not belong to the server's user", target),
+				 errdetail("The server changes only files of its own."),
+				 errhint("Run: chown %s \"%s\", or change the file by hand.",
+						 server_user(), target)));
+	return true;
+}
+
+KvPendingFile *
+kv_private_file_prepare(const char *path, const char *bytes, Size len,
+						mode_t mode, int flags)
+{
+	KvPendingFile *pending = palloc(sizeof(KvPendingFile));
+	struct stat old;
+	bool		replaces;
+	bool		written;
+	int			saved_errno;
+	int			fd;
+
+	pending->target = resolve_target(path, flags);
+	pending->temporary = psprintf("%s" TEMPORARY_SUFFIX, pending->target);
+	replaces = check_replaceable(pending->target, &old);
+
+	(void) unlink(pending->temporary);
+	fd = OpenTransientFilePerm(pending->temporary,
+							   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+							   S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		report_not_writable(pending->temporary);
+
+	/* Nothing in here throws. */
+	written = (replaces ? copy_access(fd, &old) : fchmod(fd, mode) == 0) &&
+		write_all(fd, bytes, len);
+	saved_errno = errno;
+	if (CloseTransientFile(fd) != 0 && written)
+	{
+		saved_errno = errno;
+		written = false;
+	}
+	if (!written)
+	{
+		kv_private_file_discard(pending);
+		errno = saved_errno;
+		report_not_writable(pending->temporary);
+	}
+	return pending;
+}
+
+bool
+kv_private_file_publish(const KvPendingFile *pending)
+{
+	char		folder[PATH_MAX];
+	int			fd;
+	int			saved_errno;
+	bool		flushed;
+
+	if (rename(pending->temporary, pending->target) != 0)
+		return false;
+
+	strlcpy(folder, pending->target, sizeof(folder));
+	get_parent_directory(folder);
+	fd = BasicOpenFile(folder[0] != '\0' ? folder : "/", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EACCES; /* a folder that may be written, not listed */
+	/* Some file systems cannot flush a folder, and need not. */
+	flushed = fsync(fd) == 0 || errno == EBADF || errno == EINVAL;
+	saved_errno = errno;
+	close(fd);
+	errno = saved_errno;
+	return flushed;
+}
+
+void
+kv_private_file_discard(const KvPendingFile *pending)
+{
+	(void) unlink(pending->temporary);
+}
+
+void
+kv_private_file_replace(const char *path, const char *bytes, Size len,
+						mode_t mode, int flags)
+{
+	KvPendingFile *pending = kv_private_file_prepare(path, bytes, len, mode, flags);
+
+	if (!kv_private_file_publish(pending))
+	{
+		int			saved_errno = errno;
+
+		kv_private_file_discard(pending);
+		errno = saved_errno;
+		report_not_writable(pending->target);
+	}
+}

@@ -1,0 +1,368 @@
+/*
+ * root_key_rows.c
+ *		The rows of key_vault.root_key_registry.
+ *
+ * Nothing here knows a root key, or where one is kept.
+ *
+ * Rows are read straight from the table: SPI would use the transaction's snapshot
+ * in REPEATABLE READ, and seal with a root key that was replaced long ago.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "server/errors.h"
+#include "store/root_key_rows.h"
+#include "store/statement.h"
+
+#define ID_LEN		KV_ROOT_KEY_ROW_ID_LEN
+#define ID_HEX_LEN	(2 * KV_ROOT_KEY_ROW_ID_LEN)
+
+/* Columns, in the order of the install script. */
+enum
+{
+	COLUMN_ID = 1,
+	COLUMN_CREATED_AT,
+	COLUMN_ACTIVATED_AT,
+	COLUMN_RETIRED_AT
+};
+
+static KvStatement lock_registry = {
+	.sql = "LOCK TABLE key_vault.root_key_registry IN SHARE ROW EXCLUSIVE MODE"
+};
+
+static KvStatement insert_row = {
+	.sql = "INSERT INTO key_vault.root_key_registry (id, created_at) VALUES ($1, $2)",
+	.nargs = 2,
+	.argtypes = {TEXTOID, TIMESTAMPTZOID}
+};
+
+/* Later than every other one, also after the clock was set back. */
+static KvStatement activate_row = {
+	.sql = "UPDATE key_vault.root_key_registry SET activated_at = GREATEST("
+	"pg_catalog.clock_timestamp(), "
+	"(SELECT pg_catalog.max(r.activated_at) OPERATOR(pg_catalog.+) "
+	"'1 microsecond'::pg_catalog.interval FROM key_vault.root_key_registry r)) "
+	"WHERE id OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
+	.nargs = 1,
+	.argtypes = {TEXTOID}
+};
+
+static KvStatement retire_row = {
+	.sql = "UPDATE key_vault.root_key_registry "
+	"SET retired_at = pg_catalog.clock_timestamp() "
+	"WHERE id OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
+	.nargs = 1,
+	.argtypes = {TEXTOID}
+};
+
+static KvStatement lock_secrets = {
+	.sql = "LOCK TABLE key_vault.secrets IN SHARE ROW EXCLUSIVE MODE"
+};
+
+static KvStatement count_secrets = {
+	.sql = "SELECT pg_catalog.count(*) FROM key_vault.secrets "
+	"WHERE root_key_id OPERATOR(pg_catalog.=) $1",
+	.nargs = 1,
+	.argtypes = {TEXTOID}
+};
+
+static KvStatement any_replicas = {
+	.sql = "SELECT FROM pg_catalog.pg_stat_replication "
+	"UNION ALL SELECT FROM pg_catalog.pg_replication_slots "
+	"WHERE slot_type OPERATOR(pg_catalog.=) 'physical'"
+};
+
+/* The ids that are registered, sorted: get asks for one each time. */
+static struct
+{
+	Oid			relid;			/* InvalidOid: look it up */
+	bool		valid;
+	uint64		invalidations;
+	int			count;
+	uint8	  (*ids)[ID_LEN];
+}			registered = {0};
+
+static void
+forget_registered(Datum arg, Oid relid)
+{
+	if (relid != InvalidOid && relid != registered.relid)
+		return;
+	registered.relid = InvalidOid;
+	registered.valid = false;
+	registered.invalidations++;
+}
+
+static void
+watch_registry(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	CacheRegisterRelcacheCallback(forget_registered, (Datum) 0);
+	watching = true;
+}
+
+static Relation
+open_registry(void)
+{
+	Oid			relid;
+
+	watch_registry();
+	relid = registered.relid;
+	if (!OidIsValid(relid))
+		relid = get_relname_relid("root_key_registry",
+								  get_namespace_oid("key_vault", false));
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("table \"key_vault.root_key_registry\" is missing"),
+				 errhint("Install the extension key_vault anew.")));
+	registered.relid = relid;
+	return table_open(relid, AccessShareLock);
+}
+
+static TimestampTz
+timestamp_or_nobegin(HeapTuple tuple, int column, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, column, desc, &isnull);
+
+	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
+}
+
+static void
+row_from_tuple(HeapTuple tuple, TupleDesc desc, KvRootKeyRow *row)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, COLUMN_ID, desc, &isnull);
+	text	   *id = isnull ? NULL : DatumGetTextPP(value);
+
+	if (id == NULL || VARSIZE_ANY_EXHDR(id) != ID_HEX_LEN)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_SEALED),
+				 errmsg("table \"key_vault.root_key_registry\" holds what is not the id of a root key")));
+	(void) hex_decode(VARDATA_ANY(id), ID_HEX_LEN, (char *) row->id);
+	row->created_at = timestamp_or_nobegin(tuple, COLUMN_CREATED_AT, desc);
+	row->activated_at = timestamp_or_nobegin(tuple, COLUMN_ACTIVATED_AT, desc);
+	row->is_retired = timestamp_or_nobegin(tuple, COLUMN_RETIRED_AT, desc) != DT_NOBEGIN;
+}
+
+KvRootKeyRow *
+kv_root_key_rows_read(int *count)
+{
+	Relation	registry = open_registry();
+	int			room = 8;
+	KvRootKeyRow *rows = palloc(room * sizeof(KvRootKeyRow));
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	/* NULL: a catalog snapshot, which is taken anew for each scan of a table. */
+	scan = systable_beginscan(registry, InvalidOid, false, NULL, 0, NULL);
+	*count = 0;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (*count == room)
+		{
+			room *= 2;
+			rows = repalloc(rows, room * sizeof(KvRootKeyRow));
+		}
+		row_from_tuple(tuple, RelationGetDescr(registry), &rows[(*count)++]);
+	}
+	systable_endscan(scan);
+	table_close(registry, AccessShareLock);
+	return rows;
+}
+
+/* True when row is the better choice of an active root key. */
+static bool
+is_activated_later(const KvRootKeyRow *row, const KvRootKeyRow *than)
+{
+	if (row->activated_at != than->activated_at)
+		return row->activated_at > than->activated_at;
+	return memcmp(row->id, than->id, ID_LEN) > 0;
+}
+
+const KvRootKeyRow *
+kv_root_key_rows_active(const KvRootKeyRow *rows, int count)
+{
+	const KvRootKeyRow *active = NULL;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (rows[i].is_retired || rows[i].activated_at == DT_NOBEGIN)
+			continue;
+		if (active == NULL || is_activated_later(&rows[i], active))
+			active = &rows[i];
+	}
+	return active;
+}
+
+bool
+kv_root_key_row_active(uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
+	int			count;
+	KvRootKeyRow *rows = kv_root_key_rows_read(&count);
+	const KvRootKeyRow *active = kv_root_key_rows_active(rows, count);
+
+	if (active != NULL)
+		memcpy(id, active->id, ID_LEN);
+	pfree(rows);
+	return active != NULL;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, ID_LEN);
+}
+
+static void
+load_registered(void)
+{
+	int			count;
+	KvRootKeyRow *rows;
+	uint8	  (*ids)[ID_LEN];
+	uint64		invalidations;
+
+	watch_registry();
+	invalidations = registered.invalidations;
+	rows = kv_root_key_rows_read(&count);
+	ids = MemoryContextAlloc(TopMemoryContext, Max(count, 1) * ID_LEN);
+	for (int i = 0; i < count; i++)
+		memcpy(ids[i], rows[i].id, ID_LEN);
+	qsort(ids, count, ID_LEN, compare_ids);
+	pfree(rows);
+
+	if (registered.ids != NULL)
+		pfree(registered.ids);
+	registered.ids = ids;
+	registered.count = count;
+	/* Good for later calls only if nothing changed meanwhile */
+	registered.valid = invalidations == registered.invalidations;
+}
+
+static bool
+is_in_registered(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
+	return registered.count > 0 &&
+		bsearch(id, registered.ids, registered.count, ID_LEN, compare_ids) != NULL;
+}
+
+bool
+kv_root_key_row_registered(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
+	if (registered.valid && is_in_registered(id))
+		return true;
+	load_registered();
+	return is_in_registered(id);
+}
+
+/* Runs a statement as the owner; the id of a root key is its first argument. */
+static uint64
+run(KvStatement *statement, const uint8 *id, TimestampTz created_at)
+{
+	Datum		values[2] = {0};
+	uint64		processed;
+
+	SPI_connect();
+	if (id != NULL)
+	{
+		char		hex[ID_HEX_LEN];
+
+		(void) hex_encode((const char *) id, ID_LEN, hex);
+		values[0] = PointerGetDatum(cstring_to_text_with_len(hex, ID_HEX_LEN));
+		values[1] = TimestampTzGetDatum(created_at);
+	}
+	processed = kv_statement_run_as_owner(statement, values, NULL, 0);
+	SPI_finish();
+	return processed;
+}
+
+/* Runs a statement that must change exactly one row. */
+static void
+run_for_one_row(KvStatement *statement, const uint8 *id, TimestampTz created_at)
+{
+	/* A row that the lock showed us, but an older snapshot does not */
+	if (run(statement, id, created_at) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access to root keys due to concurrent change"),
+				 errhint("Run the transaction again.")));
+}
+
+void
+kv_root_key_rows_lock(void)
+{
+	(void) run(&lock_registry, NULL, 0);
+}
+
+void
+kv_root_key_row_insert(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN],
+					   TimestampTz created_at)
+{
+	run_for_one_row(&insert_row, id, created_at);
+}
+
+void
+kv_root_key_row_activate(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
+	run_for_one_row(&activate_row, id, 0);
+}
+
+void
+kv_root_key_row_retire(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
+	run_for_one_row(&retire_row, id, 0);
+}
+
+int64
+kv_root_key_lock_and_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
+	Datum		values[1];
+	char		hex[ID_HEX_LEN];
+	bool		isnull;
+	int64		count;
+	int			nest_level;
+
+	/* The count would miss what was sealed after the transaction's snapshot. */
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("a root key cannot be retired at this isolation level"),
+				 errhint("Use a READ COMMITTED transaction.")));
+	(void) run(&lock_secrets, NULL, 0);
+
+	/* A policy must make the count fail, not make it smaller. */
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+	(void) hex_encode((const char *) id, ID_LEN, hex);
+	values[0] = PointerGetDatum(cstring_to_text_with_len(hex, ID_HEX_LEN));
+	(void) kv_statement_run_as_owner(&count_secrets, values, NULL, 0);
+	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	AtEOXact_GUC(true, nest_level);
+	return count;
+}
+
+bool
+kv_root_key_rows_have_replicas(void)
+{
+	return run(&any_replicas, NULL, 0) > 0;
+}

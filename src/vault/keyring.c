@@ -1,0 +1,333 @@
+/*
+ * keyring.c
+ *		The root keys, as this backend has them in memory.
+ *
+ * The only place that holds root keys for longer than a call, and the one that decides
+ * when they are read again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
+#include "server/command.h"
+#include "server/errors.h"
+#include "server/locked_memory.h"
+#include "server/private_file.h"
+#include "server/settings.h"
+#include "vault/keyring.h"
+
+/* Within one statement, the keyring is not read anew more often than this. */
+#define RELOAD_INTERVAL_MS 1000
+
+/* Keyring text on its way in. */
+typedef struct RingText
+{
+	char	   *bytes;
+	Size		len;
+	Size		allocated;
+} RingText;
+
+static KvRing ring;
+static int	ring_pid;			/* 0: there is no ring */
+static char *ring_source;		/* where it was read from, or is read from now */
+static uint64 ring_generation;	/* of the settings, when last tried */
+
+/* When the ring was last read, or tried to. */
+static TimestampTz tried_in_statement;
+static instr_time tried_at;
+
+static void
+forget_ring(void)
+{
+	kv_ring_free(&ring);
+	ring_pid = 0;
+}
+
+/* A fork of this process finds its memory wiped, not freed. */
+static bool
+have_ring(void)
+{
+	return ring_pid != 0 && ring_pid == MyProcPid;
+}
+
+void
+kv_keyring_report_not_configured(void)
+{
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_KEYRING),
+			 errmsg("no keyring is configured"),
+			 errdetail("Neither key_vault.keyring_file nor key_vault.keyring_command is set."),
+			 errhint("Run:\nALTER SYSTEM SET key_vault.keyring_file = '/etc/postgresql/keyring';\nSELECT pg_reload_conf();")));
+}
+
+int
+kv_keyring_file_flags(void)
+{
+	return kv_setting_mode == KV_MODE_DEVELOPMENT ?
+		KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY : KV_PRIVATE_FILE_STRICT;
+}
+
+static bool
+is_configured(void)
+{
+	return kv_setting_keyring_command[0] != '\0' || kv_setting_keyring_file[0] != '\0';
+}
+
+/* What the settings say now. */
+static char *
+describe_source(void)
+{
+	if (kv_setting_keyring_command[0] != '\0')
+		return pstrdup("keyring_command");
+	return psprintf("file \"%s\"", kv_setting_keyring_file);
+}
+
+static RingText
+read_text(void)
+{
+	RingText	text = {0};
+
+	if (kv_setting_keyring_command[0] != '\0')
+		text.bytes = kv_command_output("key_vault.keyring_command",
+									   kv_setting_keyring_command,
+									   kv_setting_keyring_command_timeout,
+									   KV_KEYRING_MAX_SIZE,
+									   &text.len, &text.allocated);
+	else
+		text.bytes = kv_private_file_read(kv_setting_keyring_file,
+										  KV_KEYRING_MAX_SIZE,
+										  kv_keyring_file_flags(),
+										  &text.len, &text.allocated);
+	return text;
+}
+
+/* Reads and parses what the settings name. */
+static KvRing
+read_ring(const char *source)
+{
+	RingText	text = read_text();
+	KvRing		result = {0};
+
+	PG_TRY();
+	{
+		result = kv_ring_parse(text.bytes, text.len, source);
+	}
+	PG_FINALLY();
+	{
+		kv_locked_free(text.bytes, text.allocated);
+	}
+	PG_END_TRY();
+
+	return result;
+}
+
+/* Remembers that the ring was read, or tried to be, as the settings are now. */
+static void
+note_attempt(void)
+{
+	ring_generation = kv_settings_keyring_generation();
+	tried_in_statement = GetCurrentStatementStartTimestamp();
+	INSTR_TIME_SET_CURRENT(tried_at);
+}
+
+void
+kv_keyring_reload(void)
+{
+	KvRing		fresh;
+	char	   *source;
+
+	note_attempt();
+	if (!is_configured())
+	{
+		/* Taking the setting away takes the keys away. */
+		forget_ring();
+		kv_keyring_report_not_configured();
+	}
+
+	source = describe_source();
+	fresh = read_ring(source);
+	if (fresh.count == 0)
+	{
+		kv_ring_free(&fresh);
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("the keyring holds no root key"),
+				 errdetail("The keyring was read from %s.", source),
+				 errhint("Put back the lines that were in it, or use key_vault.create_root_key() when there never were any.")));
+	}
+
+	forget_ring();
+	ring = fresh;
+	ring_pid = MyProcPid;
+	if (ring_source != NULL)
+		pfree(ring_source);
+	ring_source = MemoryContextStrdup(TopMemoryContext, source);
+	pfree(source);
+}
+
+/*
+ * Reads the ring; NULL, or what was wrong with it.  Only errors about keyrings are
+ * caught: they come from files and commands, which have cleaned up by then, so
+ * no subtransaction is needed.  A cancelled query stays cancelled.
+ */
+static ErrorData *
+try_reload(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile problem = NULL;
+
+	PG_TRY();
+	{
+		kv_keyring_reload();
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != KV_ERRCODE_KEYRING)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		problem = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return problem;
+}
+
+/* Says that a reload failed. */
+static void
+warn(const ErrorData *problem, const char *consequence)
+{
+	ereport(WARNING,
+			(errcode(KV_ERRCODE_KEYRING),
+			 errmsg("could not read the keyring: %s", problem->message),
+			 errdetail("%s%s%s", problem->detail ? problem->detail : "",
+					   problem->detail ? " " : "", consequence),
+			 problem->hint ? errhint("%s", problem->hint) : 0));
+}
+
+/* Reads the ring, or warns that the old one serves on; throws when there is none. */
+static void
+reload_or_keep(void)
+{
+	ErrorData  *problem;
+
+	if (!have_ring() || !is_configured())
+	{
+		kv_keyring_reload();
+		return;
+	}
+	problem = try_reload();
+	if (problem != NULL)
+	{
+		warn(problem, psprintf("This session goes on with the keyring that it read from %s.",
+							   ring_source));
+		FreeErrorData(problem);
+	}
+}
+
+/* True when it is too early to read the ring again because an id is missing. */
+static bool
+tried_just_now(void)
+{
+	instr_time	now;
+
+	if (tried_in_statement != GetCurrentStatementStartTimestamp())
+		return false;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, tried_at);
+	return INSTR_TIME_GET_MILLISEC(now) < RELOAD_INTERVAL_MS;
+}
+
+const KvRootKey *
+kv_keyring_peek(const uint8 id[KV_ROOT_KEY_ID_LEN])
+{
+	if (unlikely(!have_ring() ||
+				 ring_generation != kv_settings_keyring_generation()))
+		reload_or_keep();
+	return kv_ring_find(&ring, id);
+}
+
+const KvRootKey *
+kv_keyring_find(const uint8 id[KV_ROOT_KEY_ID_LEN])
+{
+	const KvRootKey *key = kv_keyring_peek(id);
+
+	if (key == NULL && !tried_just_now())
+	{
+		reload_or_keep();
+		key = kv_ring_find(&ring, id);
+	}
+	return key;
+}
+
+const KvRootKey *
+kv_keyring_require(const uint8 id[KV_ROOT_KEY_ID_LEN])
+{
+	const KvRootKey *key = kv_keyring_find(id);
+	char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
+
+	if (key != NULL)
+		return key;
+	kv_root_key_id_to_hex(id, hex);
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_KEYRING),
+			 errmsg("root key %s is not in the keyring", hex),
+			 errdetail("The keyring was read from %s.", ring_source),
+			 errhint("Restore the keyring that this database was sealed with.")));
+}
+
+bool
+kv_keyring_contains(const uint8 id[KV_ROOT_KEY_ID_LEN])
+{
+	ErrorData  *problem;
+
+	if (have_ring() && is_configured())
+		return kv_keyring_find(id) != NULL;
+	if (tried_just_now())
+		return false;
+
+	problem = try_reload();
+	if (problem != NULL)
+	{
+		warn(problem, "No root key can be used.");
+		FreeErrorData(problem);
+		return false;
+	}
+	return kv_ring_find(&ring, id) != NULL;
+}
+
+int
+kv_keyring_count(void)
+{
+	return have_ring() ? ring.count : 0;
+}
+
+char *
+kv_keyring_source(void)
+{
+	return have_ring() ? pstrdup(ring_source) : describe_source();
+}
+
+KvKeyringState
+kv_keyring_check(char **detail, char **remedy)
+{
+	ErrorData  *problem = try_reload();
+
+	if (remedy != NULL)
+		*remedy = problem != NULL ? problem->hint : NULL;
+	if (problem != NULL)
+	{
+		*detail = problem->detail == NULL ? problem->message :
+			psprintf("%s: %s", problem->message, problem->detail);
+		return is_configured() ? KV_KEYRING_UNREADABLE : KV_KEYRING_NOT_CONFIGURED;
+	}
+
+	*detail = psprintf("%d root keys, read from %s", ring.count, ring_source);
+	if (kv_locked_memory_is_locked())
+		return KV_KEYRING_OK;
+	if (remedy != NULL)
+		*remedy = pstrdup("Raise the limit on locked memory (LimitMEMLOCK= in the service's unit file).");
+	return KV_KEYRING_NOT_LOCKED;
+}
