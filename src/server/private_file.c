@@ -1,6 +1,6 @@
 /*
  * private_file.c
- *		Files that hold keys: reading under a rule, locking, replacing.
+ *		Files that hold keys: who may own them, and where they may be.
  *
  * What is in them is not known here.
  */
@@ -9,28 +9,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
 #include "port.h"
-#include "portability/instr_time.h"
 #include "storage/fd.h"
-#include "storage/latch.h"
-#include "utils/wait_event.h"
 
 #include "server/errors.h"
 #include "server/locked_memory.h"
 #include "server/private_file.h"
 
-#define LOCK_SUFFIX			".lock"
-#define TEMPORARY_SUFFIX	".key_vault-tmp"
-#define LOCK_TIMEOUT_S		60
-#define LOCK_NAP_MS			20
-
-/* The server's user, for a hint that can be typed as it stands. */
-static const char *
-server_user(void)
+const char *
+kv_server_user(void)
 {
 	struct passwd *entry = getpwuid(geteuid());
 
@@ -42,7 +32,7 @@ static void
 report_errno(const char *what, const char *path)
 {
 	int			saved_errno = errno;
-	const char *user = server_user();
+	const char *user = kv_server_user();
 
 	errno = saved_errno;
 	ereport(ERROR,
@@ -158,7 +148,7 @@ check_rule(const char *path, const struct stat *st)
 				 errmsg("file \"%s\" belongs to another user", path),
 				 errdetail("It must belong to the server's user or to root."),
 				 errhint("Run: chown %s \"%s\" && chmod 0600 \"%s\"",
-						 server_user(), path, path)));
+						 kv_server_user(), path, path)));
 	if (st->st_mode & forbidden)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_KEYRING),
@@ -260,9 +250,8 @@ kv_private_file_read(const char *path, Size max, int flags,
 	return text;
 }
 
-/* Where a path leads, or would lead if the file were made. */
-static char *
-resolve_target(const char *path, int flags)
+char *
+kv_private_file_resolve(const char *path, int flags)
 {
 	char		resolved[PATH_MAX];
 	char	   *target;
@@ -286,203 +275,22 @@ resolve_target(const char *path, int flags)
 	return target;
 }
 
-static void
-report_not_writable(const char *path)
+bool
+kv_private_file_is_own(const char *path, struct stat *st)
 {
-	int			saved_errno = errno;
-	const char *user = server_user();
-
-	errno = saved_errno;
-	ereport(ERROR,
-			(errcode(KV_ERRCODE_KEYRING),
-			 errmsg("could not write file \"%s\": %m", path),
-			 errhint("The server runs as user \"%s\", who needs the right to create files in that folder.",
-					 user)));
-}
-
-int
-kv_private_file_lock(const char *path, int flags)
-{
-	char	   *lock_path = psprintf("%s" LOCK_SUFFIX, resolve_target(path, flags));
-	instr_time	started;
-	instr_time	now;
-	int			lock;
-
-	lock = OpenTransientFilePerm(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW |
-								 O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR);
-	if (lock < 0)
-		report_not_writable(lock_path);
-
-	INSTR_TIME_SET_CURRENT(started);
-	while (flock(lock, LOCK_EX | LOCK_NB) != 0)
-	{
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			report_errno("lock", lock_path);
-
-		INSTR_TIME_SET_CURRENT(now);
-		INSTR_TIME_SUBTRACT(now, started);
-		if (INSTR_TIME_GET_MILLISEC(now) > LOCK_TIMEOUT_S * 1000.0)
-			ereport(ERROR,
-					(errcode(KV_ERRCODE_KEYRING),
-					 errmsg("could not lock file \"%s\" within %d s",
-							lock_path, LOCK_TIMEOUT_S),
-					 errhint("Another process holds it, in this cluster or another one. Try again when it is done.")));
-
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 LOCK_NAP_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return lock;
-}
-
-void
-kv_private_file_unlock(int lock)
-{
-	(void) CloseTransientFile(lock);
-}
-
-/* Writes and flushes all bytes.  False, with errno, when it cannot. */
-static bool
-write_all(int fd, const char *bytes, Size len)
-{
-	while (len > 0)
-	{
-		ssize_t		written = write(fd, bytes, len);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-		{
-			if (written == 0)
-				errno = ENOSPC;
-			return false;
-		}
-		bytes += written;
-		len -= (Size) written;
-	}
-	/* Not pg_fsync(): fsync = off is a choice about the cluster, not about keys. */
-	return fsync(fd) == 0;
-}
-
-/*
- * Gives a new file the mode and group of the one that it shall replace.  A group
- * that the server may not give gets no rights either.
- */
-static bool
-copy_access(int fd, const struct stat *old)
-{
-	mode_t		mode = old->st_mode & 07777;
-
-	if (fchown(fd, (uid_t) -1, old->st_gid) != 0)
-		mode &= ~(mode_t) S_IRWXG;
-	return fchmod(fd, mode) == 0;
-}
-
-/* What is there now must be ours to replace.  False when nothing is there. */
-static bool
-check_replaceable(const char *target, struct stat *st)
-{
-	if (lstat(target, st) != 0)
+	if (lstat(path, st) != 0)
 	{
 		if (errno != ENOENT)
-			report_errno("read", target);
+			report_errno("read", path);
 		return false;
 	}
-	check_regular(target, st);
+	check_regular(path, st);
 	if (st->st_uid != geteuid())
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_KEYRING),
-				 errmsg("file \"%s\" does not belong to the server's user", target),
+				 errmsg("file \"%s\" does not belong to the server's user", path),
 				 errdetail("The server changes only files of its own."),
 				 errhint("Run: chown %s \"%s\", or change the file by hand.",
-						 server_user(), target)));
+						 kv_server_user(), path)));
 	return true;
-}
-
-KvPendingFile *
-kv_private_file_prepare(const char *path, const char *bytes, Size len,
-						mode_t mode, int flags)
-{
-	KvPendingFile *pending = palloc(sizeof(KvPendingFile));
-	struct stat old;
-	bool		replaces;
-	bool		written;
-	int			saved_errno;
-	int			fd;
-
-	pending->target = resolve_target(path, flags);
-	pending->temporary = psprintf("%s" TEMPORARY_SUFFIX, pending->target);
-	replaces = check_replaceable(pending->target, &old);
-
-	(void) unlink(pending->temporary);
-	fd = OpenTransientFilePerm(pending->temporary,
-							   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-							   S_IRUSR | S_IWUSR);
-	if (fd < 0)
-		report_not_writable(pending->temporary);
-
-	/* Nothing in here throws. */
-	written = (replaces ? copy_access(fd, &old) : fchmod(fd, mode) == 0) &&
-		write_all(fd, bytes, len);
-	saved_errno = errno;
-	if (CloseTransientFile(fd) != 0 && written)
-	{
-		saved_errno = errno;
-		written = false;
-	}
-	if (!written)
-	{
-		kv_private_file_discard(pending);
-		errno = saved_errno;
-		report_not_writable(pending->temporary);
-	}
-	return pending;
-}
-
-bool
-kv_private_file_publish(const KvPendingFile *pending)
-{
-	char		folder[PATH_MAX];
-	int			fd;
-	int			saved_errno;
-	bool		flushed;
-
-	if (rename(pending->temporary, pending->target) != 0)
-		return false;
-
-	strlcpy(folder, pending->target, sizeof(folder));
-	get_parent_directory(folder);
-	fd = BasicOpenFile(folder[0] != '\0' ? folder : "/", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == EACCES; /* a folder that may be written, not listed */
-	/* Some file systems cannot flush a folder, and need not. */
-	flushed = fsync(fd) == 0 || errno == EBADF || errno == EINVAL;
-	saved_errno = errno;
-	close(fd);
-	errno = saved_errno;
-	return flushed;
-}
-
-void
-kv_private_file_discard(const KvPendingFile *pending)
-{
-	(void) unlink(pending->temporary);
-}
-
-void
-kv_private_file_replace(const char *path, const char *bytes, Size len,
-						mode_t mode, int flags)
-{
-	KvPendingFile *pending = kv_private_file_prepare(path, bytes, len, mode, flags);
-
-	if (!kv_private_file_publish(pending))
-	{
-		int			saved_errno = errno;
-
-		kv_private_file_discard(pending);
-		errno = saved_errno;
-		report_not_writable(pending->target);
-	}
 }

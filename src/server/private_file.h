@@ -1,11 +1,10 @@
 /*
  * private_file.h
- *		Files that hold keys: who may own them, where they may be, and how they
- *		are changed without ever being half written.
+ *		Files that hold keys: who may own them, and where they may be.
  *
- * Paths are absolute; symbolic links are followed, and what is checked and replaced is the
- * file that they lead to.  Every error is F0000 and names the path, what is wrong
- * and how to put it right; none holds a byte of the file.
+ * Paths are absolute; symbolic links are followed, and what is checked is the file
+ * that they lead to.  Every error is F0000 and names the path, what is wrong and
+ * how to put it right; none holds a byte of the file.
  */
 #ifndef KV_PRIVATE_FILE_H
 #define KV_PRIVATE_FILE_H
@@ -32,43 +31,18 @@ extern char *kv_private_file_read(const char *path, Size max, int flags,
 								  Size *len, Size *allocated);
 
 /*
- * Waits for the lock file beside a file, up to a minute, or until the query is
- * cancelled.  What it returns goes to kv_private_file_unlock(); an error
- * in between releases the lock when the (sub)transaction aborts.
+ * Where a path leads, or would lead if the file were made.  The flag about
+ * the data directory counts.  palloc'd.
  */
-extern int	kv_private_file_lock(const char *path, int flags);
-extern void kv_private_file_unlock(int lock);
-
-/* A file that is written and on disk under another name. */
-typedef struct KvPendingFile
-{
-	char	   *target;
-	char	   *temporary;
-} KvPendingFile;
+extern char *kv_private_file_resolve(const char *path, int flags);
 
 /*
- * Writes what path shall hold to a temporary file beside it, and flushes it.  A
- * file that is already there keeps its mode and group, and must be the server's
- * user's own; a new one gets mode.  Hold the lock: an abandoned
- * temporary file of a server that was killed is removed.  Allocated in the current
- * memory context.
+ * Checks that a file is the server's user's own, and so its to replace.  path is
+ * resolved.  False when there is none.
  */
-extern KvPendingFile *kv_private_file_prepare(const char *path,
-											  const char *bytes, Size len,
-											  mode_t mode, int flags);
+extern bool kv_private_file_is_own(const char *path, struct stat *st);
 
-/*
- * Puts a pending file in place, and flushes the folder.  False, with errno, when that
- * did not work.  Never throws: it may run after the commit.
- */
-extern bool kv_private_file_publish(const KvPendingFile *pending);
-
-/* Removes the temporary file of a pending one.  Never throws. */
-extern void kv_private_file_discard(const KvPendingFile *pending);
-
-/* Prepares and publishes: all or nothing, with an error for nothing. */
-extern void kv_private_file_replace(const char *path,
-									const char *bytes, Size len,
-									mode_t mode, int flags);
+/* The name of the server's user, for hints that can be typed as they stand. */
+extern const char *kv_server_user(void);
 
 #endif							/* KV_PRIVATE_FILE_H */

@@ -16,8 +16,8 @@
 
 #include "format/keyring_text.h"
 #include "server/errors.h"
+#include "server/file_change.h"
 #include "server/locked_memory.h"
-#include "server/private_file.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
 #include "vault/keyring.h"
