@@ -1,0 +1,460 @@
+/* key_vault--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION key_vault CASCADE" to load this file. \quit
+
+-- Nobody can own the schema beforehand: this fails when it is there.
+CREATE SCHEMA key_vault;
+REVOKE ALL ON SCHEMA key_vault FROM PUBLIC;
+COMMENT ON SCHEMA key_vault IS 'each user''s third-party API keys, encrypted and isolated';
+
+
+-- Identity
+
+CREATE FUNCTION key_vault.current_user_id()
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_current_user_id'
+LANGUAGE C STABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION key_vault.current_user_id FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.current_user_id IS 'the user that the current transaction acts for, or NULL; every policy compares with it';
+
+
+-- Tables of which backends keep a copy tell them about changes
+
+CREATE FUNCTION key_vault.metadata_changed()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'kv_sql_metadata_changed'
+LANGUAGE C;
+REVOKE ALL ON FUNCTION key_vault.metadata_changed FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.metadata_changed IS 'internal: tells backends to read a table anew';
+
+
+-- Secrets
+
+CREATE TABLE key_vault.secrets (
+    user_id      text COLLATE "C" NOT NULL
+        CONSTRAINT secrets_user_id_length CHECK (octet_length(user_id) BETWEEN 1 AND 255),
+    provider     text COLLATE "C" NOT NULL
+        CONSTRAINT secrets_provider_length CHECK (octet_length(provider) BETWEEN 1 AND 63),
+    label        text COLLATE "C" NOT NULL
+        CONSTRAINT secrets_label_length CHECK (octet_length(label) BETWEEN 1 AND 63),
+    version      int NOT NULL
+        CONSTRAINT secrets_version_positive CHECK (version > 0),
+    root_key_id  text COLLATE "C" NOT NULL
+        CONSTRAINT secrets_root_key_id_length CHECK (octet_length(root_key_id) = 16),
+    sealed       bytea NOT NULL
+        CONSTRAINT secrets_sealed_length CHECK (octet_length(sealed) > 49),
+    hint         text COLLATE "C"
+        CONSTRAINT secrets_hint_length CHECK (octet_length(hint) <= 16),
+    expires_at   timestamptz,
+    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (user_id, provider, label, version)
+);
+REVOKE ALL ON TABLE key_vault.secrets FROM PUBLIC;
+ALTER TABLE key_vault.secrets
+    ALTER COLUMN sealed SET STORAGE EXTERNAL,
+    ALTER COLUMN sealed SET STATISTICS 0,
+    ALTER COLUMN hint SET STATISTICS 0;
+ALTER TABLE key_vault.secrets ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON key_vault.secrets FOR ALL TO PUBLIC
+    USING (user_id = key_vault.current_user_id());
+COMMENT ON POLICY own_rows ON key_vault.secrets IS 'a transaction reaches the rows of its identity only';
+COMMENT ON TABLE key_vault.secrets IS 'one row for each version of each API key, sealed; read and written through the functions';
+COMMENT ON COLUMN key_vault.secrets.user_id IS 'the application''s id of an end user, 1 to 255 bytes';
+COMMENT ON COLUMN key_vault.secrets.provider IS 'registered name of the API';
+COMMENT ON COLUMN key_vault.secrets.label IS 'which of several keys for one provider, 1 to 63 bytes';
+COMMENT ON COLUMN key_vault.secrets.version IS 'counts from 1; the highest is current';
+COMMENT ON COLUMN key_vault.secrets.root_key_id IS 'the root key that seals it, 16 hex digits';
+COMMENT ON COLUMN key_vault.secrets.sealed IS 'XAES-256-GCM: format byte, root key id (8), nonce (24), ciphertext, tag (16)';
+COMMENT ON COLUMN key_vault.secrets.hint IS 'last four characters of the key, or NULL';
+COMMENT ON COLUMN key_vault.secrets.expires_at IS 'from then on get returns NULL; NULL: never';
+COMMENT ON COLUMN key_vault.secrets.created_at IS 'when this version was set';
+SELECT pg_extension_config_dump('key_vault.secrets', '');
+
+CREATE FUNCTION key_vault.set(
+    user_id text,
+    provider text,
+    api_key text,
+    label text DEFAULT 'default',
+    expires_at timestamptz DEFAULT NULL,
+    if_version int DEFAULT NULL)
+RETURNS int
+AS 'MODULE_PATHNAME', 'kv_sql_set'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.set FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.set IS 'stores a new version of an API key and returns its number; if_version makes it check-and-set (0: must not exist yet)';
+
+CREATE FUNCTION key_vault.get(
+    user_id text,
+    provider text,
+    label text DEFAULT 'default')
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_get'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.get FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.get IS 'the current API key, or NULL when there is none or it has expired';
+
+CREATE FUNCTION key_vault.require(
+    user_id text,
+    provider text,
+    label text DEFAULT 'default')
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_require'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.require FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.require IS 'the current API key, or error P0002 that says why there is none';
+
+CREATE FUNCTION key_vault.get_all(user_id text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'kv_sql_get_all'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.get_all FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.get_all IS 'all current API keys with the label default, by provider';
+
+CREATE FUNCTION key_vault.source(
+    user_id text,
+    provider text,
+    label text DEFAULT 'default')
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_source'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.source FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.source IS 'where get would take the API key from: dotenv, database or NULL';
+
+CREATE FUNCTION key_vault.list(user_id text)
+RETURNS TABLE (
+    provider text,
+    label text,
+    version int,
+    hint text,
+    created_at timestamptz,
+    expires_at timestamptz,
+    status text)
+AS 'MODULE_PATHNAME', 'kv_sql_list'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
+REVOKE ALL ON FUNCTION key_vault.list FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.list IS 'the user''s current API keys by provider and label, without the keys';
+
+CREATE FUNCTION key_vault.delete(
+    user_id text,
+    provider text,
+    label text DEFAULT 'default')
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'kv_sql_delete'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.delete FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.delete IS 'removes every version of an API key; false when there was none';
+
+CREATE FUNCTION key_vault.forget(user_id text)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'kv_sql_forget'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.forget FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.forget IS 'removes everything stored about a user and returns how many secrets that were';
+
+CREATE FUNCTION key_vault.versions(
+    user_id text,
+    provider text,
+    label text DEFAULT 'default')
+RETURNS TABLE (
+    version int,
+    hint text,
+    created_at timestamptz,
+    expires_at timestamptz,
+    is_current boolean)
+AS 'MODULE_PATHNAME', 'kv_sql_versions'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 3;
+REVOKE ALL ON FUNCTION key_vault.versions FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.versions IS 'the versions of an API key that are kept, newest first, without the keys';
+
+CREATE FUNCTION key_vault.rollback(
+    user_id text,
+    provider text,
+    version int,
+    label text DEFAULT 'default')
+RETURNS int
+AS 'MODULE_PATHNAME', 'kv_sql_rollback'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.rollback FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.rollback IS 'makes an older version current as a new one and returns its number';
+
+-- The owner's view, for those who may know what there is but read no key.
+CREATE VIEW key_vault.inventory WITH (security_barrier) AS
+    SELECT user_id, provider, label, version,
+           version = max(version) OVER (PARTITION BY user_id, provider, label) AS is_current,
+           hint, root_key_id, created_at, expires_at,
+           CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'active' END AS status
+    FROM key_vault.secrets;
+REVOKE ALL ON key_vault.inventory FROM PUBLIC;
+COMMENT ON VIEW key_vault.inventory IS 'every version of every user''s API keys, without the keys, for admins';
+
+
+-- Root keys
+
+CREATE TABLE key_vault.root_key_registry (
+    id            text COLLATE "C" PRIMARY KEY
+        CONSTRAINT root_key_registry_id_form CHECK (id ~ '^[0-9a-f]{16}$'),
+    created_at    timestamptz NOT NULL,
+    activated_at  timestamptz,
+    retired_at    timestamptz
+);
+REVOKE ALL ON TABLE key_vault.root_key_registry FROM PUBLIC;
+CREATE TRIGGER metadata_changed
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault.root_key_registry
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault.root_key_registry ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault.root_key_registry IS 'tells backends to read the table anew';
+COMMENT ON TABLE key_vault.root_key_registry IS 'ids of the root keys that this database uses; the keys are in the keyring';
+COMMENT ON COLUMN key_vault.root_key_registry.id IS 'first 8 bytes of SHA-256 over a domain tag and the root key, as 16 hex digits';
+COMMENT ON COLUMN key_vault.root_key_registry.created_at IS 'when the root key was made';
+COMMENT ON COLUMN key_vault.root_key_registry.activated_at IS 'the latest of those not retired is active';
+COMMENT ON COLUMN key_vault.root_key_registry.retired_at IS 'from then on nothing may be sealed with it';
+SELECT pg_extension_config_dump('key_vault.root_key_registry', '');
+
+CREATE FUNCTION key_vault.create_root_key()
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_create_root_key'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.create_root_key FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.create_root_key IS 'adds a root key to the keyring file and registers it; the first one becomes active; returns its id';
+
+CREATE FUNCTION key_vault.activate_root_key(id text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_activate_root_key'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.activate_root_key FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.activate_root_key IS 'registers a root key of the keyring and seals with it from now on';
+
+CREATE FUNCTION key_vault.retire_root_key(id text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_retire_root_key'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.retire_root_key FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.retire_root_key IS 'marks a root key that seals nothing any more; the keyring is left alone';
+
+CREATE FUNCTION key_vault.root_key_in_ring(id text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'kv_sql_root_key_in_ring'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.root_key_in_ring FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.root_key_in_ring IS 'internal: whether the keyring holds the root key';
+
+CREATE VIEW key_vault.root_keys WITH (security_barrier) AS
+    SELECT r.id, r.created_at, r.activated_at,
+           CASE WHEN NOT key_vault.root_key_in_ring(r.id) AND r.retired_at IS NULL THEN 'missing'
+                WHEN r.retired_at IS NOT NULL THEN 'retired'
+                WHEN r.id = (SELECT a.id FROM key_vault.root_key_registry a
+                             WHERE a.retired_at IS NULL AND a.activated_at IS NOT NULL
+                             ORDER BY a.activated_at DESC, a.id DESC LIMIT 1) THEN 'active'
+                ELSE 'standby' END AS state,
+           (SELECT count(*) FROM key_vault.secrets s WHERE s.root_key_id = r.id) AS secrets
+    FROM key_vault.root_key_registry r;
+REVOKE ALL ON key_vault.root_keys FROM PUBLIC;
+COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets each seals (a scan)';
+
+
+-- Providers: ours under the DBA's own
+
+CREATE TABLE key_vault.builtin_providers (
+    name          text COLLATE "C" PRIMARY KEY,
+    display_name  text NOT NULL,
+    env_var       text NOT NULL,
+    aliases       text[] NOT NULL DEFAULT '{}',
+    key_pattern   text,
+    required      boolean NOT NULL DEFAULT false,
+    category      text,
+    key_url       text
+);
+REVOKE ALL ON TABLE key_vault.builtin_providers FROM PUBLIC;
+COMMENT ON TABLE key_vault.builtin_providers IS 'providers that come with the extension; upgrades change them';
+CREATE TRIGGER metadata_changed
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault.builtin_providers
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault.builtin_providers ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault.builtin_providers IS 'tells backends to read the table anew';
+
+CREATE TABLE key_vault.own_providers (
+    LIKE key_vault.builtin_providers INCLUDING DEFAULTS,
+    hidden        boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (name)
+);
+REVOKE ALL ON TABLE key_vault.own_providers FROM PUBLIC;
+COMMENT ON TABLE key_vault.own_providers IS 'providers of this database; they win over those that come with the extension';
+COMMENT ON COLUMN key_vault.own_providers.hidden IS 'true: the provider of this name is not registered';
+CREATE TRIGGER metadata_changed
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault.own_providers
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault.own_providers ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault.own_providers IS 'tells backends to read the table anew';
+SELECT pg_extension_config_dump('key_vault.own_providers', '');
+
+INSERT INTO key_vault.builtin_providers
+    (name, display_name, env_var, aliases, key_pattern, required, category, key_url)
+VALUES
+    ('gemini', 'Gemini', 'GEMINI_API_KEY', '{google}', '^(AIza|AQ\.)', true, 'create', 'https://aistudio.google.com/apikey'),
+    ('openai', 'OpenAI', 'OPENAI_API_KEY', '{}', '^sk-', false, 'create', 'https://platform.openai.com/api-keys'),
+    ('anthropic', 'Anthropic', 'ANTHROPIC_API_KEY', '{}', '^sk-ant-', false, 'create', 'https://console.anthropic.com/settings/keys'),
+    ('mistral', 'Mistral', 'MISTRAL_API_KEY', '{}', NULL, false, 'create', 'https://console.mistral.ai/api-keys'),
+    ('groq', 'Groq', 'GROQ_API_KEY', '{}', '^gsk_', false, 'create', 'https://console.groq.com/keys'),
+    ('openrouter', 'OpenRouter', 'OPENROUTER_API_KEY', '{}', '^sk-or-', false, 'create', 'https://openrouter.ai/keys'),
+    ('cohere', 'Cohere', 'COHERE_API_KEY', '{}', NULL, false, 'create', 'https://dashboard.cohere.com/api-keys'),
+    ('xai', 'xAI', 'XAI_API_KEY', '{}', '^xai-', false, 'create', 'https://console.x.ai'),
+    ('deepseek', 'DeepSeek', 'DEEPSEEK_API_KEY', '{}', '^sk-', false, 'create', 'https://platform.deepseek.com/api_keys'),
+    ('huggingface', 'Hugging Face', 'HF_TOKEN', '{hf}', '^hf_', false, 'create', 'https://huggingface.co/settings/tokens'),
+    ('replicate', 'Replicate', 'REPLICATE_API_TOKEN', '{}', '^r8_', false, 'create', 'https://replicate.com/account/api-tokens'),
+    ('tavily', 'Tavily', 'TAVILY_API_KEY', '{}', '^tvly-', false, 'research', 'https://app.tavily.com'),
+    ('serper', 'Serper', 'SERPER_API_KEY', '{}', NULL, false, 'research', 'https://serper.dev/api-key'),
+    ('serpapi', 'SerpApi', 'SERPAPI_KEY', '{}', NULL, false, 'research', 'https://serpapi.com/manage-api-key'),
+    ('perplexity', 'Perplexity', 'PERPLEXITY_API_KEY', '{}', '^pplx-', false, 'research', 'https://www.perplexity.ai/settings/api'),
+    ('exa', 'Exa', 'EXA_API_KEY', '{}', NULL, true, 'deep search', 'https://dashboard.exa.ai/api-keys'),
+    ('firecrawl', 'Firecrawl', 'FIRECRAWL_API_KEY', '{}', '^fc-', false, 'deep search', 'https://www.firecrawl.dev/app/api-keys'),
+    ('stability', 'Stability AI', 'STABILITY_API_KEY', '{}', '^sk-', false, 'integrations', 'https://platform.stability.ai/account/keys'),
+    ('deepl', 'DeepL', 'DEEPL_API_KEY', '{}', NULL, false, 'integrations', 'https://www.deepl.com/your-account/keys'),
+    ('elevenlabs', 'ElevenLabs', 'ELEVENLABS_API_KEY', '{}', NULL, false, 'integrations', 'https://elevenlabs.io/app/settings/api-keys'),
+    ('github', 'GitHub', 'GITHUB_TOKEN', '{}', '^(gh[pousr]_|github_pat_)', false, 'integrations', 'https://github.com/settings/tokens'),
+    ('copilotkit', 'CopilotKit', 'COPILOTKIT_API_KEY', '{}', '^ck_', true, 'interface', 'https://cloud.copilotkit.ai');
+
+CREATE VIEW key_vault.providers WITH (security_barrier) AS
+    SELECT name, display_name, env_var, aliases, key_pattern, required, category, key_url
+    FROM key_vault.own_providers WHERE NOT hidden
+    UNION ALL
+    SELECT name, display_name, env_var, aliases, key_pattern, required, category, key_url
+    FROM key_vault.builtin_providers b
+    WHERE NOT EXISTS (SELECT FROM key_vault.own_providers o WHERE o.name = b.name);
+REVOKE ALL ON key_vault.providers FROM PUBLIC;
+COMMENT ON VIEW key_vault.providers IS 'the registered providers: those of this database, then those that come with the extension';
+COMMENT ON COLUMN key_vault.providers.name IS 'what set and get take as provider';
+COMMENT ON COLUMN key_vault.providers.env_var IS 'the variable that holds the key in a .env file';
+COMMENT ON COLUMN key_vault.providers.aliases IS 'other names that mean this provider';
+COMMENT ON COLUMN key_vault.providers.key_pattern IS 'regular expression; a key that does not match is stored with a WARNING';
+COMMENT ON COLUMN key_vault.providers.required IS 'whether a user has to have a key for it before the application can be used';
+COMMENT ON COLUMN key_vault.providers.key_url IS 'where a user gets a key';
+
+
+-- Privileges
+
+CREATE TABLE key_vault.level_privileges (
+    level      text COLLATE "C" NOT NULL CHECK (level IN ('user', 'service', 'admin')),
+    kind       text COLLATE "C" NOT NULL CHECK (kind IN ('schema', 'relation', 'routine', 'parameter')),
+    object     text COLLATE "C" NOT NULL,
+    privilege  text COLLATE "C" NOT NULL,
+    PRIMARY KEY (level, kind, object, privilege)
+);
+REVOKE ALL ON TABLE key_vault.level_privileges FROM PUBLIC;
+COMMENT ON TABLE key_vault.level_privileges IS 'what each level of key_vault.grant_access() holds; service holds what user holds, too';
+
+INSERT INTO key_vault.level_privileges (level, kind, object, privilege)
+SELECT 'user', 'routine', name, 'EXECUTE'
+FROM unnest('{current_user_id,set,get,require,get_all,source,list,delete,forget,versions,rollback}'::text[]) AS name
+UNION ALL
+SELECT 'admin', 'routine', name, 'EXECUTE'
+FROM unnest('{current_user_id,create_root_key,activate_root_key,retire_root_key,root_key_in_ring,status}'::text[]) AS name
+UNION ALL VALUES
+    ('user', 'schema', 'key_vault', 'USAGE'),
+    ('user', 'relation', 'secrets', 'SELECT'),
+    ('user', 'relation', 'providers', 'SELECT'),
+    ('service', 'parameter', 'key_vault.user_id', 'SET'),
+    ('admin', 'schema', 'key_vault', 'USAGE'),
+    ('admin', 'relation', 'access', 'SELECT'),
+    ('admin', 'relation', 'inventory', 'SELECT'),
+    ('admin', 'relation', 'providers', 'SELECT'),
+    ('admin', 'relation', 'root_keys', 'SELECT');
+
+CREATE FUNCTION key_vault.grant_access(role name, level text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_grant_access'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.grant_access FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.grant_access IS 'gives a role the level user, service or admin, instead of the one it had';
+
+CREATE FUNCTION key_vault.revoke_access(role name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_revoke_access'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.revoke_access FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.revoke_access IS 'takes a role''s level away';
+
+-- What roles hold of what the levels consist of, granted to them directly.
+CREATE VIEW key_vault.access WITH (security_barrier) AS
+    WITH held AS (
+        SELECT a.grantee, 'schema' AS kind, n.nspname::text AS object, a.privilege_type AS privilege
+        FROM pg_namespace n, LATERAL aclexplode(n.nspacl) a
+        WHERE n.nspname = 'key_vault' AND a.grantee <> n.nspowner
+        UNION ALL
+        SELECT a.grantee, 'relation', c.relname::text, a.privilege_type
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL aclexplode(c.relacl) a
+        WHERE n.nspname = 'key_vault' AND a.grantee <> c.relowner
+        UNION ALL
+        SELECT a.grantee, 'routine', p.proname::text, a.privilege_type
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, LATERAL aclexplode(p.proacl) a
+        WHERE n.nspname = 'key_vault' AND a.grantee <> p.proowner
+        UNION ALL
+        SELECT a.grantee, 'parameter', p.parname, a.privilege_type
+        FROM pg_parameter_acl p, LATERAL aclexplode(p.paracl) a
+        WHERE p.parname = 'key_vault.user_id' AND a.grantee <> 10
+    ), needed AS (
+        SELECT level, kind, object, privilege FROM key_vault.level_privileges
+        UNION
+        SELECT 'service', kind, object, privilege FROM key_vault.level_privileges WHERE level = 'user'
+    ), grantees AS (
+        SELECT g.grantee,
+               -- a right that only one level has tells which level is meant
+               bool_or(g.kind = 'parameter') AS service,
+               bool_or(u.level IS NOT NULL AND a.level IS NULL) AS "user",
+               bool_or(a.level IS NOT NULL AND u.level IS NULL) AS admin
+        FROM held g
+        LEFT JOIN key_vault.level_privileges u
+            ON u.level = 'user' AND (u.kind, u.object, u.privilege) = (g.kind, g.object, g.privilege)
+        LEFT JOIN key_vault.level_privileges a
+            ON a.level = 'admin' AND (a.kind, a.object, a.privilege) = (g.kind, g.object, g.privilege)
+        GROUP BY g.grantee
+    ), levels AS (
+        SELECT grantee, 'service' AS level FROM grantees WHERE service
+        UNION ALL
+        SELECT grantee, 'user' FROM grantees WHERE "user" AND NOT service
+        UNION ALL
+        SELECT grantee, 'admin' FROM grantees WHERE admin
+        UNION ALL
+        SELECT grantee, NULL FROM grantees WHERE NOT (service OR "user" OR admin)
+    ), compared AS (
+        SELECT l.grantee, l.level,
+               ARRAY(SELECT n.privilege || ' on ' || n.kind || ' ' || n.object FROM needed n
+                     WHERE n.level = l.level
+                       AND NOT EXISTS (SELECT FROM held h
+                                       WHERE h.grantee = l.grantee
+                                         AND (h.kind, h.object, h.privilege) = (n.kind, n.object, n.privilege))
+                     ORDER BY 1) AS missing,
+               ARRAY(SELECT h.privilege || ' on ' || h.kind || ' ' || h.object FROM held h
+                     WHERE h.grantee = l.grantee
+                       AND NOT EXISTS (SELECT FROM needed n JOIN levels o ON o.level = n.level
+                                       WHERE o.grantee = l.grantee
+                                         AND (h.kind, h.object, h.privilege) = (n.kind, n.object, n.privilege))
+                     ORDER BY 1) AS extra
+        FROM levels l
+    )
+    SELECT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee) END AS role,
+           level,
+           level IS NOT NULL AND missing = '{}' AND extra = '{}' AND grantee <> 0 AS complete,
+           missing,
+           extra,
+           CASE WHEN level = 'service' THEN 'may act for any user, in every database of the cluster that has key_vault'
+                WHEN grantee = 0 THEN 'every role has it'
+                WHEN level IS NULL THEN 'rights that make up no level'
+                END AS note
+    FROM compared;
+REVOKE ALL ON key_vault.access FROM PUBLIC;
+COMMENT ON VIEW key_vault.access IS 'which role was given which level; missing and extra rights; service holds for the whole cluster';
+
+
+-- Status
+
+CREATE FUNCTION key_vault.status()
+RETURNS TABLE (
+    item text,
+    state text,
+    detail text,
+    remedy text)
+AS 'MODULE_PATHNAME', 'kv_sql_status'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+REVOKE ALL ON FUNCTION key_vault.status FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.status IS 'whether everything is in order; state is ok, warning or error, remedy says what to do';

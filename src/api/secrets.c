@@ -1,0 +1,189 @@
+/*
+ * secrets.c
+ *		The SQL functions for one user's secrets.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "api/arguments.h"
+#include "server/errors.h"
+#include "vault/secrets.h"
+
+PG_FUNCTION_INFO_V1(kv_sql_set);
+PG_FUNCTION_INFO_V1(kv_sql_get);
+PG_FUNCTION_INFO_V1(kv_sql_require);
+PG_FUNCTION_INFO_V1(kv_sql_get_all);
+PG_FUNCTION_INFO_V1(kv_sql_source);
+PG_FUNCTION_INFO_V1(kv_sql_list);
+PG_FUNCTION_INFO_V1(kv_sql_delete);
+PG_FUNCTION_INFO_V1(kv_sql_forget);
+PG_FUNCTION_INFO_V1(kv_sql_versions);
+PG_FUNCTION_INFO_V1(kv_sql_rollback);
+
+/* user_id and provider are arguments 0 and 1; label is where it is said. */
+static KvSecretArgs
+secret_args(FunctionCallInfo fcinfo, int label)
+{
+	KvSecretArgs args;
+
+	args.user_id = KV_GETARG_TEXT_OR_NULL(0);
+	args.provider = KV_GETARG_TEXT_OR_NULL(1);
+	args.label = KV_GETARG_TEXT_OR_NULL(label);
+	return args;
+}
+
+/*
+ * key_vault.set(user_id text, provider text, api_key text, label text,
+ *				 expires_at timestamptz, if_version int) returns int
+ *
+ * Stores a new version of a secret; its number.
+ */
+Datum
+kv_sql_set(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 3);
+	KvSetOptions options = {0};
+
+	/* infinity is another way to say that it never expires */
+	options.has_expiry = !PG_ARGISNULL(4) && !TIMESTAMP_IS_NOEND(PG_GETARG_TIMESTAMPTZ(4));
+	if (options.has_expiry)
+		options.expires_at = PG_GETARG_TIMESTAMPTZ(4);
+	options.has_if_version = !PG_ARGISNULL(5);
+	if (options.has_if_version)
+		options.if_version = PG_GETARG_INT32(5);
+
+	PG_RETURN_INT32(kv_secret_set(&args, KV_GETARG_TEXT_OR_NULL(2), &options));
+}
+
+/*
+ * key_vault.get(user_id text, provider text, label text) returns text
+ *
+ * The current key; NULL when there is none or it has expired.
+ */
+Datum
+kv_sql_get(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 2);
+	text	   *api_key = kv_secret_get(&args);
+
+	if (api_key == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(api_key);
+}
+
+/*
+ * key_vault.require(user_id text, provider text, label text) returns text
+ *
+ * As get(), but an error that says why there is no key.
+ */
+Datum
+kv_sql_require(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 2);
+
+	PG_RETURN_TEXT_P(kv_secret_require(&args));
+}
+
+/*
+ * key_vault.get_all(user_id text) returns jsonb
+ *
+ * All current keys with the default label, by provider.
+ */
+Datum
+kv_sql_get_all(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(kv_secret_get_all(KV_GETARG_TEXT_OR_NULL(0)));
+}
+
+/*
+ * key_vault.source(user_id text, provider text, label text) returns text
+ *
+ * Where get() would take the key from.
+ */
+Datum
+kv_sql_source(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 2);
+	const char *source = kv_secret_source(&args);
+
+	if (source == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(source));
+}
+
+/*
+ * key_vault.list(user_id text) returns table
+ *
+ * The user's secrets without their keys.
+ */
+Datum
+kv_sql_list(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	kv_secret_list(KV_GETARG_TEXT_OR_NULL(0), result->setResult, result->setDesc);
+	return (Datum) 0;
+}
+
+/*
+ * key_vault.delete(user_id text, provider text, label text) returns boolean
+ *
+ * Removes every version of one secret; false when there was none.
+ */
+Datum
+kv_sql_delete(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 2);
+
+	PG_RETURN_BOOL(kv_secret_delete(&args));
+}
+
+/*
+ * key_vault.forget(user_id text) returns bigint
+ *
+ * Removes everything stored about a user; how many secrets.
+ */
+Datum
+kv_sql_forget(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) kv_secret_forget(KV_GETARG_TEXT_OR_NULL(0)));
+}
+
+/*
+ * key_vault.versions(user_id text, provider text, label text) returns table
+ *
+ * The versions of one secret, newest first, without their keys.
+ */
+Datum
+kv_sql_versions(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 2);
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	kv_secret_versions(&args, result->setResult, result->setDesc);
+	return (Datum) 0;
+}
+
+/*
+ * key_vault.rollback(user_id text, provider text, version int, label text)
+ *		returns int
+ *
+ * Makes an older version current as a new one; the new one's number.
+ */
+Datum
+kv_sql_rollback(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 3);
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("version is NULL")));
+	PG_RETURN_INT32(kv_secret_rollback(&args, PG_GETARG_INT32(2)));
+}

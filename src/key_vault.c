@@ -1,0 +1,27 @@
+/*
+ * key_vault.c
+ *		The door: what the server does when it loads the library.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "server/settings.h"
+#include "server/statement_text.h"
+#include "store/secret_table.h"
+#include "vault/identity.h"
+#include "vault/providers.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	kv_settings_define();
+	kv_statement_text_init();
+	kv_secret_table_init();
+	kv_identity_init();
+	kv_providers_init();
+}

@@ -1,0 +1,84 @@
+/*
+ * compat.h
+ *		Every difference between server versions, wrapped to the newest
+ *		signature.  No other file asks for PG_VERSION_NUM.
+ */
+#ifndef KV_COMPAT_H
+#define KV_COMPAT_H
+
+#include "access/genam.h"
+#include "executor/executor.h"
+#include "utils/acl.h"
+#include "utils/relcache.h"
+
+#if PG_VERSION_NUM < 150000
+#error "key_vault needs PostgreSQL 15 or newer"
+#endif
+
+/* 16 moved the macros for variable-length values out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 tells apart whether a deferrable primary key will do; ours never is. */
+#if PG_VERSION_NUM >= 180000
+#define kv_primary_key_index(rel) RelationGetPrimaryKeyIndex((rel), false)
+#else
+#define kv_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
+/* 18 counts index searches for EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define kv_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define kv_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
+#endif
+
+/* 16 moved the privileges of a range table entry into a node of their own. */
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+
+typedef RTEPermissionInfo KvPermissions;
+
+static inline KvPermissions *
+kv_permissions_of(RangeTblEntry *rte, List **permissions)
+{
+	return addRTEPermissionInfo(permissions, rte);
+}
+
+static inline void
+kv_check_permissions(List *range_table, List *permissions)
+{
+	(void) ExecCheckPermissions(range_table, permissions, true);
+}
+#else
+typedef RangeTblEntry KvPermissions;
+
+static inline KvPermissions *
+kv_permissions_of(RangeTblEntry *rte, List **permissions)
+{
+	*permissions = NIL;
+	return rte;
+}
+
+static inline void
+kv_check_permissions(List *range_table, List *permissions)
+{
+	(void) permissions;
+	(void) ExecCheckRTPerms(range_table, true);
+}
+#endif
+
+/* 16 also replaced the privilege check of each catalog by one function. */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_namespace.h"
+#define kv_may_use_schema(schema, role) \
+	(object_aclcheck(NamespaceRelationId, (schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#else
+#define kv_may_use_schema(schema, role) \
+	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
+#endif							/* KV_COMPAT_H */

@@ -1,0 +1,19 @@
+/*
+ * encoding.h
+ *		Between the database's encoding and UTF-8, without a word about what
+ *		could not be converted: the server's own message would quote its bytes.
+ */
+#ifndef KV_ENCODING_H
+#define KV_ENCODING_H
+
+/*
+ * Converts len bytes.  Returns src itself when nothing changes, else a palloc'd
+ * string that the caller wipes; *converted_len is its length.  The encodings
+ * are UTF-8 and the database's, in the one direction or the other.
+ *
+ * Errors: 22021 when a character has no equivalent.
+ */
+extern const char *kv_to_utf8(const char *src, int len, int *converted_len);
+extern const char *kv_from_utf8(const char *src, int len, int *converted_len);
+
+#endif							/* KV_ENCODING_H */

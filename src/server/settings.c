@@ -1,0 +1,157 @@
+/*
+ * settings.c
+ *		Defines every setting of key_vault.  What a setting means is decided by
+ *		those who read it; only what makes a value impossible is checked here.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/guc.h"
+
+#include "server/settings.h"
+
+char	   *kv_setting_user_id = "";
+char	   *kv_setting_keyring_file = "";
+char	   *kv_setting_keyring_command = "";
+int			kv_setting_keyring_command_timeout = 10000;
+char	   *kv_setting_dotenv_file = "";
+int			kv_setting_mode = KV_MODE_AUTO;
+int			kv_setting_hint = KV_HINT_LAST4;
+int			kv_setting_keep_versions = 2;
+
+static uint64 keyring_generation = 1;
+
+static const struct config_enum_entry hint_options[] = {
+	{"none", KV_HINT_NONE, false},
+	{"last4", KV_HINT_LAST4, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry mode_options[] = {
+	{"auto", KV_MODE_AUTO, false},
+	{"development", KV_MODE_DEVELOPMENT, false},
+	{"production", KV_MODE_PRODUCTION, false},
+	{NULL, 0, false}
+};
+
+static bool
+check_user_id(char **newval, void **extra, GucSource source)
+{
+	if (*newval && strlen(*newval) > KV_USER_ID_MAX)
+	{
+		GUC_check_errdetail("A user id has at most %d bytes.", KV_USER_ID_MAX);
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_absolute_path(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL || **newval == '\0')
+		return true;
+	if (!is_absolute_path(*newval))
+	{
+		GUC_check_errdetail("The path must be absolute.");
+		return false;
+	}
+	if (strlen(*newval) >= MAXPGPATH)
+	{
+		GUC_check_errdetail("The path has at most %d bytes.", MAXPGPATH - 1);
+		return false;
+	}
+	return true;
+}
+
+static void
+assign_keyring_source(const char *newval, void *extra)
+{
+	keyring_generation++;
+}
+
+uint64
+kv_settings_keyring_generation(void)
+{
+	return keyring_generation;
+}
+
+void
+kv_settings_define(void)
+{
+	DefineCustomStringVariable("key_vault.user_id",
+							   "The user that the current transaction acts for.",
+							   "Empty means none. Changing it needs SET on the parameter.",
+							   &kv_setting_user_id,
+							   "",
+							   PGC_SUSET,
+							   GUC_NOT_IN_SAMPLE,
+							   check_user_id, NULL, NULL);
+
+	DefineCustomStringVariable("key_vault.keyring_file",
+							   "The file that holds the root keys.",
+							   "An absolute path outside the data directory.",
+							   &kv_setting_keyring_file,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE,
+							   check_absolute_path, assign_keyring_source, NULL);
+
+	DefineCustomStringVariable("key_vault.keyring_command",
+							   "A shell command that prints the root keys.",
+							   "It is used instead of key_vault.keyring_file.",
+							   &kv_setting_keyring_command,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE,
+							   NULL, assign_keyring_source, NULL);
+
+	DefineCustomIntVariable("key_vault.keyring_command_timeout",
+							"How long key_vault.keyring_command may take.",
+							NULL,
+							&kv_setting_keyring_command_timeout,
+							10000, 1, INT_MAX,
+							PGC_SIGHUP,
+							GUC_SUPERUSER_ONLY | GUC_UNIT_MS | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("key_vault.hint",
+							 "What is kept in the clear so that a user recognizes a key.",
+							 "last4 keeps the last four characters of keys of 16 or more.",
+							 &kv_setting_hint,
+							 KV_HINT_LAST4, hint_options,
+							 PGC_SUSET,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
+
+	DefineCustomIntVariable("key_vault.keep_versions",
+							"How many previous versions of a secret set() keeps.",
+							NULL,
+							&kv_setting_keep_versions,
+							2, 0, 1000,
+							PGC_SUSET,
+							GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("key_vault.mode",
+							 "Whether keys come from the .env file or from the database.",
+							 "auto decides by DEBUG and DEPLOY_ENV.",
+							 &kv_setting_mode,
+							 KV_MODE_AUTO, mode_options,
+							 PGC_SIGHUP,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
+
+	DefineCustomStringVariable("key_vault.dotenv_file",
+							   "The .env file of the backend under development.",
+							   "Empty means that there is no development mode.",
+							   &kv_setting_dotenv_file,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE,
+							   check_absolute_path, NULL, NULL);
+
+	MarkGUCPrefixReserved("key_vault");
+}

@@ -1,0 +1,44 @@
+/*
+ * settings.h
+ *		Every setting of key_vault, as the rest of the code reads it.
+ *
+ * Defined in settings.c and nowhere else.  The strings are never NULL once
+ * kv_settings_define() has run; an empty string means "not set".
+ */
+#ifndef KV_SETTINGS_H
+#define KV_SETTINGS_H
+
+/* The longest user id, in bytes of the server encoding. */
+#define KV_USER_ID_MAX 255
+
+typedef enum KvHintMode
+{
+	KV_HINT_NONE,
+	KV_HINT_LAST4
+} KvHintMode;
+
+typedef enum KvModeSetting
+{
+	KV_MODE_AUTO,
+	KV_MODE_DEVELOPMENT,
+	KV_MODE_PRODUCTION
+} KvModeSetting;
+
+extern char *kv_setting_user_id;	/* key_vault.user_id: the identity */
+extern char *kv_setting_keyring_file;	/* absolute path */
+extern char *kv_setting_keyring_command;	/* wins over the file */
+extern int	kv_setting_keyring_command_timeout; /* milliseconds */
+extern char *kv_setting_dotenv_file;	/* absolute path */
+extern int	kv_setting_mode;	/* a KvModeSetting */
+extern int	kv_setting_hint;	/* a KvHintMode */
+extern int	kv_setting_keep_versions;	/* previous versions kept, 0 or more */
+
+extern void kv_settings_define(void);
+
+/*
+ * Grows whenever a setting that says where root keys come from may have
+ * changed in this process.
+ */
+extern uint64 kv_settings_keyring_generation(void);
+
+#endif							/* KV_SETTINGS_H */

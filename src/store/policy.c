@@ -1,0 +1,156 @@
+/*
+ * policy.c
+ *		Row-level security for rows that no planner put the policy on: those
+ *		read the straight way, and those written as the extension's owner, whom
+ *		PostgreSQL itself exempts.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "server/compat.h"
+#include "store/policy.h"
+
+struct KvPolicy
+{
+	MemoryContext context;
+	EState	   *estate;
+	ExprContext *econtext;
+	List	   *permissive;		/* of ExprState: one of them must hold */
+	List	   *restrictive;	/* of ExprState: all of them must hold */
+};
+
+static bool
+is_for_public(const RowSecurityPolicy *policy)
+{
+	return ARR_DIMS(policy->roles)[0] == 1 &&
+		((Oid *) ARR_DATA_PTR(policy->roles))[0] == ACL_ID_PUBLIC;
+}
+
+bool
+kv_policy_is_single(Relation rel)
+{
+	RowSecurityPolicy *policy;
+
+	if (!rel->rd_rel->relrowsecurity || rel->rd_rsdesc == NULL ||
+		list_length(rel->rd_rsdesc->policies) != 1)
+		return false;
+
+	policy = linitial(rel->rd_rsdesc->policies);
+	return policy->polcmd == '*' && policy->permissive && policy->qual != NULL &&
+		policy->with_check_qual == NULL && !policy->hassublinks &&
+		is_for_public(policy);
+}
+
+static bool
+is_for_user(const RowSecurityPolicy *policy, Oid user)
+{
+	Oid		   *roles = (Oid *) ARR_DATA_PTR(policy->roles);
+
+	for (int i = 0; i < ARR_DIMS(policy->roles)[0]; i++)
+	{
+		if (roles[i] == ACL_ID_PUBLIC || has_privs_of_role(user, roles[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+add_policy(KvPolicy *policy, const RowSecurityPolicy *source, Relation rel,
+		   char command)
+{
+	Expr	   *qual = source->qual;
+	ExprState  *state;
+
+	if (command == KV_POLICY_INSERT && source->with_check_qual != NULL)
+		qual = source->with_check_qual;
+	if (qual == NULL)
+		return;
+	if (source->hassublinks)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("policy \"%s\" on table \"%s\" has a subquery",
+						source->policy_name, RelationGetRelationName(rel)),
+				 errdetail("key_vault runs the policies on every row that it writes or removes."),
+				 errhint("Put the subquery into a function that the policy calls.")));
+
+	state = ExecPrepareQual(list_make1(copyObject(qual)), policy->estate);
+	if (source->permissive)
+		policy->permissive = lappend(policy->permissive, state);
+	else
+		policy->restrictive = lappend(policy->restrictive, state);
+}
+
+KvPolicy *
+kv_policy_prepare(Relation rel, char command, MemoryContext parent)
+{
+	MemoryContext context;
+	MemoryContext caller;
+	KvPolicy   *policy;
+	ListCell   *cell;
+
+	if (!rel->rd_rel->relrowsecurity)
+		return NULL;
+
+	context = AllocSetContextCreate(parent, "key_vault policy",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	policy = palloc0(sizeof(KvPolicy));
+	policy->context = context;
+	policy->estate = CreateExecutorState();
+	MemoryContextSwitchTo(policy->estate->es_query_cxt);
+	policy->econtext = CreateExprContext(policy->estate);
+	if (rel->rd_rsdesc != NULL)
+	{
+		foreach(cell, rel->rd_rsdesc->policies)
+		{
+			RowSecurityPolicy *source = lfirst(cell);
+
+			if ((source->polcmd == '*' || source->polcmd == command) &&
+				is_for_user(source, GetUserId()))
+				add_policy(policy, source, rel, command);
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	return policy;
+}
+
+bool
+kv_policy_admits(KvPolicy *policy, TupleTableSlot *slot)
+{
+	bool		admitted = false;
+	ListCell   *cell;
+
+	policy->econtext->ecxt_scantuple = slot;
+	foreach(cell, policy->permissive)
+	{
+		if (ExecQual(lfirst(cell), policy->econtext))
+		{
+			admitted = true;
+			break;
+		}
+	}
+	foreach(cell, policy->restrictive)
+	{
+		if (!admitted)
+			break;
+		admitted = ExecQual(lfirst(cell), policy->econtext);
+	}
+	policy->econtext->ecxt_scantuple = NULL;
+	ResetExprContext(policy->econtext);
+	return admitted;
+}
+
+void
+kv_policy_free(KvPolicy *policy)
+{
+	if (policy != NULL)
+		MemoryContextDelete(policy->context);
+}

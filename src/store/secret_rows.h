@@ -1,0 +1,96 @@
+/*
+ * secret_rows.h
+ *		The rows of key_vault.secrets, sealed as they are.
+ *
+ * Reads run with the caller's rights under the table's policy; writes run as
+ * the extension's owner, and the policy is run on every row that they touch.
+ * The caller has checked the identity and acts for the user (identity.h).
+ * SPI need not be connected.
+ */
+#ifndef KV_SECRET_ROWS_H
+#define KV_SECRET_ROWS_H
+
+#include "datatype/timestamp.h"
+#include "utils/tuplestore.h"
+
+#define KV_PROVIDER_MAX 63		/* bytes */
+#define KV_LABEL_MAX 63			/* bytes */
+#define KV_ROOT_KEY_ID_HEX 16	/* hex digits of a root key id */
+
+/* Which secret, its version apart; no field is NULL. */
+typedef struct KvSecretName
+{
+	text	   *user_id;
+	text	   *provider;		/* the registered name, no alias */
+	text	   *label;
+} KvSecretName;
+
+typedef struct KvSecretRow
+{
+	int32		version;
+	char		root_key_id[KV_ROOT_KEY_ID_HEX + 1];
+	bytea	   *sealed;
+	text	   *hint;			/* or NULL */
+	bool		has_expiry;
+	TimestampTz expires_at;
+	text	   *provider;		/* set only where rows of several come back */
+} KvSecretRow;
+
+/* What became of an INSERT. */
+typedef enum KvInsertResult
+{
+	KV_INSERTED,
+	KV_VERSION_TAKEN			/* by a transaction that committed meanwhile */
+} KvInsertResult;
+
+/*
+ * The current version (the highest), the straight way or the planner's way;
+ * false when there is none.  The row is palloc'd in the caller's context.
+ */
+extern bool kv_secret_row_current(const KvSecretName *name, KvSecretRow *row);
+
+/* The planner's way by itself. */
+extern bool kv_secret_row_current_by_plan(const KvSecretName *name,
+										  KvSecretRow *row);
+
+/* One version, however old; false when there is none. */
+extern bool kv_secret_row_version(const KvSecretName *name, int32 version,
+								  KvSecretRow *row);
+
+/*
+ * The current version of every provider under one label: *rows is a palloc'd
+ * array, the answer its length.
+ */
+extern uint64 kv_secret_rows_of_user(text *user_id, text *label,
+									 KvSecretRow **rows);
+
+/* Rows for list() and versions(), put into a set-returning function's result. */
+extern void kv_secret_rows_list(text *user_id, Tuplestorestate *result,
+								TupleDesc columns);
+extern void kv_secret_rows_versions(const KvSecretName *name,
+									Tuplestorestate *result, TupleDesc columns);
+
+/*
+ * Holds off retire_root_key() to the end of the transaction: the active root
+ * key that is read after it stays good for sealing.
+ */
+extern void kv_secret_rows_lock_for_write(void);
+
+/* The highest version there is, with the newest snapshot; 0 for none. */
+extern int32 kv_secret_rows_highest(const KvSecretName *name);
+
+/* Errors: 42501 when the table's policy does not admit the row. */
+extern KvInsertResult kv_secret_rows_insert(const KvSecretName *name,
+											const KvSecretRow *row);
+
+/* Removes versions up to and including the given one; how many. */
+extern uint64 kv_secret_rows_delete_through(const KvSecretName *name,
+											int32 version);
+
+/* Removes every version; how many. */
+extern uint64 kv_secret_rows_delete(const KvSecretName *name);
+
+/* Removes every secret of a user; how many. */
+extern uint64 kv_secret_rows_delete_user(text *user_id);
+
+#endif							/* KV_SECRET_ROWS_H */

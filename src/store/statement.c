@@ -1,0 +1,102 @@
+/*
+ * statement.c
+ *		Plans and runs SQL, as the caller or as the extension's owner.
+ *
+ * SetUserIdAndSecContext is called here and nowhere else.
+ */
+#include "postgres.h"
+
+#include "catalog/indexing.h"
+#include "catalog/pg_extension.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+#include "store/statement.h"
+
+static void
+prepare(KvStatement *statement)
+{
+	SPIPlanPtr	plan;
+
+	/* No parallel plans: a worker would not know for whom the call acts. */
+	plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
+	if (plan == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not prepare a statement: %s",
+						SPI_result_code_string(SPI_result))));
+	SPI_keepplan(plan);
+	statement->plan = plan;
+}
+
+uint64
+kv_statement_run(KvStatement *statement, Datum *values, const char *nulls,
+				 long limit)
+{
+	int			result;
+
+	if (statement->plan == NULL)
+		prepare(statement);
+
+	result = SPI_execute_plan(statement->plan, values, nulls, false, limit);
+	if (result < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not run a statement: %s",
+						SPI_result_code_string(result))));
+	return SPI_processed;
+}
+
+/* The owner of the extension, from pg_extension: there is no syscache for it. */
+static Oid
+extension_owner(void)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	Oid			owner;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("key_vault"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"key_vault\" is not installed in this database")));
+	owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return owner;
+}
+
+uint64
+kv_statement_run_as_owner(KvStatement *statement, Datum *values,
+						  const char *nulls, long limit)
+{
+	Oid			save_user;
+	int			save_context;
+	volatile uint64 processed = 0;
+	Oid			owner = extension_owner();
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	PG_TRY();
+	{
+		SetUserIdAndSecContext(owner,
+							   save_context | SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_RESTRICTED_OPERATION);
+		processed = kv_statement_run(statement, values, nulls, limit);
+	}
+	PG_FINALLY();
+	{
+		SetUserIdAndSecContext(save_user, save_context);
+	}
+	PG_END_TRY();
+
+	return processed;
+}

@@ -1,0 +1,40 @@
+/*
+ * statement.h
+ *		SQL statements that are planned once a session.
+ *
+ * A statement's text names every relation, function and operator with its
+ * schema, so that nobody's search_path can redirect it.  The text is known at
+ * compile time; a statement is a static of the file that uses it.
+ */
+#ifndef KV_STATEMENT_H
+#define KV_STATEMENT_H
+
+#include "executor/spi.h"
+
+#define KV_STATEMENT_MAX_ARGS 12
+
+typedef struct KvStatement
+{
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[KV_STATEMENT_MAX_ARGS];
+	SPIPlanPtr	plan;			/* NULL until first run */
+} KvStatement;
+
+/*
+ * Runs a statement with a fresh snapshot and the caller's own rights.  SPI
+ * must be connected.  Returns the number of rows processed; rows are in
+ * SPI_tuptable.  limit 0 means all.  Errors are the statement's own.
+ */
+extern uint64 kv_statement_run(KvStatement *statement, Datum *values,
+							   const char *nulls, long limit);
+
+/*
+ * The same as the extension's owner.  The one place in which key_vault changes
+ * who is current: whoever calls it has checked the identity first, and the
+ * caller is who they were when it returns, on success and on failure.
+ */
+extern uint64 kv_statement_run_as_owner(KvStatement *statement, Datum *values,
+										const char *nulls, long limit);
+
+#endif							/* KV_STATEMENT_H */

@@ -1,0 +1,19 @@
+/*
+ * access.h
+ *		Levels of access: user, service, admin.
+ */
+#ifndef KV_ACCESS_H
+#define KV_ACCESS_H
+
+/*
+ * Gives a role one level instead of the one it had.  Repeatable.
+ *
+ * Errors: 22004, 22023 for a bad level; 42704 for an unknown role; 42501 when
+ * the caller may not grant, and for service when the caller is no superuser.
+ */
+extern void kv_access_set_level(const char *role, const char *level);
+
+/* Takes the level away.  Errors as kv_access_set_level(). */
+extern void kv_access_take_level(const char *role);
+
+#endif							/* KV_ACCESS_H */

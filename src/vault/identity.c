@@ -1,0 +1,138 @@
+/*
+ * identity.c
+ *		The identity: the setting key_vault.user_id, or the user for whom a
+ *		call is acting.  Nothing here reads a table.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
+
+#include "server/compat.h"
+#include "server/errors.h"
+#include "server/settings.h"
+#include "vault/identity.h"
+
+/* The user of the running call; NULL outside of one. */
+static const char *acting_user = NULL;
+static int	acting_len = 0;
+
+/* Whether trusted_role may act for any user; dropped when roles change. */
+static Oid	known_role = InvalidOid;
+static bool known_answer = false;
+
+static void
+forget_roles(Datum arg, int cacheid, uint32 hashvalue)
+{
+	known_role = InvalidOid;
+}
+
+void
+kv_identity_init(void)
+{
+	CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
+	CacheRegisterSyscacheCallback(PARAMETERACLOID, forget_roles, (Datum) 0);
+	CacheRegisterSyscacheCallback(PARAMETERACLNAME, forget_roles, (Datum) 0);
+}
+
+/*
+ * Who may set the identity may as well name it in a call: the level service,
+ * and superusers.
+ */
+static bool
+may_act_for_any_user(void)
+{
+	Oid			role = GetUserId();
+
+	if (role != known_role)
+	{
+		known_answer = pg_parameter_aclcheck("key_vault.user_id", role,
+											 ACL_SET) == ACLCHECK_OK;
+		known_role = role;
+	}
+	return known_answer;
+}
+
+const char *
+kv_identity(int *len)
+{
+	if (acting_user != NULL)
+	{
+		*len = acting_len;
+		return acting_user;
+	}
+	*len = strlen(kv_setting_user_id);
+	return *len > 0 ? kv_setting_user_id : NULL;
+}
+
+text *
+kv_identity_check(text *user_id)
+{
+	int			identity_len;
+	const char *identity = kv_identity(&identity_len);
+
+	if (user_id == NULL)
+		return identity ? cstring_to_text_with_len(identity, identity_len) : NULL;
+
+	if (VARSIZE_ANY_EXHDR(user_id) == 0 ||
+		VARSIZE_ANY_EXHDR(user_id) > KV_USER_ID_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("user id must have 1 to %d bytes", KV_USER_ID_MAX),
+				 errdetail("It has %d bytes.", (int) VARSIZE_ANY_EXHDR(user_id)),
+				 errhint("Pass the application's own id of the user.")));
+
+	if (identity != NULL)
+	{
+		if (identity_len != VARSIZE_ANY_EXHDR(user_id) ||
+			memcmp(identity, VARDATA_ANY(user_id), identity_len) != 0)
+			ereport(ERROR,
+					(errcode(KV_ERRCODE_OTHER_USER),
+					 errmsg("the transaction acts for another user"),
+					 errdetail("The call names a user_id that is not the identity in \"key_vault.user_id\"."),
+					 errhint("Pass NULL for the user id to use the identity, or set the identity to the user that the request is for.")));
+		return user_id;
+	}
+
+	if (!may_act_for_any_user())
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_OTHER_USER),
+				 errmsg("role \"%s\" has no identity and may not act for any user",
+						GetUserNameFromId(GetUserId(), true)),
+				 errhint("A superuser gives a role its identity by ALTER ROLE ... SET key_vault.user_id, or the level \"service\" by key_vault.grant_access().")));
+	return user_id;
+}
+
+text *
+kv_identity_require(text *user_id)
+{
+	text	   *checked = kv_identity_check(user_id);
+
+	if (checked == NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("user id is NULL and the transaction has no identity"),
+				 errhint("Pass the user's id, or set the identity with SET LOCAL key_vault.user_id.")));
+	return checked;
+}
+
+KvActing
+kv_act_for(const text *user_id)
+{
+	KvActing	displaced = {acting_user, acting_len};
+
+	acting_user = VARDATA_ANY(user_id);
+	acting_len = VARSIZE_ANY_EXHDR(user_id);
+	return displaced;
+}
+
+void
+kv_act_end(KvActing displaced)
+{
+	acting_user = displaced.user_id;
+	acting_len = displaced.len;
+}

@@ -1,0 +1,276 @@
+/*
+ * providers.c
+ *		Resolves what a call names to a registered provider, from a sorted copy
+ *		of the names that the backend keeps.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "server/compat.h"
+#include "server/errors.h"
+#include "store/provider_rows.h"
+#include "store/secret_rows.h"
+#include "vault/providers.h"
+
+/* An unknown name that is longer is not quoted whole; keys are longer. */
+#define QUOTED_NAME_MAX 20
+
+/* A name or an alias, as callers may spell it. */
+typedef struct Spelling
+{
+	const char *name;
+	int			len;
+	bool		is_alias;
+	KvProvider *provider;
+} Spelling;
+
+static MemoryContext names_context = NULL;
+static Spelling *spellings = NULL;
+static int	spelling_count = 0;
+static bool names_are_valid = false;
+static Oid	own_providers_oid = InvalidOid;
+static Oid	builtin_providers_oid = InvalidOid;
+
+static void
+forget_names(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == own_providers_oid ||
+		relid == builtin_providers_oid)
+		names_are_valid = false;
+}
+
+void
+kv_providers_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_names, (Datum) 0);
+}
+
+static int
+compare_bytes(const char *a, int a_len, const char *b, int b_len)
+{
+	int			order = memcmp(a, b, Min(a_len, b_len));
+
+	return order != 0 ? order : a_len - b_len;
+}
+
+/* By spelling; a provider's own name before another's alias. */
+static int
+compare_spellings(const void *a, const void *b)
+{
+	const Spelling *left = a;
+	const Spelling *right = b;
+	int			order = compare_bytes(left->name, left->len, right->name, right->len);
+
+	return order != 0 ? order : (int) left->is_alias - (int) right->is_alias;
+}
+
+static void
+add_spelling(const char *name, bool is_alias, KvProvider *provider)
+{
+	Spelling   *spelling = &spellings[spelling_count++];
+
+	spelling->name = name;
+	spelling->len = strlen(name);
+	spelling->is_alias = is_alias;
+	spelling->provider = provider;
+}
+
+static void
+load_names(void)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "key_vault providers",
+												  ALLOCSET_SMALL_SIZES);
+	Oid			namespace = get_namespace_oid("key_vault", false);
+	KvProviderRow *rows;
+	uint64		count;
+	int			total = 0;
+
+	own_providers_oid = get_relname_relid("own_providers", namespace);
+	builtin_providers_oid = get_relname_relid("builtin_providers", namespace);
+
+	/* Before reading: a change that comes in meanwhile must not be lost. */
+	names_are_valid = true;
+	PG_TRY();
+	{
+		count = kv_provider_rows_load(context, &rows);
+	}
+	PG_CATCH();
+	{
+		names_are_valid = false;
+		MemoryContextDelete(context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	if (names_context != NULL)
+		MemoryContextDelete(names_context);
+	names_context = context;
+
+	for (uint64 i = 0; i < count; i++)
+		total += 1 + rows[i].alias_count;
+	spellings = MemoryContextAlloc(context, sizeof(Spelling) * Max(total, 1));
+	spelling_count = 0;
+	for (uint64 i = 0; i < count; i++)
+	{
+		KvProvider *provider = MemoryContextAllocZero(context, sizeof(KvProvider));
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		provider->name = cstring_to_text(rows[i].name);
+		MemoryContextSwitchTo(caller);
+		provider->display_name = rows[i].display_name;
+		provider->env_var = rows[i].env_var;
+		provider->key_pattern = rows[i].key_pattern;
+		provider->required = rows[i].required;
+		add_spelling(rows[i].name, false, provider);
+		for (int j = 0; j < rows[i].alias_count; j++)
+			add_spelling(rows[i].aliases[j], true, provider);
+	}
+	qsort(spellings, spelling_count, sizeof(Spelling), compare_spellings);
+}
+
+/* The first spelling that is the name, or NULL. */
+static const KvProvider *
+find(const char *name, int len)
+{
+	int			low = 0;
+	int			high = spelling_count;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (compare_bytes(spellings[middle].name, spellings[middle].len, name, len) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < spelling_count &&
+		compare_bytes(spellings[low].name, spellings[low].len, name, len) == 0)
+		return spellings[low].provider;
+	return NULL;
+}
+
+static const char *
+nearest_name(const char *name, int len)
+{
+	const char *nearest = NULL;
+	int			best = 4;		/* farther than that is no help */
+
+	for (int i = 0; i < spelling_count; i++)
+	{
+		int			distance = varstr_levenshtein_less_equal(name, len,
+															 spellings[i].name,
+															 spellings[i].len,
+															 1, 1, 1, best - 1, true);
+
+		if (distance < best && distance < Max(len, spellings[i].len))
+		{
+			best = distance;
+			nearest = text_to_cstring(spellings[i].provider->name);
+		}
+	}
+	return nearest;
+}
+
+static void pg_attribute_noreturn()
+unknown_provider(const char *name, int len)
+{
+	const char *nearest = nearest_name(name, len);
+
+	/* Arguments in the wrong order put a key here: a long name is cut. */
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_UNKNOWN),
+			 len <= QUOTED_NAME_MAX ?
+			 errmsg("provider \"%s\" is not registered", pnstrdup(name, len)) :
+			 errmsg("provider \"%s...\" is not registered",
+					pnstrdup(name, pg_mbcliplen(name, len, 4))),
+			 nearest ? errhint("Perhaps you meant \"%s\". The view key_vault.providers lists all.", nearest) :
+			 errhint("The view key_vault.providers lists all; an admin registers another with key_vault.add_provider().")));
+}
+
+/* Trims white space and lower-cases ASCII letters, in place; the new start. */
+static char *
+normalize(char *name, int *len)
+{
+	while (*len > 0 && isspace((unsigned char) name[*len - 1]) && !IS_HIGHBIT_SET(name[*len - 1]))
+		(*len)--;
+	while (*len > 0 && isspace((unsigned char) *name) && !IS_HIGHBIT_SET(*name))
+	{
+		name++;
+		(*len)--;
+	}
+	for (int i = 0; i < *len; i++)
+	{
+		if (name[i] >= 'A' && name[i] <= 'Z')
+			name[i] += 'a' - 'A';
+	}
+	return name;
+}
+
+const KvProvider *
+kv_provider_resolve(const text *name)
+{
+	const KvProvider *provider;
+	char	   *normalized;
+	int			len;
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("provider is NULL")));
+
+	if (!names_are_valid)
+		load_names();
+
+	/* as most callers spell it */
+	provider = find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	if (provider != NULL)
+		return provider;
+
+	len = VARSIZE_ANY_EXHDR(name);
+	normalized = normalize(pnstrdup(VARDATA_ANY(name), len), &len);
+	if (len == 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("provider is empty"),
+				 errhint("The view key_vault.providers lists all.")));
+	if (len > KV_PROVIDER_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_UNKNOWN),
+				 errmsg("provider name is longer than %d bytes", KV_PROVIDER_MAX),
+				 errhint("The view key_vault.providers lists all.")));
+	provider = find(normalized, len);
+	if (provider == NULL)
+		unknown_provider(normalized, len);
+	return provider;
+}
+
+bool
+kv_provider_key_matches(const KvProvider *provider, const char *api_key, int len)
+{
+	text	   *key;
+	text	   *pattern;
+	bool		matches;
+
+	if (provider->key_pattern == NULL)
+		return true;
+
+	key = cstring_to_text_with_len(api_key, len);
+	pattern = cstring_to_text(provider->key_pattern);
+	matches = DatumGetBool(DirectFunctionCall2Coll(textregexeq, C_COLLATION_OID,
+												   PointerGetDatum(key),
+												   PointerGetDatum(pattern)));
+	explicit_bzero(VARDATA(key), len);
+	pfree(key);
+	pfree(pattern);
+	return matches;
+}

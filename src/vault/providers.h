@@ -1,0 +1,33 @@
+/*
+ * providers.h
+ *		Which providers there are.
+ */
+#ifndef KV_PROVIDERS_H
+#define KV_PROVIDERS_H
+
+typedef struct KvProvider
+{
+	text	   *name;
+	char	   *display_name;
+	char	   *env_var;
+	char	   *key_pattern;	/* a regular expression, or NULL */
+	bool		required;
+} KvProvider;
+
+/* Drops what is cached when the tables change; once a process. */
+extern void kv_providers_init(void);
+
+/*
+ * The provider that a call names, trimmed, in any case, by an alias or its
+ * own name.  Good until the next call of a function of this header.
+ *
+ * Errors: 22004 for NULL; 22023 for an empty name; 42704 for an unknown one,
+ * with the nearest name as the hint.
+ */
+extern const KvProvider *kv_provider_resolve(const text *name);
+
+/* Whether the key looks as the provider's keys do; true without a pattern. */
+extern bool kv_provider_key_matches(const KvProvider *provider,
+									const char *api_key, int len);
+
+#endif							/* KV_PROVIDERS_H */

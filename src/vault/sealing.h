@@ -1,0 +1,30 @@
+/*
+ * sealing.h
+ *		Between a row of key_vault.secrets and the key in it.
+ */
+#ifndef KV_SEALING_H
+#define KV_SEALING_H
+
+#include "store/secret_rows.h"
+#include "vault/keyring.h"
+
+#define KV_API_KEY_MAX 65536	/* bytes, in the database's encoding */
+
+/*
+ * Seals an API key for the row: its version, hint and expiry are set, its
+ * sealed and root_key_id are filled in.  Nothing of the key stays in memory.
+ *
+ * Errors: 22021 or 22P05 for a key, user id or label that has no UTF-8 form.
+ */
+extern void kv_seal(const KvSecretName *name, KvSecretRow *row,
+					const KvRootKey *root_key, const char *api_key, int len);
+
+/*
+ * The API key in the row, palloc'd: the caller wipes it when it does not
+ * hand it on.
+ *
+ * Errors: XX001 when it does not open; F0000 when its root key is not at hand.
+ */
+extern text *kv_open(const KvSecretName *name, const KvSecretRow *row);
+
+#endif							/* KV_SEALING_H */

@@ -1,0 +1,61 @@
+/*
+ * secrets.h
+ *		The rules for one user's secrets.
+ *
+ * A KvSecretArgs holds a call's arguments as they came, NULL included; each
+ * function checks them in the same order (user, provider, label), decides for
+ * whom the call acts, and leaves the identity as it found it.
+ */
+#ifndef KV_SECRETS_H
+#define KV_SECRETS_H
+
+#include "store/secret_rows.h"
+#include "utils/jsonb.h"
+
+typedef struct KvSecretArgs
+{
+	text	   *user_id;		/* NULL: the identity */
+	text	   *provider;
+	text	   *label;
+} KvSecretArgs;
+
+/* What set() is told besides the name and the key. */
+typedef struct KvSetOptions
+{
+	bool		has_expiry;
+	TimestampTz expires_at;
+	bool		has_if_version;
+	int32		if_version;
+} KvSetOptions;
+
+/* The version stored. */
+extern int32 kv_secret_set(const KvSecretArgs *args, text *api_key,
+						   const KvSetOptions *options);
+
+/* The current key, or NULL when there is none or it has expired. */
+extern text *kv_secret_get(const KvSecretArgs *args);
+
+/* As kv_secret_get(), but P0002 instead of NULL. */
+extern text *kv_secret_require(const KvSecretArgs *args);
+
+/* {"provider": "key", ...}: the current keys with the default label. */
+extern Jsonb *kv_secret_get_all(text *user_id);
+
+/* "dotenv", "database", or NULL. */
+extern const char *kv_secret_source(const KvSecretArgs *args);
+
+/* Whether there was a secret. */
+extern bool kv_secret_delete(const KvSecretArgs *args);
+
+/* How many secrets were removed. */
+extern uint64 kv_secret_forget(text *user_id);
+
+/* Makes an older version current as a new one, whose number it returns. */
+extern int32 kv_secret_rollback(const KvSecretArgs *args, int32 version);
+
+extern void kv_secret_list(text *user_id, Tuplestorestate *result,
+						   TupleDesc columns);
+extern void kv_secret_versions(const KvSecretArgs *args,
+							   Tuplestorestate *result, TupleDesc columns);
+
+#endif							/* KV_SECRETS_H */

@@ -1,0 +1,186 @@
+/*
+ * status.c
+ *		One function an item of status(); nothing here changes anything.
+ */
+#include "postgres.h"
+
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "crypto/root_key.h"
+#include "server/settings.h"
+#include "store/root_key_rows.h"
+#include "store/status_rows.h"
+#include "vault/keyring.h"
+#include "vault/status.h"
+
+typedef struct Finding
+{
+	const char *state;			/* ok, warning, error */
+	const char *detail;
+	const char *remedy;			/* or NULL */
+} Finding;
+
+static Finding
+found(const char *state, const char *detail, const char *remedy)
+{
+	Finding		finding = {state, detail, remedy};
+
+	return finding;
+}
+
+static Finding
+check_root_key(void)
+{
+	uint8		id[KV_ROOT_KEY_ID_LEN];
+	char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
+
+	if (!kv_root_key_row_active(id))
+		return found("error", "No root key is active: nothing can be stored.",
+					 "SELECT key_vault.create_root_key();");
+	kv_root_key_id_to_hex(id, hex);
+	if (!kv_keyring_contains(id))
+		return found("error",
+					 psprintf("The active root key %s is not in the keyring.", hex),
+					 "Restore the keyring that this database was sealed with.");
+	return found("ok", psprintf("Root key %s is active.", hex), NULL);
+}
+
+static Finding
+check_keyring(void)
+{
+	char	   *detail;
+	char	   *remedy;
+
+	switch (kv_keyring_check(&detail, &remedy))
+	{
+		case KV_KEYRING_OK:
+			return found("ok", detail, remedy);
+		case KV_KEYRING_NOT_LOCKED:
+			return found("warning", detail, remedy);
+		case KV_KEYRING_NOT_CONFIGURED:
+		case KV_KEYRING_UNREADABLE:
+			break;
+	}
+	return found("error", detail, remedy);
+}
+
+static Finding
+check_preload(void)
+{
+	char	   *answer = kv_status_rows_ask(KV_ASK_PRELOAD);
+
+	if (answer == NULL)
+		return found("ok", "Sessions load the library when they start.", NULL);
+	return found("warning",
+				 "Sessions load the library at their first call: until then a wrong SET of a key_vault setting is not refused.",
+				 psprintf("ALTER DATABASE %s SET session_preload_libraries = 'key_vault';",
+						  quote_identifier(get_database_name(MyDatabaseId))));
+}
+
+static Finding
+check_mode(void)
+{
+	return found("ok", "production: key_vault.dotenv_file is not set", NULL);
+}
+
+static Finding
+check_log_settings(void)
+{
+	char	   *answer = kv_status_rows_ask(KV_ASK_LOG_SETTINGS);
+
+	if (answer == NULL)
+		return found("ok", "The server does not log statements or parameters.", NULL);
+	return found("warning",
+				 psprintf("These put statements or parameters into the log, and with them keys: %s.", answer),
+				 "Turn them off for the roles that call key_vault, with ALTER ROLE ... SET by a superuser.");
+}
+
+static Finding
+check_sealed_rows(void)
+{
+	char	   *answer = kv_status_rows_ask(KV_ASK_SEALED_ROWS);
+
+	if (answer == NULL)
+		return found("ok", "Every secret is sealed with a root key of this database.", NULL);
+	return found("error", answer,
+				 "Add the root keys to the keyring and call key_vault.activate_root_key() for each, the wanted one last.");
+}
+
+static Finding
+check_service_roles(void)
+{
+	char	   *answer = kv_status_rows_ask(KV_ASK_SERVICE_ROLES);
+
+	if (answer == NULL)
+		return found("ok", "No role may act for any user.", NULL);
+	return found(strstr(answer, "incomplete") ? "warning" : "ok", answer,
+				 strstr(answer, "incomplete") ?
+				 "Call key_vault.grant_access() or key_vault.revoke_access() for the role." : NULL);
+}
+
+static Finding
+check_role_settings(void)
+{
+	char	   *answer = kv_status_rows_ask(KV_ASK_ROLE_SETTINGS);
+
+	if (answer == NULL)
+		return found("ok", "key_vault.user_id is set for no role.", NULL);
+	return found(strstr(answer, "every role") ? "warning" : "ok", answer,
+				 strstr(answer, "every role") ?
+				 "Set the identity for single roles, or for each transaction." : NULL);
+}
+
+static Finding
+check_policies(void)
+{
+	char	   *answer = kv_status_rows_ask(KV_ASK_POLICIES);
+
+	if (answer == NULL)
+		return found("ok", "Row-level security is as installed.", NULL);
+	return found(strstr(answer, "is off") || strstr(answer, "is missing") ? "error" : "warning",
+				 answer,
+				 "Compare with \\d key_vault.secrets of a fresh install; keep own policies in a migration.");
+}
+
+static Finding
+check_environment(void)
+{
+	return found("ok", "The server's environment holds no provider keys.", NULL);
+}
+
+static const struct
+{
+	const char *item;
+	Finding		(*check) (void);
+}			items[] =
+{
+	{"root_key", check_root_key},
+	{"keyring", check_keyring},
+	{"preload", check_preload},
+	{"mode", check_mode},
+	{"log_settings", check_log_settings},
+	{"sealed_rows", check_sealed_rows},
+	{"service_roles", check_service_roles},
+	{"role_settings", check_role_settings},
+	{"policies", check_policies},
+	{"environment", check_environment}
+};
+
+void
+kv_status_report(Tuplestorestate *result, TupleDesc columns)
+{
+	for (int i = 0; i < lengthof(items); i++)
+	{
+		Finding		finding = items[i].check();
+		Datum		values[4];
+		bool		nulls[4] = {false, false, finding.detail == NULL, finding.remedy == NULL};
+
+		values[0] = CStringGetTextDatum(items[i].item);
+		values[1] = CStringGetTextDatum(finding.state);
+		values[2] = nulls[2] ? (Datum) 0 : CStringGetTextDatum(finding.detail);
+		values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(finding.remedy);
+		tuplestore_putvalues(result, columns, values, nulls);
+	}
+}
