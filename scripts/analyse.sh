@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# analyse.sh TOOL: static analysis of src/ by cppcheck, clang-tidy or scan-build.  A finding fails it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+pg_config=${PG_CONFIG:-pg_config}
+
+case "${1:-}" in
+	cppcheck)
+		# It reads no header of PostgreSQL's: ereport(ERROR) does not return
+		cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,performance,portability \
+			-DPG_VERSION_NUM=150000 -DERROR=21 -D'ereport(level, rest)=((level) >= ERROR ? exit(1) : (void) 0)' \
+			--inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Isrc src
+		;;
+	clang-tidy)
+		# PostgreSQL's headers are not ours to mend
+		find src -name '*.c' -print0 | xargs -0 -P "$(nproc)" -I '{}' \
+			clang-tidy --quiet --warnings-as-errors='*' '{}' -- \
+			-std=gnu11 -D_GNU_SOURCE -Isrc -isystem "$("$pg_config" --includedir-server)"
+		;;
+	scan-build)
+		# make takes the compiler from PostgreSQL's settings, not from the environment
+		built=$(mktemp -d)
+		trap 'rm -rf "$built"' EXIT
+		cp -r . "$built/tree"
+		make -s -C "$built/tree" clean
+		# shellcheck disable=SC2016
+		scan-build --status-bugs -o "$built/report" sh -c 'make -s -C "$1" with_llvm=no CC="$CC"' sh "$built/tree"
+		;;
+	*)
+		echo "usage: scripts/analyse.sh cppcheck | clang-tidy | scan-build" >&2
+		exit 2
+		;;
+esac

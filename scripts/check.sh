@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# check.sh [--long | --server-tests]: every test; the last line is `N passed, N failed`.
+#
+# Installs the Debian packages that are missing, builds key_vault with warnings
+# as errors, and tests it on throwaway servers in a temporary folder.  --long
+# adds what takes longer: other PostgreSQL versions, minutes of fuzzing, and the
+# benchmark.  --server-tests leaves out what needs no server.
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+mode=${1:-}
+[[ $# -le 1 && $mode =~ ^(|--long|--server-tests)$ ]] || die "usage: scripts/check.sh [--long | --server-tests]"
+is_long() { [[ $mode == --long ]]; }
+
+# --- Steps ------------------------------------------------------------------
+
+# How many single tests a log tells of, as "passed failed": TAP and pg_regress'
+# own lines, else the last line of another check.sh.
+tally() {
+	awk '
+		/^ok [0-9]+/ && !/# SKIP/ { ok++ }
+		/^not ok [0-9]+/ { if (/# TODO/) ok++; else bad++ }
+		/^(test| {3,}) *[^ ]+ +\.\.\. +ok/ { ok++ }
+		/^(test| {3,}) *[^ ]+ +\.\.\. +FAILED/ { bad++ }
+		/^[0-9]+ passed, [0-9]+ failed$/ { ok = $1; bad = $3 }
+		END { print ok + 0, bad + 0 }' "$1"
+}
+
+skipped_in() {
+	sed -nE 's/^(1\.\.0|ok [0-9]+).*# SKIP:? *(.*)/\2/Ip' "$1" | sort | uniq -c |
+		sed -E 's/^ *([0-9]+) (.*)/; \1 skipped: \2/' | tr -d '\n'
+}
+
+# step NAME COMMAND...: runs it into a log, counts, and says how it went.  A step
+# that counts nothing counts as one test.
+step() {
+	local name=$1 log=$logs/$1.log status=0 start=$SECONDS passed failed seconds
+	shift
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	seconds=$((SECONDS - start))
+	read -r passed failed < <(tally "$log")
+	if ((status == 0 && passed + failed == 0)); then passed=1; fi
+	if ((status != 0 && failed == 0)); then failed=1; fi
+	say "$passed $failed" >>"$logs/counts"
+	if ((failed)); then
+		{ sed 's/^/    /' <(tail -n 40 "$log"); say "FAILED $name ($failed of $((passed + failed)) tests, $seconds seconds): $log"; }
+	else
+		say "ok $name ($passed tests, $seconds seconds$(skipped_in "$log"))"
+	fi
+}
+
+# A step whose files or tools are not there says why it did not run.
+skip() { say "skipped $1 ($2)"; }
+
+# has PATTERN: whether it matches a file in the tree.
+has() { compgen -G "$1" >/dev/null; }
+
+# --- Tests on servers -------------------------------------------------------
+
+installcheck() { as_server make -s installcheck "$@"; }
+
+regress() {
+	installcheck ISOLATION= TAP_TESTS= || { cat regression.diffs; return 1; }
+}
+
+isolation() {
+	installcheck REGRESS= TAP_TESTS= || { cat output_iso/regression.diffs; return 1; }
+}
+
+tap() {
+	build_settings >"$work/tap.conf"
+	installcheck REGRESS= ISOLATION= PROVE_FLAGS='-j2 -v --timer' TEMP_CONFIG="$work/tap.conf" \
+		KV_LONG="$(is_long && say 1)" || { keep_server_logs; return 1; }
+}
+
+# What the servers of TAP tests wrote is worth a look when one failed.
+keep_server_logs() {
+	[[ ! -d tmp_check/log ]] || cp -r tmp_check/log "$logs/tap-servers"
+}
+
+server_tests() {
+	if [[ ! -e $work/built ]]; then skip 'regress, isolation, tap' 'there is no build'; return; fi
+	if has 'sql/*.sql'; then step regress regress; else skip regress 'there is no sql/*.sql'; fi
+	if has 'test/isolation/specs/*.spec'; then step isolation isolation; else skip isolation 'there is no test/isolation/specs/*.spec'; fi
+	if has 'test/t/*.pl'; then step tap tap; else skip tap 'there is no test/t/*.pl'; fi
+	for test in examples/*/test.sh; do
+		if [[ -x $test ]]; then step "example-$(basename "$(dirname "$test")")" as_server "$test"; fi
+	done
+}
+
+# --- Tests without a server -------------------------------------------------
+
+lint() {
+	step layering as_server scripts/layering.sh
+	step layout as_server scripts/layout.sh
+	step shellcheck as_server sh -c 'find . -name "*.sh" | xargs shellcheck -x .ci/run'
+	for tool in cppcheck clang-tidy scan-build; do
+		step "$tool" as_server scripts/analyse.sh "$tool"
+	done
+}
+
+fuzz() { as_server make -s -C test/fuzz check FUZZ_SECONDS="$1"; }
+
+other_tests() {
+	if [[ -e test/unit/Makefile ]]; then step unit as_server make -s -C test/unit check; else skip unit 'there is no test/unit/Makefile'; fi
+	if [[ -e test/fuzz/Makefile ]]; then step fuzz fuzz 5; else skip fuzz 'there is no test/fuzz/Makefile'; fi
+	lint
+}
+
+# --- What takes longer ------------------------------------------------------
+
+long_tests() {
+	[[ ! -e test/fuzz/Makefile ]] || step fuzz-long fuzz 60
+	if [[ -x bench/compare.sh ]]; then step bench bench/compare.sh; else skip bench 'there is no bench/compare.sh'; fi
+	if is_root; then
+		step postgresql-17 "$top/scripts/versions.sh" 17 trixie
+		step postgresql-18 "$top/scripts/versions.sh" 18 sid
+	else
+		skip postgresql-17 'building a Debian root needs root'
+		skip postgresql-18 'building a Debian root needs root'
+	fi
+}
+
+# --- All of it --------------------------------------------------------------
+
+sections=(demo test)
+[[ $mode == --server-tests ]] || sections+=(lint)
+! is_long || sections+=(long)
+need_packages "${sections[@]}"
+
+make_work
+logs=$(new_log_folder)
+say "$("$pg_config" --version); logs in $logs"
+
+# PostgreSQL's own headers are not ours to mend, and its callbacks have parameters that ours need not
+warnings="-Wall -Wextra -Werror -Wno-unused-parameter -isystem $("$pg_config" --includedir-server)"
+step build build check COPT="$warnings"
+cd "$work/tree"
+
+# Two lanes, because most of a server's test is waiting
+set -m
+server_tests &
+pids+=($!)
+if [[ $mode != --server-tests ]]; then
+	other_tests &
+	pids+=($!)
+fi
+for pid in "${pids[@]}"; do
+	wait "$pid" || say '0 1' >>"$logs/counts"
+done
+pids=()
+set +m
+! is_long || long_tests
+
+awk '{ ok += $1; bad += $2 } END { print ok + 0 " passed, " bad + 0 " failed"; exit bad > 0 || ok == 0 }' "$logs/counts"

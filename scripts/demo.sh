@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# demo.sh [--keep]: two users' API keys stored, looked up and kept apart, on a throwaway server.
+#
+# Installs the Debian packages that are missing, builds key_vault, and starts a
+# server of its own in a temporary folder.  It stops the server and removes the
+# folder at the end; with --keep both stay, and it prints how to get in.
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+keep=
+case "${1:-}" in
+	'') ;;
+	--keep) keep=1 ;;
+	*) die "usage: scripts/demo.sh [--keep]" ;;
+esac
+
+# Keys as their providers make them; new ones each time, so that none is anybody's.
+random_text() { LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom 2>/dev/null | head -c "$1" || true; }
+
+write_keys() {
+	(
+		umask 077
+		cat >"$work/keys.csv" <<-CSV
+			user_a,gemini,AIzaSy$(random_text 33)
+			user_a,exa,$(random_text 8)-$(random_text 4)-$(random_text 4)-$(random_text 12)
+			user_b,openai,sk-proj-$(random_text 48)
+		CSV
+	)
+	own_by_server "$work/keys.csv"
+}
+
+show() {
+	# As standard input, so that messages do not start with a file's name
+	(cd "$work" && as_server psql -X -q -v ON_ERROR_STOP=0 -U postgres -d demo <"$top/scripts/demo.sql" 2>&1)
+}
+
+need_packages demo
+make_work
+build demo with_llvm=no
+start_server <<-CONF
+	key_vault.keyring_file = '$work/keyring'
+CONF
+as_server createdb -U postgres demo
+
+say "$("$pg_config" --version), a server of its own in $work" ''
+write_keys
+show
+rm -f "$work/keys.csv"
+
+if [[ $keep ]]; then
+	cat <<-END
+		The server is still up.  To try it:
+
+		    psql -h $work/sock -U app -d demo
+		    SELECT key_vault.get('user_a', 'gemini');
+
+		(-U postgres is its superuser.)  To stop it and leave nothing behind:
+
+		    kill -INT $(server_pid); sleep 1; rm -rf $work
+	END
+	work=
+else
+	cat <<-END
+		The server is stopped and its folder removed.  What to type next:
+
+		    scripts/demo.sh --keep    the same, and the server stays up for you to try
+		    scripts/check.sh          all tests
+
+		README.md goes on with your own database.
+	END
+fi

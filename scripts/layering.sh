@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# layering.sh: what each room of src/ may hold.  Prints the lines that go against it.
+#
+# Includes go one way, api -> vault -> store -> server, and vault -> crypto and
+# format; crypto and format are pure C.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+failed=0
+
+# refuse REASON PATTERN PATH... [--exclude=FILE]: no line of code there may match.
+refuse() {
+	local reason=$1 hits
+	shift
+	hits=$(grep -rnE --include='*.[ch]' -e "$@" 2>/dev/null |
+		grep -vE '^[^:]+:[0-9]+:[[:space:]]*(\*|/\*|//)' || true)
+	[[ -n $hits ]] || return 0
+	printf '%s:\n%s\n\n' "$reason" "$hits"
+	failed=1
+}
+
+include='^[[:space:]]*#[[:space:]]*include[[:space:]]*'
+
+while read -r room forbidden; do
+	refuse "src/$room includes what stands above or beside it" "${include}\"($forbidden)/" "src/$room"
+done <<-'ROOMS'
+	server api|vault|store
+	crypto api|vault|store|server|format
+	format api|vault|store|server|crypto
+	store  api|vault|crypto|format
+	vault  api
+ROOMS
+refuse 'includes name the room, not the way there' "${include}\"\.\./" src
+
+refuse 'crypto and format are pure C' \
+	"${include}[\"<](postgres|postgres_fe|c|fmgr)\.h|\b(ereport|elog|palloc0?|pfree|repalloc|MemoryContext[A-Za-z]*)\b" \
+	src/crypto src/format
+
+refuse 'every difference between server versions stands in src/server/compat.h' \
+	'^[[:space:]]*#.*\bPG_(VERSION_NUM|MAJORVERSION)' src --exclude=compat.h
+
+refuse 'elog(ERROR) has no SQLSTATE; ereport it' '\belog\((ERROR|FATAL|PANIC)' src
+
+# The statements of SQL in text that people read (errhint and the like) do not count
+sql='"(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|LOCK|GRANT|REVOKE|CREATE|ALTER|DROP|CALL) '
+for room in src/*.c src/api src/vault src/server; do
+	hits=$(grep -rnE --include='*.[ch]' "$sql" "$room" 2>/dev/null | grep -vE 'err(msg|detail|hint)|gettext' || true)
+	[[ -z $hits ]] || { printf 'SQL text stands in src/store only:\n%s\n\n' "$hits"; failed=1; }
+done
+refuse 'SPI is called in src/store only' '\bSPI_[a-z_]+ ?\(' src/api src/vault src/server src/key_vault.c
+
+# The one switch of the user that SQL runs as
+switchers=$(grep -rlE --include='*.[ch]' '^[^*]*\bSetUserIdAndSecContext ?\(' src || true)
+if [[ $(wc -l <<<"$switchers") -gt 1 ]]; then
+	printf 'SetUserIdAndSecContext is called in one file only:\n%s\n\n' "$switchers"
+	failed=1
+fi
+
+exit "$failed"

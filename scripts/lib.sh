@@ -1,0 +1,270 @@
+# shellcheck shell=bash
+# lib.sh: what demo.sh, check.sh and versions.sh share: packages, the build, throwaway servers.
+#
+# Nothing outside two folders is written: a cache of the last build, and a
+# temporary folder that is gone at the end.  No existing cluster is touched, and
+# nothing is installed into the system's PostgreSQL where that can be avoided.
+
+set -euo pipefail
+umask 022
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=		# this run's temporary folder; see make_work
+pids=()		# process groups to end with this run
+
+say() { printf '%s\n' "$@"; }
+die() { say "$(basename "$0"): $1" "${@:2}" >&2; exit 1; }
+
+is_root() { [[ $(id -u) == 0 ]]; }
+
+as_root() {
+	if is_root; then "$@"; return; fi
+	command -v sudo >/dev/null || die "root or sudo is needed for: $*"
+	sudo "$@"
+}
+
+# --- Packages ---------------------------------------------------------------
+
+# The names in the given sections of packages.txt, {major} not yet filled in.
+packages_in() {
+	local section
+	for section; do
+		awk -v want="[$section]" '
+			/^\[/ { on = ($1 == want) }
+			on && /^[a-z]/ { print $1 }' "$top/scripts/packages.txt"
+	done
+}
+
+is_installed() {
+	[[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+# The major version of the server to build for: $PG_CONFIG's, $PG_MAJOR, the
+# newest one installed, or the one that Debian offers.
+server_major() {
+	local major=${PG_MAJOR:-}
+	if [[ -n ${PG_CONFIG:-} ]]; then
+		"$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/'
+		return
+	fi
+	[[ -n $major ]] || major=$(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null |
+		cut -d/ -f5 | grep -E '^[0-9]+$' | sort -n | awk '$1 >= 15' | tail -n 1)
+	[[ -n $major ]] || major=$(apt-cache depends postgresql 2>/dev/null |
+		sed -nE 's/.*Depends: postgresql-([0-9]+)$/\1/p' | head -n 1)
+	say "$major"
+}
+
+# Debian's server package makes and starts a cluster when it is first installed.
+without_new_cluster() {
+	local snippet=/etc/postgresql-common/createcluster.d/key_vault-build.conf status=0
+	as_root mkdir -p "${snippet%/*}"
+	say 'create_main_cluster = false' | as_root tee "$snippet" >/dev/null
+	"$@" || status=$?
+	as_root rm -f "$snippet"
+	return "$status"
+}
+
+apt_get() {
+	as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+		apt-get -qq -o DPkg::Lock::Timeout=600 "$@" </dev/null >"$apt_log" 2>&1 ||
+		{ cat "$apt_log" >&2; die "apt-get $1 failed"; }
+}
+
+# Installs what is missing of the given sections.
+need_packages() {
+	local name missing=() apt_log
+	command -v dpkg-query >/dev/null ||
+		die "this needs Debian or a system made from it; what to install elsewhere is in scripts/packages.txt"
+	apt_log=$(mktemp)
+
+	[[ -n $(server_major) ]] || apt_get update
+	major=$(server_major)
+	[[ $major -ge 15 ]] 2>/dev/null || die "no PostgreSQL 15 or later: none is installed, and apt offers none"
+
+	while read -r name; do
+		[[ -n ${PG_CONFIG:-} && $name == *'{major}'* ]] && continue
+		name=${name//'{major}'/$major}
+		is_installed "$name" || missing+=("$name")
+	done < <(packages_in "$@")
+
+	if ((${#missing[@]})); then
+		say "Installing Debian packages: ${missing[*]}"
+		apt_get update
+		without_new_cluster apt_get install -y --no-install-recommends "${missing[@]}"
+	fi
+	rm -f "$apt_log"
+
+	pg_config=${PG_CONFIG:-/usr/lib/postgresql/$major/bin/pg_config}
+	bindir=$("$pg_config" --bindir)
+}
+
+# --- Who runs what ----------------------------------------------------------
+
+# PostgreSQL refuses to run as root.  Then Debian's own user for it runs the
+# server and the tests; everybody else runs them as themselves.
+server_user() { if is_root; then say postgres; else id -un; fi; }
+
+# Runs a command as the server's user, in the temporary folder's environment and
+# nothing of the caller's.  Leading NAME=value arguments go into it.
+as_server() {
+	local switch=()
+	is_root && switch=(setpriv --reuid=postgres --regid=postgres --init-groups)
+	"${switch[@]}" env -i PATH="$bindir:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin" \
+		HOME="$work" TMPDIR="$work/tmp" USER="$(server_user)" LC_ALL=C.UTF-8 \
+		PG_CONFIG="$pg_config" PGHOST="$work/sock" "$@"
+}
+
+# --- Folders ----------------------------------------------------------------
+
+# Where builds are kept between runs: a folder that only root, or only the user,
+# can write, so that nobody else can slip anything in.
+cache_folder() {
+	if is_root; then
+		install -d -m 0750 -g postgres /var/cache/key_vault
+		say /var/cache/key_vault
+	else
+		install -d -m 0700 "${XDG_CACHE_HOME:-$HOME/.cache}/key_vault"
+		say "${XDG_CACHE_HOME:-$HOME/.cache}/key_vault"
+	fi
+}
+
+# A folder for this run's logs; the last few runs' are kept.
+new_log_folder() {
+	local folder
+	folder=$(cache_folder)/logs
+	mkdir -p "$folder"
+	find "$folder" -mindepth 1 -maxdepth 1 -printf '%T@ %p\0' | sort -znr | tail -zn +6 |
+		cut -zd' ' -f2- | xargs -0r rm -rf
+	mktemp -d "$folder/$(date +%Y-%m-%d.XXXXXX)"
+}
+
+# The temporary folder: the server's user's, and closed to others.
+make_work() {
+	trap clean_up EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	work=$(mktemp -d /tmp/key_vault.XXXXXX)
+	mkdir "$work/tmp" "$work/sock"
+	own_by_server "$work"
+}
+
+own_by_server() { if is_root; then chown -R postgres: "$@"; fi; }
+
+clean_up() {
+	local status=$? pid
+	trap - EXIT
+	trap '' HUP INT TERM
+	for pid in "${pids[@]}"; do
+		kill -TERM -- "-$pid" 2>/dev/null || true
+	done
+	if [[ -n $work ]]; then
+		stop_servers
+		rm -rf "$work"
+	fi
+	exit "$status"
+}
+
+# --- Build ------------------------------------------------------------------
+
+# Everything in the checkout that is not ignored, whether committed or not.
+checkout_files() {
+	local file
+	cd "$top"
+	{
+		git -c safe.directory="$top" ls-files -z --cached --others --exclude-standard 2>/dev/null ||
+			find . -name .git -prune -o -type f ! -name '*.o' ! -name '*.so' ! -name '*.bc' -printf '%P\0'
+	} | while IFS= read -r -d '' file; do
+		if [[ -e $file ]]; then printf '%s\0' "$file"; fi
+	done
+}
+
+# Builds a copy of the checkout and lays it into the temporary folder: the built
+# tree as $work/tree, what `make install` would install under $work/stage.  What
+# has not changed since the last time is not built again.
+build() {
+	local kind=$1 cache tar sum status=0
+	shift
+	cache=$(cache_folder)/$(printf '%s' "$top" | cksum | cut -d' ' -f1)-$kind
+	mkdir -p "$cache"
+	exec 8>"$cache/lock"
+	flock 8
+
+	tar=$cache/source.tar
+	checkout_files | tar -C "$top" -c --null -T - --sort=name --owner=0 --group=0 -f "$tar"
+	sum=$( { cat "$tar"; "$pg_config"; say "$@"; } | sha256sum)
+	if [[ ! -e $cache/sum || $(<"$cache/sum") != "$sum" ]]; then
+		rm -rf "$cache/sum" "$cache/tree" "$cache/stage"
+		mkdir "$cache/tree" "$cache/stage"
+		tar -C "$cache/tree" -xf "$tar"
+		if run_make -C "$cache/tree" -j "$(nproc)" "$@" &&
+			run_make -C "$cache/tree" install DESTDIR="$cache/stage" "$@" >/dev/null; then
+			say "$sum" >"$cache/sum"
+		else
+			status=1
+		fi
+	fi
+
+	cp -a "$cache/tree" "$cache/stage" "$work/"
+	own_by_server "$work/tree" "$work/stage"
+	exec 8>&-
+	((status == 0)) || return "$status"
+
+	has_extension_destdir || install_into_system "$@"
+	touch "$work/built"
+}
+
+# The caller's make variables and compiler flags stay out.
+run_make() {
+	env -u MAKEFLAGS -u MAKELEVEL -u CFLAGS -u CPPFLAGS -u LDFLAGS -u COPT PG_CONFIG="$pg_config" make -s "$@"
+}
+
+# Debian's servers can load an extension from a folder of ours.
+has_extension_destdir() { "$bindir/postgres" --describe-config | grep -q ^extension_destdir; }
+
+install_into_system() {
+	say "Installing key_vault into $("$pg_config" --pkglibdir), because this PostgreSQL loads extensions from nowhere else."
+	as_root env PG_CONFIG="$pg_config" make -s -C "$work/tree" install "$@" >/dev/null
+}
+
+# --- Servers ----------------------------------------------------------------
+
+# The settings with which a server finds the build.
+build_settings() {
+	if has_extension_destdir; then
+		say "extension_destdir = '$work/stage'" \
+			"dynamic_library_path = '$work/stage$("$pg_config" --pkglibdir):\$libdir'"
+	fi
+}
+
+# Starts a server in $work/data that is reached by its socket alone; further
+# settings come from standard input.
+start_server() {
+	as_server initdb -D "$work/data" -U postgres -A trust -E UTF8 --no-sync >"$work/initdb.log" 2>&1 ||
+		{ cat "$work/initdb.log" >&2; die "initdb failed"; }
+	{
+		say "listen_addresses = ''" "unix_socket_directories = '$work/sock'" 'fsync = off'
+		build_settings
+		cat
+	} | as_server tee -a "$work/data/postgresql.conf" >/dev/null
+	as_server pg_ctl -D "$work/data" -l "$work/server.log" -w start >/dev/null ||
+		{ cat "$work/server.log" >&2; die "the server did not start"; }
+}
+
+server_pid() { head -n 1 "$work/data/postmaster.pid"; }
+
+# Stops every server that runs in a folder under $work, by the process id that
+# it wrote there itself, and waits for it.
+stop_servers() {
+	local file pid
+	while IFS= read -r file; do
+		pid=$(head -n 1 "$file" 2>/dev/null) || continue
+		[[ $pid =~ ^[0-9]+$ && /proc/$pid/cwd -ef ${file%/*} ]] || continue
+		as_server kill -INT "$pid" 2>/dev/null || continue
+		for _ in {1..100}; do
+			[[ -d /proc/$pid ]] || break
+			sleep 0.1
+		done
+		[[ ! -d /proc/$pid ]] || as_server kill -QUIT "$pid" 2>/dev/null || true
+	done < <(find "$work" -name postmaster.pid -type f 2>/dev/null)
+}
