@@ -16,7 +16,8 @@ typedef enum KvPrivateFileFlags
 	KV_PRIVATE_FILE_STRICT = 0,
 	KV_PRIVATE_FILE_MAY_BE_MISSING = 1 << 0,
 	KV_PRIVATE_FILE_MAY_BE_EMPTY = 1 << 1,
-	KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY = 1 << 2
+	KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY = 1 << 2,
+	KV_PRIVATE_FILE_MAY_BE_SHARED = 1 << 3	/* of any owner and mode */
 } KvPrivateFileFlags;
 
 /*
