@@ -16,7 +16,8 @@ case "${1:-}" in
 		# PostgreSQL's headers are not ours to mend
 		find src -name '*.c' -print0 | xargs -0 -P "$(nproc)" -I '{}' \
 			clang-tidy --quiet --warnings-as-errors='*' '{}' -- \
-			-std=gnu11 -D_GNU_SOURCE -Isrc -isystem "$("$pg_config" --includedir-server)"
+			-std=gnu11 -D_GNU_SOURCE -Isrc -isystem "$("$pg_config" --includedir-server)" 2>&1 |
+			{ grep -vE '^[0-9]+ warnings? generated' || true; }
 		;;
 	scan-build)
 		# make takes the compiler from PostgreSQL's settings, not from the environment
@@ -25,7 +26,7 @@ case "${1:-}" in
 		cp -r . "$built/tree"
 		make -s -C "$built/tree" clean
 		# shellcheck disable=SC2016
-		scan-build --status-bugs -o "$built/report" sh -c 'make -s -C "$1" with_llvm=no CC="$CC"' sh "$built/tree"
+		scan-build --status-bugs -o "$built/report" sh -c 'make -s -j "$(nproc)" -C "$1" with_llvm=no CC="$CC"' sh "$built/tree"
 		;;
 	*)
 		echo "usage: scripts/analyse.sh cppcheck | clang-tidy | scan-build" >&2

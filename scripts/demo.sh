@@ -31,8 +31,8 @@ write_keys() {
 }
 
 show() {
-	# As standard input, so that messages do not start with a file's name
-	(cd "$work" && as_server psql -X -q -v ON_ERROR_STOP=0 -U postgres -d demo <"$top/scripts/demo.sql" 2>&1)
+	# From standard input, so that messages do not start with a file's name
+	as_server psql -X -q -U postgres -d demo <"$top/scripts/demo.sql" 2>&1
 }
 
 need_packages demo

@@ -54,13 +54,20 @@ server_major() {
 	say "$major"
 }
 
-# Debian's server package makes and starts a cluster when it is first installed.
-without_new_cluster() {
-	local snippet=/etc/postgresql-common/createcluster.d/key_vault-build.conf status=0
-	as_root mkdir -p "${snippet%/*}"
-	say 'create_main_cluster = false' | as_root tee "$snippet" >/dev/null
-	"$@" || status=$?
-	as_root rm -f "$snippet"
+# Debian's server package makes and starts a cluster when it is first installed,
+# and other packages start their services: none of them here.
+without_services() {
+	local cluster=/etc/postgresql-common/createcluster.d/key_vault-build.conf policy=/usr/sbin/policy-rc.d
+	local status=0 own_policy=
+	as_root mkdir -p "${cluster%/*}"
+	say 'create_main_cluster = false' | as_root tee "$cluster" >/dev/null
+	if [[ ! -e $policy ]]; then
+		own_policy=1
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+		as_root chmod 755 "$policy"
+	fi
+	("$@") || status=$?
+	as_root rm -f "$cluster" ${own_policy:+"$policy"}
 	return "$status"
 }
 
@@ -90,7 +97,8 @@ need_packages() {
 	if ((${#missing[@]})); then
 		say "Installing Debian packages: ${missing[*]}"
 		apt_get update
-		without_new_cluster apt_get install -y --no-install-recommends "${missing[@]}"
+		without_services apt_get install -y --no-install-recommends "${missing[@]}"
+		if [[ " ${missing[*]} " == *' pgbouncer '* ]]; then as_root update-rc.d pgbouncer disable >/dev/null 2>&1; fi
 	fi
 	rm -f "$apt_log"
 
@@ -147,6 +155,7 @@ make_work() {
 	work=$(mktemp -d /tmp/key_vault.XXXXXX)
 	mkdir "$work/tmp" "$work/sock"
 	own_by_server "$work"
+	cd "$work"		# the server's user may not be able to enter the caller's folder
 }
 
 own_by_server() { if is_root; then chown -R postgres: "$@"; fi; }
@@ -160,6 +169,7 @@ clean_up() {
 	done
 	if [[ -n $work ]]; then
 		stop_servers
+		cd /
 		rm -rf "$work"
 	fi
 	exit "$status"
@@ -168,8 +178,7 @@ clean_up() {
 # --- Build ------------------------------------------------------------------
 
 # Everything in the checkout that is not ignored, whether committed or not.
-checkout_files() {
-	local file
+checkout_files() (
 	cd "$top"
 	{
 		git -c safe.directory="$top" ls-files -z --cached --others --exclude-standard 2>/dev/null ||
@@ -177,7 +186,7 @@ checkout_files() {
 	} | while IFS= read -r -d '' file; do
 		if [[ -e $file ]]; then printf '%s\0' "$file"; fi
 	done
-}
+)
 
 # Builds a copy of the checkout and lays it into the temporary folder: the built
 # tree as $work/tree, what `make install` would install under $work/stage.  What
@@ -220,7 +229,7 @@ run_make() {
 }
 
 # Debian's servers can load an extension from a folder of ours.
-has_extension_destdir() { "$bindir/postgres" --describe-config | grep -q ^extension_destdir; }
+has_extension_destdir() { "$bindir/postgres" --describe-config | grep ^extension_destdir >/dev/null; }
 
 install_into_system() {
 	say "Installing key_vault into $("$pg_config" --pkglibdir), because this PostgreSQL loads extensions from nowhere else."
