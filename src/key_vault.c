@@ -9,6 +9,7 @@
 #include "server/settings.h"
 #include "server/statement_text.h"
 #include "store/secret_table.h"
+#include "vault/dotenv_file.h"
 #include "vault/identity.h"
 #include "vault/providers.h"
 
@@ -24,4 +25,5 @@ _PG_init(void)
 	kv_secret_table_init();
 	kv_identity_init();
 	kv_providers_init();
+	kv_dotenv_file_init();
 }

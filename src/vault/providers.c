@@ -33,6 +33,8 @@ typedef struct Spelling
 } Spelling;
 
 static MemoryContext names_context = NULL;
+static KvProvider *providers = NULL;
+static int	provider_count = 0;
 static Spelling *spellings = NULL;
 static int	spelling_count = 0;
 static bool names_are_valid = false;
@@ -119,9 +121,11 @@ load_names(void)
 		total += 1 + rows[i].alias_count;
 	spellings = MemoryContextAlloc(context, sizeof(Spelling) * Max(total, 1));
 	spelling_count = 0;
+	providers = MemoryContextAllocZero(context, sizeof(KvProvider) * Max(count, 1));
+	provider_count = count;
 	for (uint64 i = 0; i < count; i++)
 	{
-		KvProvider *provider = MemoryContextAllocZero(context, sizeof(KvProvider));
+		KvProvider *provider = &providers[i];
 		MemoryContext caller = MemoryContextSwitchTo(context);
 
 		provider->name = cstring_to_text(rows[i].name);
@@ -252,6 +256,14 @@ kv_provider_resolve(const text *name)
 	if (provider == NULL)
 		unknown_provider(normalized, len);
 	return provider;
+}
+
+const KvProvider *
+kv_provider_at(int position)
+{
+	if (!names_are_valid)
+		load_names();
+	return position < provider_count ? &providers[position] : NULL;
 }
 
 bool

@@ -26,6 +26,9 @@ extern void kv_providers_init(void);
  */
 extern const KvProvider *kv_provider_resolve(const text *name);
 
+/* The provider at a position from 0, in no order; NULL behind the last. */
+extern const KvProvider *kv_provider_at(int position);
+
 /* Whether the key looks as the provider's keys do; true without a pattern. */
 extern bool kv_provider_key_matches(const KvProvider *provider,
 									const char *api_key, int len);

@@ -1,149 +1,160 @@
 /*
  * secrets.c
- *		The rules for one user's secrets: who may, what is valid, which version
- *		is current.
+ *		Looking up secrets: get and its kin.  In development the .env file comes
+ *		before the user's rows.
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
 #include "server/settings.h"
-#include "server/statement_text.h"
-#include "store/root_key_rows.h"
+#include "vault/dotenv_file.h"
 #include "vault/identity.h"
-#include "vault/keyring.h"
+#include "vault/mode.h"
 #include "vault/providers.h"
 #include "vault/sealing.h"
+#include "vault/secret_name.h"
 #include "vault/secrets.h"
 
-#define HINT_CHARACTERS 4
-#define HINT_MIN_CHARACTERS 16	/* a shorter key has no hint */
-
-static void
-check_label(const text *label)
+/* The variable's value as text, or NULL when it is empty or not set. */
+static text *
+read_variable(const char *variable)
 {
 	int			len;
+	char	   *value = kv_dotenv_file_value(variable, &len);
+	text	   *result = NULL;
 
-	if (label == NULL)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_NO_ARGUMENT),
-				 errmsg("label is NULL")));
-	len = VARSIZE_ANY_EXHDR(label);
-	if (len == 0 || len > KV_LABEL_MAX)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("label must have 1 to %d bytes", KV_LABEL_MAX),
-				 errdetail("It has %d bytes.", len)));
-	for (int i = 0; i < len; i++)
+	if (value != NULL && len > 0)
+		result = cstring_to_text_with_len(value, len);
+	if (value != NULL)
 	{
-		unsigned char byte = VARDATA_ANY(label)[i];
-
-		if (byte < 0x20 || byte == 0x7f)
-			ereport(ERROR,
-					(errcode(KV_ERRCODE_BAD_ARGUMENT),
-					 errmsg("label has a control character"),
-					 errdetail("It is at byte %d.", i + 1)));
+		explicit_bzero(value, len);
+		pfree(value);
 	}
-}
-
-/*
- * Checks a call's arguments and who may.  The provider's name is a copy: the
- * list of providers may be read anew while the call goes on.
- */
-static KvSecretName
-resolve(const KvSecretArgs *args, const KvProvider **provider)
-{
-	KvSecretName name;
-
-	name.user_id = kv_identity_require(args->user_id);
-	*provider = kv_provider_resolve(args->provider);
-	name.provider = DatumGetTextPCopy(PointerGetDatum((*provider)->name));
-	check_label(args->label);
-	name.label = args->label;
-	return name;
+	return result;
 }
 
 static bool
-is_expired(const KvSecretRow *row)
+variable_is_set(const char *variable)
 {
-	return row->has_expiry && row->expires_at <= GetCurrentTimestamp();
+	text	   *value = read_variable(variable);
+
+	if (value == NULL)
+		return false;
+	explicit_bzero(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+	pfree(value);
+	return true;
 }
 
-/* The current key in the database, or NULL; name's user is acted for. */
+/* The current key in the database, or NULL. */
 static text *
-read_current(const KvSecretName *name)
+read_row(const KvSecretName *name)
 {
-	KvSecretRow row;
+	text	   *volatile api_key = NULL;
 
-	if (!kv_secret_row_current(name, &row) || is_expired(&row))
+	if (name->user_id == NULL)
 		return NULL;
-	return kv_open(name, &row);
+	KV_ACT_FOR(name->user_id);
+	{
+		KvSecretRow row;
+
+		if (kv_secret_row_current(name, &row) && !kv_secret_row_is_expired(&row))
+			api_key = kv_open(name, &row);
+	}
+	KV_ACT_END();
+	return api_key;
 }
 
 text *
 kv_secret_get(const KvSecretArgs *args)
 {
-	const KvProvider *provider;
-	KvSecretName name = resolve(args, &provider);
-	text	   *volatile api_key;
+	KvSecretTarget target = kv_secret_target(args);
+	text	   *api_key = NULL;
 
-	KV_ACT_FOR(name.user_id);
-	{
-		api_key = read_current(&name);
-	}
-	KV_ACT_END();
-	return api_key;
+	if (target.variable != NULL)
+		api_key = read_variable(target.variable);
+	return api_key != NULL ? api_key : read_row(&target.name);
+}
+
+/* The sentences of "no API key found", by what is known. */
+static char *
+why_not_found(const KvSecretTarget *target, const KvSecretRow *expired)
+{
+	StringInfoData why;
+
+	initStringInfo(&why);
+	if (target->variable != NULL)
+		appendStringInfo(&why, "Variable %s is not set in file \"%s\". ",
+						 target->variable, kv_setting_dotenv_file);
+	if (target->name.user_id == NULL)
+		appendStringInfoString(&why, "The call names no user.");
+	else if (expired != NULL)
+		appendStringInfo(&why, "The key of user \"%s\" has expired since %s.",
+						 text_to_cstring(target->name.user_id),
+						 timestamptz_to_str(expired->expires_at));
+	else
+		appendStringInfo(&why, "User \"%s\" has not set a key.",
+						 text_to_cstring(target->name.user_id));
+	return why.data;
 }
 
 static void pg_attribute_noreturn()
-not_found(const KvSecretName *name, const char *display_name,
+not_found(const KvSecretTarget *target, const char *display_name,
 		  const KvSecretRow *expired)
 {
-	bool		is_default = VARSIZE_ANY_EXHDR(name->label) == strlen("default") &&
-		memcmp(VARDATA_ANY(name->label), "default", strlen("default")) == 0;
+	const char *provider = text_to_cstring(target->name.provider);
+	const char *label = text_to_cstring(target->name.label);
 
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_NOT_FOUND),
-			 is_default ?
-			 errmsg("no API key found for provider \"%s\"", text_to_cstring(name->provider)) :
-			 errmsg("no API key found for provider \"%s\", label \"%s\"",
-					text_to_cstring(name->provider), text_to_cstring(name->label)),
-			 expired ?
-			 errdetail("The key of user \"%s\" has expired since %s.",
-					   text_to_cstring(name->user_id), timestamptz_to_str(expired->expires_at)) :
-			 errdetail("User \"%s\" has not set a key.", text_to_cstring(name->user_id)),
-			 errhint("Have the user enter an API key for %s; the application stores it with key_vault.set().",
+			 strcmp(label, "default") == 0 ?
+			 errmsg("no API key found for provider \"%s\"", provider) :
+			 errmsg("no API key found for provider \"%s\", label \"%s\"", provider, label),
+			 errdetail("%s", why_not_found(target, expired)),
+			 target->variable != NULL ?
+			 errhint("Add a line %s=... to the file.", target->variable) :
+			 errhint("The user has not finished onboarding: have the user enter an API key for %s, which the application stores with key_vault.set().",
 					 display_name)));
+}
+
+/* The row's key, or the error that says why there is none. */
+static text *
+require_row(const KvSecretTarget *target, const char *display_name)
+{
+	text	   *volatile api_key = NULL;
+
+	if (target->name.user_id == NULL)
+		not_found(target, display_name, NULL);
+	KV_ACT_FOR(target->name.user_id);
+	{
+		KvSecretRow row;
+
+		if (!kv_secret_row_current(&target->name, &row))
+			not_found(target, display_name, NULL);
+		if (kv_secret_row_is_expired(&row))
+			not_found(target, display_name, &row);
+		api_key = kv_open(&target->name, &row);
+	}
+	KV_ACT_END();
+	return api_key;
 }
 
 text *
 kv_secret_require(const KvSecretArgs *args)
 {
-	const KvProvider *provider;
-	KvSecretName name = resolve(args, &provider);
-	char	   *display_name = pstrdup(provider->display_name);
-	text	   *volatile api_key;
+	KvSecretTarget target = kv_secret_target(args);
+	char	   *display_name = pstrdup(target.provider->display_name);
+	text	   *api_key = NULL;
 
-	KV_ACT_FOR(name.user_id);
-	{
-		KvSecretRow row;
-
-		if (!kv_secret_row_current(&name, &row))
-			not_found(&name, display_name, NULL);
-		if (is_expired(&row))
-			not_found(&name, display_name, &row);
-		api_key = kv_open(&name, &row);
-	}
-	KV_ACT_END();
-	return api_key;
+	if (target.variable != NULL)
+		api_key = read_variable(target.variable);
+	return api_key != NULL ? api_key : require_row(&target, display_name);
 }
 
-/* Appends "provider": "key"; the key's bytes are referred to, not copied. */
+/* Appends "provider": "key"; both are referred to until the end, not copied. */
 static void
 push_key(JsonbParseState **state, const text *provider, const text *api_key)
 {
@@ -158,304 +169,92 @@ push_key(JsonbParseState **state, const text *provider, const text *api_key)
 	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
-static Jsonb *
-read_all(text *user_id)
+/* Pushes the keys of the user's rows; *keys gets them, to be wiped. */
+static void
+push_rows(JsonbParseState **state, text *user_id, List **keys)
 {
 	text	   *label = cstring_to_text("default");
-	JsonbParseState *state = NULL;
 	KvSecretRow *rows;
-	text	  **keys;
-	uint64		count;
-	Jsonb	   *result;
+	volatile uint64 count;
 
-	count = kv_secret_rows_of_user(user_id, label, &rows);
-	keys = palloc0(sizeof(text *) * Max(count, 1));
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	KV_ACT_FOR(user_id);
+	{
+		count = kv_secret_rows_of_user(user_id, label, &rows);
+	}
+	KV_ACT_END();
 	for (uint64 i = 0; i < count; i++)
 	{
 		KvSecretName name = {user_id, rows[i].provider, label};
 
-		if (is_expired(&rows[i]))
+		if (kv_secret_row_is_expired(&rows[i]))
 			continue;
-		keys[i] = kv_open(&name, &rows[i]);
-		push_key(&state, name.provider, keys[i]);
+		*keys = lappend(*keys, kv_open(&name, &rows[i]));
+		push_key(state, name.provider, llast(*keys));
 	}
-	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-	for (uint64 i = 0; i < count; i++)
+}
+
+/* Pushes the keys of the .env file, which replace those that are there. */
+static void
+push_variables(JsonbParseState **state, List **keys)
+{
+	const KvProvider *provider;
+
+	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
 	{
-		if (keys[i] != NULL)
-			explicit_bzero(VARDATA(keys[i]), VARSIZE(keys[i]) - VARHDRSZ);
+		text	   *api_key = read_variable(provider->env_var);
+
+		if (api_key == NULL)
+			continue;
+		*keys = lappend(*keys, api_key);
+		push_key(state, provider->name, api_key);
 	}
-	return result;
 }
 
 Jsonb *
 kv_secret_get_all(text *user_id)
 {
-	text	   *user = kv_identity_require(user_id);
-	Jsonb	   *volatile result;
+	text	   *user = kv_secret_user(user_id);
+	JsonbParseState *state = NULL;
+	List	   *keys = NIL;
+	Jsonb	   *result;
+	ListCell   *cell;
 
-	KV_ACT_FOR(user);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (user != NULL)
+		push_rows(&state, user, &keys);
+	if (kv_mode_is_development())
+		push_variables(&state, &keys);
+	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+
+	foreach(cell, keys)
 	{
-		result = read_all(user);
+		text	   *api_key = lfirst(cell);
+
+		explicit_bzero(VARDATA(api_key), VARSIZE(api_key) - VARHDRSZ);
 	}
-	KV_ACT_END();
 	return result;
 }
 
 const char *
 kv_secret_source(const KvSecretArgs *args)
 {
-	const KvProvider *provider;
-	KvSecretName name = resolve(args, &provider);
-	const char *source = NULL;
+	KvSecretTarget target = kv_secret_target(args);
+	const char *volatile source = NULL;
 
-	KV_ACT_FOR(name.user_id);
+	if (target.variable != NULL && variable_is_set(target.variable))
+		return "dotenv";
+	if (target.name.user_id == NULL)
+		return NULL;
+
+	KV_ACT_FOR(target.name.user_id);
 	{
 		KvSecretRow row;
 
-		if (kv_secret_row_current(&name, &row) && !is_expired(&row))
+		if (kv_secret_row_current(&target.name, &row) && !kv_secret_row_is_expired(&row))
 			source = "database";
 	}
 	KV_ACT_END();
 	return source;
-}
-
-static void
-check_api_key(const text *api_key)
-{
-	const char *data;
-	int			len;
-
-	if (api_key == NULL)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_NO_ARGUMENT),
-				 errmsg("API key is NULL"),
-				 errhint("Remove a key with key_vault.delete().")));
-	data = VARDATA_ANY(api_key);
-	len = VARSIZE_ANY_EXHDR(api_key);
-	if (len == 0)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("API key is empty"),
-				 errhint("Remove a key with key_vault.delete().")));
-	if (len > KV_API_KEY_MAX)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("API key is longer than %d bytes", KV_API_KEY_MAX),
-				 errdetail("It has %d bytes.", len)));
-	if (strchr(" \t\r\n\f\v", data[0]) != NULL || strchr(" \t\r\n\f\v", data[len - 1]) != NULL)
-		ereport(WARNING,
-				(errmsg("API key begins or ends with white space"),
-				 errdetail("It is stored as it is."),
-				 errhidestmt(true), errhidecontext(true)));
-}
-
-static void
-check_options(const KvSetOptions *options)
-{
-	if (options->has_expiry && options->expires_at <= GetCurrentTimestamp())
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("expires_at is in the past"),
-				 errdetail("It is %s.", timestamptz_to_str(options->expires_at)),
-				 errhint("Pass NULL for a key that never expires.")));
-	if (options->has_if_version && options->if_version < 0)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("if_version must be 0 or more"),
-				 errhint("0 means that there must be no key yet.")));
-}
-
-/* Before anything else can fail: an error must not log the statement. */
-static void
-hide_literal_key(const text *api_key)
-{
-	if (kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
-		ereport(WARNING,
-				(errmsg("API key stands literally in the statement's text"),
-				 errdetail("The server may log that text, and others may have seen it in pg_stat_activity."),
-				 errhint("Pass the key as a bound parameter."),
-				 errhidestmt(true), errhidecontext(true)));
-}
-
-/* The last characters of a key that is long enough, or NULL. */
-static text *
-make_hint(const text *api_key)
-{
-	const char *data = VARDATA_ANY(api_key);
-	int			len = VARSIZE_ANY_EXHDR(api_key);
-	int			characters = pg_mbstrlen_with_len(data, len);
-	int			skip;
-
-	if (kv_setting_hint == KV_HINT_NONE || characters < HINT_MIN_CHARACTERS)
-		return NULL;
-	skip = pg_mbcharcliplen(data, len, characters - HINT_CHARACTERS);
-	return cstring_to_text_with_len(data + skip, len - skip);
-}
-
-static void
-check_if_version(const KvSecretName *name, int32 current, const KvSetOptions *options)
-{
-	if (!options->has_if_version || options->if_version == current)
-		return;
-	ereport(ERROR,
-			(errcode(KV_ERRCODE_STATE),
-			 errmsg("if_version does not hold for provider \"%s\", label \"%s\"",
-					text_to_cstring(name->provider), text_to_cstring(name->label)),
-			 current == 0 ?
-			 errdetail("Expected version %d, but there is no key.", options->if_version) :
-			 errdetail("Expected version %d, but the current version is %d.",
-					   options->if_version, current),
-			 errhint("Read the current version with key_vault.list() and decide again.")));
-}
-
-/*
- * Seals the key as the version after the highest, and trims old versions.
- * row holds hint and expiry.
- */
-static int32
-store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
-	  const KvSetOptions *options)
-{
-	const KvRootKey *root_key;
-	uint8		active[KV_ROOT_KEY_ID_LEN];
-	int32		highest;
-
-	/* The lock first: a root key that is active after it cannot be retired. */
-	kv_secret_rows_lock_for_write();
-	if (!kv_root_key_row_active(active))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_KEYRING),
-				 errmsg("no root key is active in this database"),
-				 errhint("An admin creates one with key_vault.create_root_key(), or activates one of the keyring with key_vault.activate_root_key().")));
-	root_key = kv_keyring_require(active);
-
-	for (;;)
-	{
-		highest = kv_secret_rows_highest(name);
-		check_if_version(name, highest, options);
-		if (highest == PG_INT32_MAX)
-			ereport(ERROR,
-					(errcode(KV_ERRCODE_STATE),
-					 errmsg("version numbers are used up"),
-					 errhint("Delete the key and set it again.")));
-		row->version = highest + 1;
-		kv_seal(name, row, root_key, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
-		if (kv_secret_rows_insert(name, row) == KV_INSERTED)
-			break;
-		CHECK_FOR_INTERRUPTS();
-	}
-
-	if (row->version > kv_setting_keep_versions + 1)
-		kv_secret_rows_delete_through(name, row->version - kv_setting_keep_versions - 1);
-	return row->version;
-}
-
-int32
-kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *options)
-{
-	const KvProvider *provider;
-	KvSecretName name;
-	KvSecretRow row = {0};
-
-	if (api_key != NULL)
-		hide_literal_key(api_key);
-	name = resolve(args, &provider);
-	check_api_key(api_key);
-	check_options(options);
-	if (!kv_provider_key_matches(provider, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
-		ereport(WARNING,
-				(errmsg("API key does not look like a key of provider \"%s\"",
-						text_to_cstring(name.provider)),
-				 errdetail("It is stored as it is; formats change."),
-				 errhidestmt(true), errhidecontext(true)));
-	row.hint = make_hint(api_key);
-	row.has_expiry = options->has_expiry;
-	row.expires_at = options->expires_at;
-
-	KV_ACT_FOR(name.user_id);
-	{
-		store(&name, &row, api_key, options);
-	}
-	KV_ACT_END();
-	return row.version;
-}
-
-bool
-kv_secret_delete(const KvSecretArgs *args)
-{
-	const KvProvider *provider;
-	KvSecretName name = resolve(args, &provider);
-	volatile uint64 removed;
-
-	KV_ACT_FOR(name.user_id);
-	{
-		removed = kv_secret_rows_delete(&name);
-	}
-	KV_ACT_END();
-	return removed > 0;
-}
-
-uint64
-kv_secret_forget(text *user_id)
-{
-	text	   *user = kv_identity_require(user_id);
-	volatile uint64 removed;
-
-	KV_ACT_FOR(user);
-	{
-		removed = kv_secret_rows_delete_user(user);
-	}
-	KV_ACT_END();
-	return removed;
-}
-
-/* Opens an older version and stores it again; returns the new version. */
-static int32
-restore_version(const KvSecretName *name, int32 version)
-{
-	KvSetOptions options = {0};
-	KvSecretRow row;
-	text	   *api_key;
-
-	if (!kv_secret_row_version(name, version, &row))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_UNKNOWN),
-				 errmsg("version %d does not exist", version),
-				 errhint("key_vault.versions() lists the versions that are kept.")));
-	if (is_expired(&row))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg("version %d has expired", version),
-				 errdetail("It has expired since %s.", timestamptz_to_str(row.expires_at))));
-
-	api_key = kv_open(name, &row);
-	PG_TRY();
-	{
-		version = store(name, &row, api_key, &options);
-	}
-	PG_FINALLY();
-	{
-		explicit_bzero(VARDATA(api_key), VARSIZE(api_key) - VARHDRSZ);
-	}
-	PG_END_TRY();
-	return version;
-}
-
-int32
-kv_secret_rollback(const KvSecretArgs *args, int32 version)
-{
-	const KvProvider *provider;
-	KvSecretName name = resolve(args, &provider);
-	volatile int32 current;
-
-	KV_ACT_FOR(name.user_id);
-	{
-		current = restore_version(&name, version);
-	}
-	KV_ACT_END();
-	return current;
 }
 
 void
@@ -474,12 +273,13 @@ void
 kv_secret_versions(const KvSecretArgs *args, Tuplestorestate *result,
 				   TupleDesc columns)
 {
-	const KvProvider *provider;
-	KvSecretName name = resolve(args, &provider);
+	KvSecretTarget target = kv_secret_target(args);
 
-	KV_ACT_FOR(name.user_id);
+	if (target.name.user_id == NULL)
+		return;
+	KV_ACT_FOR(target.name.user_id);
 	{
-		kv_secret_rows_versions(&name, result, columns);
+		kv_secret_rows_versions(&target.name, result, columns);
 	}
 	KV_ACT_END();
 }

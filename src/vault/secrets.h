@@ -2,22 +2,16 @@
  * secrets.h
  *		The rules for one user's secrets.
  *
- * A KvSecretArgs holds a call's arguments as they came, NULL included; each
- * function checks them in the same order (user, provider, label), decides for
- * whom the call acts, and leaves the identity as it found it.
+ * Each function checks its arguments (secret_name.h), decides for whom the call
+ * acts, and leaves the identity as it found it.
  */
 #ifndef KV_SECRETS_H
 #define KV_SECRETS_H
 
-#include "store/secret_rows.h"
 #include "utils/jsonb.h"
+#include "utils/tuplestore.h"
 
-typedef struct KvSecretArgs
-{
-	text	   *user_id;		/* NULL: the identity */
-	text	   *provider;
-	text	   *label;
-} KvSecretArgs;
+#include "vault/secret_name.h"
 
 /* What set() is told besides the name and the key. */
 typedef struct KvSetOptions
@@ -28,7 +22,7 @@ typedef struct KvSetOptions
 	int32		if_version;
 } KvSetOptions;
 
-/* The version stored. */
+/* The version stored; 0 when only the .env file was to be changed. */
 extern int32 kv_secret_set(const KvSecretArgs *args, text *api_key,
 						   const KvSetOptions *options);
 

@@ -1,0 +1,28 @@
+/*
+ * dotenv_text.h
+ *		What is in the .env file on disk; a copy serves until the file changes.
+ */
+#ifndef KV_DOTENV_TEXT_H
+#define KV_DOTENV_TEXT_H
+
+#include "status.h"
+
+/* The file's bytes, in memory of this file: good until the next call. */
+typedef struct KvDotenvText
+{
+	const char *bytes;
+	Size		len;
+} KvDotenvText;
+
+/* Reads the file if it changed.  Errors: F0000. */
+extern KvDotenvText kv_dotenv_text_current(void);
+
+/* Raises what is wrong with the file.  line 0 means that no line is to blame. */
+extern void kv_dotenv_text_report(KvStatus status, Size line) pg_attribute_noreturn();
+
+/* The flags with which the file is read, locked and written. */
+#define KV_DOTENV_FILE_FLAGS \
+	(KV_PRIVATE_FILE_MAY_BE_EMPTY | KV_PRIVATE_FILE_MAY_BE_SHARED | \
+	 KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY)
+
+#endif							/* KV_DOTENV_TEXT_H */

@@ -1,0 +1,82 @@
+/*
+ * secret_name.c
+ *		Checks what a call names, before anything is read or written.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "server/compat.h"
+#include "server/errors.h"
+#include "vault/identity.h"
+#include "vault/mode.h"
+#include "vault/secret_name.h"
+
+static void
+check_label(const text *label)
+{
+	int			len;
+
+	if (label == NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("label is NULL")));
+	len = VARSIZE_ANY_EXHDR(label);
+	if (len == 0 || len > KV_LABEL_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("label must have 1 to %d bytes", KV_LABEL_MAX),
+				 errdetail("It has %d bytes.", len)));
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char byte = VARDATA_ANY(label)[i];
+
+		if (byte < 0x20 || byte == 0x7f)
+			ereport(ERROR,
+					(errcode(KV_ERRCODE_BAD_ARGUMENT),
+					 errmsg("label has a control character"),
+					 errdetail("It is at byte %d.", i + 1)));
+	}
+}
+
+static bool
+is_default_label(const text *label)
+{
+	return VARSIZE_ANY_EXHDR(label) == strlen("default") &&
+		memcmp(VARDATA_ANY(label), "default", strlen("default")) == 0;
+}
+
+text *
+kv_secret_user(text *user_id)
+{
+	text	   *user = kv_identity_check(user_id);
+
+	if (user == NULL && !kv_mode_is_development())
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("user id is NULL and the transaction has no identity"),
+				 errhint("Pass the user's id, or set the identity with SET LOCAL key_vault.user_id.")));
+	return user;
+}
+
+KvSecretTarget
+kv_secret_target(const KvSecretArgs *args)
+{
+	KvSecretTarget target = {0};
+
+	target.name.user_id = kv_secret_user(args->user_id);
+	target.provider = kv_provider_resolve(args->provider);
+	target.name.provider = DatumGetTextPCopy(PointerGetDatum(target.provider->name));
+	check_label(args->label);
+	target.name.label = args->label;
+	target.development = kv_mode_is_development();
+	if (target.development && is_default_label(args->label))
+		target.variable = pstrdup(target.provider->env_var);
+	return target;
+}
+
+bool
+kv_secret_row_is_expired(const KvSecretRow *row)
+{
+	return row->has_expiry && row->expires_at <= GetCurrentTimestamp();
+}

@@ -1,0 +1,47 @@
+/*
+ * secret_name.h
+ *		From the arguments of a call to the secret that they name.
+ */
+#ifndef KV_SECRET_NAME_H
+#define KV_SECRET_NAME_H
+
+#include "store/secret_rows.h"
+#include "vault/providers.h"
+
+/* A call's arguments as they came; each may be NULL. */
+typedef struct KvSecretArgs
+{
+	text	   *user_id;		/* NULL: the identity */
+	text	   *provider;
+	text	   *label;
+} KvSecretArgs;
+
+/*
+ * What they name, checked in this order: user, provider, label.  The provider's
+ * own name and variable are copies: the list of providers may be read anew
+ * while the call goes on.
+ */
+typedef struct KvSecretTarget
+{
+	KvSecretName name;			/* user_id is NULL for the .env file alone */
+	const KvProvider *provider; /* good until the first look at a table */
+	bool		development;	/* get looks into the .env file first */
+	char	   *variable;		/* in the .env file, or NULL: not this one */
+} KvSecretTarget;
+
+/*
+ * Errors: identity.h's and providers.h's; 22004 for no user in production, and
+ * for a label that is NULL; 22023 for a bad label.
+ */
+extern KvSecretTarget kv_secret_target(const KvSecretArgs *args);
+
+/*
+ * The user of a call that names no secret, or NULL for the .env file alone,
+ * which is only in development.  Errors: as above.
+ */
+extern text *kv_secret_user(text *user_id);
+
+/* Whether the row's time is over, by the clock. */
+extern bool kv_secret_row_is_expired(const KvSecretRow *row);
+
+#endif							/* KV_SECRET_NAME_H */

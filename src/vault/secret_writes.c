@@ -1,0 +1,345 @@
+/*
+ * secret_writes.c
+ *		Storing and removing secrets: what is valid, and which version is next.
+ *		In development the .env file follows.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "server/compat.h"
+#include "server/errors.h"
+#include "server/settings.h"
+#include "server/statement_text.h"
+#include "store/root_key_rows.h"
+#include "vault/dotenv_file.h"
+#include "vault/identity.h"
+#include "vault/keyring.h"
+#include "vault/providers.h"
+#include "vault/sealing.h"
+#include "vault/secret_name.h"
+#include "vault/secrets.h"
+
+#define HINT_CHARACTERS 4
+#define HINT_MIN_CHARACTERS 16	/* a shorter key has no hint */
+
+static void
+check_api_key(const text *api_key)
+{
+	const char *data;
+	int			len;
+
+	if (api_key == NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("API key is NULL"),
+				 errhint("Remove a key with key_vault.delete().")));
+	data = VARDATA_ANY(api_key);
+	len = VARSIZE_ANY_EXHDR(api_key);
+	if (len == 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("API key is empty"),
+				 errhint("Remove a key with key_vault.delete().")));
+	if (len > KV_API_KEY_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("API key is longer than %d bytes", KV_API_KEY_MAX),
+				 errdetail("It has %d bytes.", len)));
+	if (strchr(" \t\r\n\f\v", data[0]) != NULL || strchr(" \t\r\n\f\v", data[len - 1]) != NULL)
+		ereport(WARNING,
+				(errmsg("API key begins or ends with white space"),
+				 errdetail("It is stored as it is."),
+				 errhidestmt(true), errhidecontext(true)));
+}
+
+static void
+check_options(const KvSetOptions *options)
+{
+	if (options->has_expiry && options->expires_at <= GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("expires_at is in the past"),
+				 errdetail("It is %s.", timestamptz_to_str(options->expires_at)),
+				 errhint("Pass NULL for a key that never expires.")));
+	if (options->has_if_version && options->if_version < 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("if_version must be 0 or more"),
+				 errhint("0 means that there must be no key yet.")));
+}
+
+/* Before anything else can fail: an error must not log the statement. */
+static void
+hide_literal_key(const text *api_key)
+{
+	if (kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
+		ereport(WARNING,
+				(errmsg("API key stands literally in the statement's text"),
+				 errdetail("The server may log that text, and others may have seen it in pg_stat_activity."),
+				 errhint("Pass the key as a bound parameter."),
+				 errhidestmt(true), errhidecontext(true)));
+}
+
+/* The last characters of a key that is long enough, or NULL. */
+static text *
+make_hint(const text *api_key)
+{
+	const char *data = VARDATA_ANY(api_key);
+	int			len = VARSIZE_ANY_EXHDR(api_key);
+	int			characters = pg_mbstrlen_with_len(data, len);
+	int			skip;
+
+	if (kv_setting_hint == KV_HINT_NONE || characters < HINT_MIN_CHARACTERS)
+		return NULL;
+	skip = pg_mbcharcliplen(data, len, characters - HINT_CHARACTERS);
+	return cstring_to_text_with_len(data + skip, len - skip);
+}
+
+static void
+check_if_version(const KvSecretName *name, int32 current, const KvSetOptions *options)
+{
+	if (!options->has_if_version || options->if_version == current)
+		return;
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_STATE),
+			 errmsg("if_version does not hold for provider \"%s\", label \"%s\"",
+					text_to_cstring(name->provider), text_to_cstring(name->label)),
+			 current == 0 ?
+			 errdetail("Expected version %d, but there is no key.", options->if_version) :
+			 errdetail("Expected version %d, but the current version is %d.",
+					   options->if_version, current),
+			 errhint("Read the current version with key_vault.list() and decide again.")));
+}
+
+/*
+ * Seals the key as the version after the highest, and trims old versions.
+ * row holds hint and expiry.
+ */
+static int32
+store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
+	  const KvSetOptions *options)
+{
+	const KvRootKey *root_key;
+	uint8		active[KV_ROOT_KEY_ID_LEN];
+	int32		highest;
+
+	/* The lock first: a root key that is active after it cannot be retired. */
+	kv_secret_rows_lock_for_write();
+	if (!kv_root_key_row_active(active))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("no root key is active in this database"),
+				 errhint("An admin creates one with key_vault.create_root_key(), or activates one of the keyring with key_vault.activate_root_key().")));
+	root_key = kv_keyring_require(active);
+
+	for (;;)
+	{
+		highest = kv_secret_rows_highest(name);
+		check_if_version(name, highest, options);
+		if (highest == PG_INT32_MAX)
+			ereport(ERROR,
+					(errcode(KV_ERRCODE_STATE),
+					 errmsg("version numbers are used up"),
+					 errhint("Delete the key and set it again.")));
+		row->version = highest + 1;
+		kv_seal(name, row, root_key, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+		if (kv_secret_rows_insert(name, row) == KV_INSERTED)
+			break;
+		CHECK_FOR_INTERRUPTS();
+	}
+
+	if (row->version > kv_setting_keep_versions + 1)
+		kv_secret_rows_delete_through(name, row->version - kv_setting_keep_versions - 1);
+	return row->version;
+}
+
+/*
+ * Says the key to the .env file as well.  A key that expires is not for the
+ * file, which would serve it for ever: the variable makes room for the row.
+ */
+static void
+change_variable(const char *variable, const text *api_key, bool expires)
+{
+	if (!expires)
+	{
+		kv_dotenv_file_change(variable, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+		return;
+	}
+	kv_dotenv_file_change(variable, NULL, 0);
+	ereport(NOTICE,
+			(errmsg("a key that expires is stored in the database only"),
+			 errdetail("Variable %s is removed from file \"%s\".",
+					   variable, kv_setting_dotenv_file)));
+}
+
+/* Without a user there is only the .env file. */
+static void
+set_variable_alone(const KvSecretTarget *target, const text *api_key,
+				   const KvSetOptions *options)
+{
+	PreventCommandIfReadOnly("key_vault.set()");
+	if (target->variable == NULL || options->has_expiry || options->has_if_version)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("label, expires_at and if_version need a user"),
+				 errdetail("Without a user the key goes to the .env file, which has none of them."),
+				 errhint("Pass the user's id.")));
+	kv_dotenv_file_change(target->variable, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+}
+
+static void
+check_looks(const KvSecretTarget *target, const text *api_key)
+{
+	if (kv_provider_key_matches(target->provider, VARDATA_ANY(api_key),
+								VARSIZE_ANY_EXHDR(api_key)))
+		return;
+	ereport(WARNING,
+			(errmsg("API key does not look like a key of provider \"%s\"",
+					text_to_cstring(target->name.provider)),
+			 errdetail("It is stored as it is; formats change."),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+int32
+kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *options)
+{
+	KvSecretTarget target;
+	KvSecretRow row = {0};
+
+	if (api_key != NULL)
+		hide_literal_key(api_key);
+	target = kv_secret_target(args);
+	check_api_key(api_key);
+	check_options(options);
+	check_looks(&target, api_key);
+	if (target.name.user_id == NULL)
+	{
+		set_variable_alone(&target, api_key, options);
+		return 0;
+	}
+
+	row.hint = make_hint(api_key);
+	row.has_expiry = options->has_expiry;
+	row.expires_at = options->expires_at;
+	KV_ACT_FOR(target.name.user_id);
+	{
+		store(&target.name, &row, api_key, options);
+	}
+	KV_ACT_END();
+	if (target.variable != NULL)
+		change_variable(target.variable, api_key, row.has_expiry);
+	return row.version;
+}
+
+/* Removes a variable from the .env file; false when it was empty or not there. */
+static bool
+remove_variable(const char *variable)
+{
+	int			len;
+	char	   *value = kv_dotenv_file_value(variable, &len);
+
+	if (value == NULL)
+		return false;
+	explicit_bzero(value, len);
+	pfree(value);
+	PreventCommandIfReadOnly("key_vault.delete()");
+	kv_dotenv_file_change(variable, NULL, 0);
+	return len > 0;
+}
+
+static bool
+remove_rows(const KvSecretName *name)
+{
+	volatile uint64 removed;
+
+	KV_ACT_FOR(name->user_id);
+	{
+		removed = kv_secret_rows_delete(name);
+	}
+	KV_ACT_END();
+	return removed > 0;
+}
+
+bool
+kv_secret_delete(const KvSecretArgs *args)
+{
+	KvSecretTarget target = kv_secret_target(args);
+	bool		removed = false;
+
+	if (target.name.user_id != NULL)
+		removed = remove_rows(&target.name);
+	if (target.variable != NULL && remove_variable(target.variable))
+		removed = true;
+	return removed;
+}
+
+uint64
+kv_secret_forget(text *user_id)
+{
+	text	   *user = kv_identity_require(user_id);
+	volatile uint64 removed;
+
+	KV_ACT_FOR(user);
+	{
+		removed = kv_secret_rows_delete_user(user);
+	}
+	KV_ACT_END();
+	return removed;
+}
+
+/* Opens an older version and stores it again; returns the new version. */
+static int32
+restore_version(const KvSecretTarget *target, int32 version)
+{
+	KvSetOptions options = {0};
+	KvSecretRow row;
+	text	   *api_key;
+
+	if (!kv_secret_row_version(&target->name, version, &row))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_UNKNOWN),
+				 errmsg("version %d does not exist", version),
+				 errhint("key_vault.versions() lists the versions that are kept.")));
+	if (kv_secret_row_is_expired(&row))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("version %d has expired", version),
+				 errdetail("It has expired since %s.", timestamptz_to_str(row.expires_at))));
+
+	api_key = kv_open(&target->name, &row);
+	PG_TRY();
+	{
+		version = store(&target->name, &row, api_key, &options);
+		if (target->variable != NULL)
+			change_variable(target->variable, api_key, row.has_expiry);
+	}
+	PG_FINALLY();
+	{
+		explicit_bzero(VARDATA(api_key), VARSIZE(api_key) - VARHDRSZ);
+	}
+	PG_END_TRY();
+	return version;
+}
+
+int32
+kv_secret_rollback(const KvSecretArgs *args, int32 version)
+{
+	KvSecretTarget target = kv_secret_target(args);
+	volatile int32 current;
+
+	if (target.name.user_id == NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("user id is NULL and the transaction has no identity"),
+				 errhint("The .env file has no older versions.")));
+	KV_ACT_FOR(target.name.user_id);
+	{
+		current = restore_version(&target, version);
+	}
+	KV_ACT_END();
+	return current;
+}
