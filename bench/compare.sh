@@ -1,0 +1,203 @@
+#!/usr/bin/env bash
+# compare.sh [--long]: what key_vault costs, side by side with plaintext and with pgcrypto.
+#
+# Measures on a throwaway server of its own, server and client pinned to one CPU.
+# The ways take turns within a round; a figure is the median of the rounds, a ratio
+# the median of the rounds' ratios.  Prints Markdown, with the aims at the end; an
+# aim that is not met is no failure.  --long adds 1,000,000 secrets.
+#
+# ROUNDS=n changes the number of rounds, SIZES='n n' the numbers of secrets.
+
+# shellcheck source-path=SCRIPTDIR/../scripts source=../scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+
+case "${1:-}" in
+	'') sizes=(10000 100000) ;;
+	--long) sizes=(10000 100000 1000000) ;;
+	*) die "usage: bench/compare.sh [--long]" ;;
+esac
+read -ra sizes <<<"${SIZES:-${sizes[*]}}"
+rounds=${ROUNDS:-7}
+here=$top/bench
+owned=5000			# secrets that are the labels of one user, in each table
+owner=1000000000	# that user; the others count on from there
+fast_calls=50000	# in a loop
+slow_calls=2000		# of what takes 0.2 ms
+
+# --- Ways -------------------------------------------------------------------
+
+# What one transaction of pgbench is.  Nothing is literal but a provider: all is bound.
+write_scripts() {
+	local folder=$work/pgbench draw="\\set l random(1, $owned)"
+	mkdir "$folder"
+	lookup() {
+		say "$draw" "SELECT $2 FROM bench.$3 WHERE user_id = :u AND provider = 'gemini' AND label = :l;" >"$folder/$1"
+	}
+	lookup plaintext api_key plaintext
+	lookup pgp "pgp_sym_decrypt(sealed, 'passphrase')" pgp
+	lookup pgp_s2k0 "pgp_sym_decrypt(sealed, 'passphrase')" pgp_s2k0
+	say "$draw" "SELECT key_vault.get(:u, 'gemini', :l);" >"$folder/get"
+	say "\\set u random($owner + 1, $owner + :users)" "SELECT key_vault.get(:u, 'gemini');" >"$folder/get_any"
+	say "$draw" "SELECT :l;" >"$folder/nothing"
+	say "$draw" "SELECT key_vault.set(:u, 'gemini', :k, :l);" >"$folder/set"
+	say "$draw" "INSERT INTO bench.plaintext (user_id, provider, label, api_key) VALUES (:u, 'gemini', :l, :k)" \
+		'ON CONFLICT (user_id, provider, label) DO UPDATE' \
+		'SET api_key = excluded.api_key, version = plaintext.version + 1, created_at = clock_timestamp();' >"$folder/upsert"
+	own_by_server "$folder"
+}
+
+database_of() {
+	case "$1" in *_planned) say "planned_$size" ;; *) say "straight_$size" ;; esac
+}
+
+# --- Measuring --------------------------------------------------------------
+
+as_admin() { as_server psql -X -q -v ON_ERROR_STOP=1 -U postgres "$@"; }
+as_app() { as_server psql -X -q -A -t -v ON_ERROR_STOP=1 -U app "$@"; }
+
+# record METRIC WAY ROUND VALUE
+record() { printf '%s\t%s\t%s\t%s\t%s\n' "$size" "$@" >>"$results"; }
+
+# in_loop ROUND WAY: CPU time of a call inside the server, in microseconds.
+in_loop() {
+	local calls=$fast_calls users=$((size - owned)) way=${2%_planned} value
+	case "$way" in
+		pgp) calls=$slow_calls ;;
+		set | upsert) calls=5000 users=$((users < 5000 ? users : 5000)) ;;
+	esac
+	value=$(as_app -d "$(database_of "$2")" <<-SQL
+		SELECT bench.loop_$way(500, $users) \g /dev/null
+		SELECT bench.loop_$way($calls, $users);
+	SQL
+	)
+	record loop "$2" "$1" "$value"
+}
+
+# by_pgbench ROUND WAY: transactions a second.
+by_pgbench() {
+	local way=${2%_planned} identity=$owner seconds=1 value
+	case "$way" in
+		get_any) identity= ;;		# each call names the user that it is for
+		set | upsert) seconds=2 ;;
+	esac
+	value=$(as_server PGOPTIONS="-c key_vault.user_id=$identity" taskset -c "$cpu" \
+		pgbench -n -M prepared -c 1 -T "$seconds" -U app -f "$work/pgbench/$way" \
+		-D u="$owner" -D users="$((size - owned))" -D k=AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456 \
+		"$(database_of "$2")" 2>&1 | sed -nE 's/^tps = ([0-9.]+).*/\1/p')
+	[[ $value ]] || die "pgbench failed in $way"
+	record pgbench "$2" "$1" "$value"
+}
+
+# What a fresh backend gains by its first lookup: in its memory contexts, and in
+# pages that are its own and not shared memory.
+first_lookup() {
+	local way=$2 values
+	values=$(as_app -d "straight_$size" -v lookup="$3" <"$here/memory.sql")
+	record contexts "$way" "$1" "$(sed -n 1p <<<"$values")"
+	record private "$way" "$1" "$(sed -n 2p <<<"$values")"
+}
+
+# take_turns HOW WAY...: every way in every round.
+take_turns() {
+	local how=$1 round way
+	shift
+	for ((round = 1; round <= rounds; round++)); do
+		for way; do "$how" "$round" "$way"; done
+	done
+}
+
+measure_memory() {
+	local round
+	for ((round = 1; round <= rounds; round++)); do
+		first_lookup "$round" plaintext \
+			"SELECT api_key FROM bench.plaintext WHERE user_id = '$((owner + 1))' AND provider = 'gemini' AND label = 'default'"
+		first_lookup "$round" get "SELECT key_vault.get('$((owner + 1))', 'gemini')"
+	done
+}
+
+measure_storage() {
+	local way table
+	for way in get:key_vault.secrets plaintext:bench.plaintext pgp:bench.pgp; do
+		table=${way#*:}
+		record storage "${way%:*}" 1 "$(as_admin -A -t -d "straight_$size" \
+			-c "SELECT pg_total_relation_size('$table')::float8 / (SELECT count(*) FROM $table)")"
+	done
+}
+
+# --- Data -------------------------------------------------------------------
+
+# Two databases: in the second one a trigger that never fires keeps lookups from
+# going the straight way.
+load() {
+	local straight=straight_$size planned=planned_$size begun=$SECONDS
+	as_admin -d postgres -c "CREATE DATABASE $straight"
+	as_admin -d "$straight" -v secrets="$size" -v owned="$owned" >/dev/null <<-SQL
+		SET client_min_messages = warning;
+		CREATE EXTENSION key_vault CASCADE;
+		SELECT key_vault.create_root_key();
+		SELECT key_vault.grant_access('app', 'service');
+		\i $here/tables.sql
+		SELECT count(key_vault.set(user_id, 'gemini', api_key, label)) FROM bench.content;
+		\i $here/loops.sql
+		VACUUM (FREEZE, ANALYZE);
+	SQL
+	as_admin -d postgres -c "CREATE DATABASE $planned TEMPLATE $straight STRATEGY file_copy"
+	as_admin -d "$planned" <<-SQL
+		CREATE FUNCTION bench.never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER never BEFORE TRUNCATE ON key_vault.secrets EXECUTE FUNCTION bench.never();
+		DROP TABLE bench.plaintext, bench.pgp, bench.pgp_s2k0;
+	SQL
+	as_admin -d postgres -c CHECKPOINT
+	say "$size secrets loaded in $((SECONDS - begun)) seconds" >&2
+}
+
+# Every key gets as many versions as are kept, so that a set trims one.
+load_versions() {
+	as_admin -d "straight_$size" >/dev/null <<-SQL
+		SELECT count(key_vault.set(user_id, 'gemini', api_key, label))
+		FROM bench.content, generate_series(1, 2)
+		WHERE user_id::int <= $owner + 5000;
+		VACUUM ANALYZE;
+		CHECKPOINT;
+	SQL
+}
+
+measure() {
+	load
+	measure_storage
+	measure_memory
+	take_turns in_loop nothing plaintext get get_query get_planned pgp_s2k0 pgp
+	take_turns by_pgbench nothing plaintext get get_any get_planned pgp_s2k0 pgp
+	load_versions
+	take_turns in_loop upsert set
+	take_turns by_pgbench upsert set
+	as_admin -d postgres -c "DROP DATABASE straight_$size" -c "DROP DATABASE planned_$size"
+}
+
+# --- The run ----------------------------------------------------------------
+
+need_packages demo
+make_work
+results=$work/results
+: >"$results"
+build bench with_llvm=no >&2
+
+# The last CPU that we may use; the kernel's own work tends to be on the first.
+cpu=$(taskset -cp $$ | sed -E 's/.*[ ,-]//')
+start_server <<-CONF
+	fsync = on
+	key_vault.keyring_file = '$work/keyring'
+	shared_buffers = 2GB
+	max_wal_size = 8GB
+	checkpoint_timeout = 1h
+	autovacuum = off
+	jit = off
+CONF
+taskset -acp "$cpu" "$(server_pid)" >/dev/null
+as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app'
+write_scripts
+
+for size in "${sizes[@]}"; do measure; done
+
+as_admin -d postgres -v version="$("$pg_config" --version)" -v rounds="$rounds" \
+	-v results="$results" <"$here/report.sql"

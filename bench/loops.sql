@@ -1,0 +1,50 @@
+-- loops.sql: functions that make many calls inside the server, and say how much
+-- CPU time one takes.
+--
+-- Each loop makes up a user id, binds it, and acts for that user; what that
+-- alone costs is the loop "nothing", which the report subtracts.
+
+\set ON_ERROR_STOP on
+\set QUIET on
+
+-- The time that this backend has had the CPU, in microseconds.
+CREATE FUNCTION bench.cpu_us() RETURNS float8
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::float8 / 1000 $$;
+
+CREATE FUNCTION bench.make_loop(name text, call text) RETURNS void
+LANGUAGE plpgsql AS $make$
+BEGIN
+    EXECUTE format($loop$
+        CREATE FUNCTION bench.loop_%s(calls int, users int) RETURNS float8
+        LANGUAGE plpgsql AS $body$
+        DECLARE
+            begun float8 := bench.cpu_us();
+            u text;
+            k text;
+            fresh CONSTANT text := 'AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456';
+        BEGIN
+            FOR i IN 1..calls LOOP
+                u := (1000000001 + i * 7919::bigint %% users)::text;
+                PERFORM set_config('key_vault.user_id', u, true);
+                %s;
+            END LOOP;
+            RETURN (bench.cpu_us() - begun) / calls;
+        END $body$ $loop$, name, call);
+END $make$;
+
+SELECT bench.make_loop(name, call) IS NULL FROM (VALUES
+    ('nothing', 'NULL'),
+    ('plaintext', $$SELECT api_key INTO k FROM bench.plaintext
+        WHERE user_id = u AND provider = 'gemini' AND label = 'default'$$),
+    ('get', $$k := key_vault.get(u, 'gemini')$$),
+    ('get_query', $$SELECT key_vault.get(u, 'gemini') INTO k$$),
+    ('pgp', $$SELECT pgp_sym_decrypt(sealed, 'passphrase') INTO k FROM bench.pgp
+        WHERE user_id = u AND provider = 'gemini' AND label = 'default'$$),
+    ('pgp_s2k0', $$SELECT pgp_sym_decrypt(sealed, 'passphrase') INTO k FROM bench.pgp_s2k0
+        WHERE user_id = u AND provider = 'gemini' AND label = 'default'$$),
+    ('upsert', $$INSERT INTO bench.plaintext (user_id, provider, label, api_key)
+        VALUES (u, 'gemini', 'default', fresh)
+        ON CONFLICT (user_id, provider, label) DO UPDATE
+        SET api_key = excluded.api_key, version = plaintext.version + 1, created_at = clock_timestamp()$$),
+    ('set', $$PERFORM key_vault.set(u, 'gemini', fresh)$$)) AS loops (name, call) \g /dev/null

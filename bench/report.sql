@@ -1,0 +1,113 @@
+-- report.sql: the table and the aims, as Markdown, from what compare.sh measured.
+--
+-- Variables: results (a file), version (of the server), rounds.
+
+\set ON_ERROR_STOP on
+\set QUIET on
+\pset format unaligned
+\pset tuples_only on
+
+CREATE TEMPORARY TABLE measured (secrets int, metric text, way text, round int, value float8);
+COPY measured FROM :'results';
+
+-- A loop's own cost is no part of the calls in it
+CREATE TEMPORARY VIEW net AS
+    SELECT m.secrets, m.metric, m.way, m.round, m.value - coalesce(l.value, 0) AS value
+    FROM measured m
+    LEFT JOIN measured l ON m.metric = 'loop' AND (l.secrets, l.metric, l.round, l.way) = (m.secrets, m.metric, m.round, 'nothing')
+    WHERE (m.metric, m.way) <> ('loop', 'nothing');
+
+CREATE TEMPORARY TABLE medians AS
+    SELECT n.secrets, n.metric, n.way,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY n.value) AS value,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY n.value / nullif(p.value, 0)) AS ratio
+    FROM net n
+    LEFT JOIN net p ON (p.secrets, p.metric, p.round) = (n.secrets, n.metric, n.round)
+        AND p.way = CASE WHEN n.way IN ('set', 'upsert') THEN 'upsert' ELSE 'plaintext' END
+    GROUP BY n.secrets, n.metric, n.way;
+
+CREATE TEMPORARY TABLE shown (line int, metric text, way text, title text, unit text);
+INSERT INTO shown VALUES
+    (10, 'loop', 'plaintext', '**CPU of a lookup inside the server**: plaintext', '%s us'),
+    (11, 'loop', 'get', '`get`, the straight way', '%s us'),
+    (12, 'loop', 'get_query', '`get`, the straight way, in a query of its own', '%s us'),
+    (13, 'loop', 'get_planned', '`get`, the planner''s way', '%s us'),
+    (14, 'loop', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s us'),
+    (15, 'loop', 'pgp', '`pgp_sym_decrypt`, defaults', '%s us'),
+    (20, 'pgbench', 'plaintext', '**Lookups a second through pgbench**: plaintext', '%s'),
+    (21, 'pgbench', 'get', '`get`, the straight way', '%s'),
+    (22, 'pgbench', 'get_any', '`get`, the straight way, the call names the user', '%s'),
+    (23, 'pgbench', 'get_planned', '`get`, the planner''s way', '%s'),
+    (24, 'pgbench', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s'),
+    (25, 'pgbench', 'pgp', '`pgp_sym_decrypt`, defaults', '%s'),
+    (26, 'pgbench', 'nothing', 'no lookup at all', '%s'),
+    (30, 'loop', 'upsert', '**CPU of a write inside the server**: plaintext, `INSERT ... ON CONFLICT`', '%s us'),
+    (31, 'loop', 'set', '`set`, which trims the oldest version', '%s us'),
+    (40, 'pgbench', 'upsert', '**Writes a second through pgbench**, fsync on: plaintext, `INSERT ... ON CONFLICT`', '%s'),
+    (41, 'pgbench', 'set', '`set`, which trims the oldest version', '%s'),
+    (50, 'contexts', 'plaintext', '**Memory that a first lookup adds to a backend**, its contexts: plaintext', '%s kB'),
+    (51, 'contexts', 'get', '`get`', '%s kB'),
+    (52, 'private', 'plaintext', '**The same, all its private pages**: plaintext', '%s kB'),
+    (53, 'private', 'get', '`get`', '%s kB'),
+    (60, 'storage', 'plaintext', '**Storage of a secret**, index included: plaintext', '%s bytes'),
+    (61, 'storage', 'get', 'key_vault', '%s bytes'),
+    (62, 'storage', 'pgp', '`pgp_sym_encrypt`', '%s bytes');
+
+CREATE FUNCTION pg_temp.figure(value float8, unit text) RETURNS text
+LANGUAGE sql AS $$
+    SELECT format(unit, CASE
+        WHEN unit LIKE '%us' THEN to_char(value, 'FM9990.0')
+        WHEN unit LIKE '%kB' THEN round(value / 1024)::text
+        ELSE to_char(value, 'FM9,999,990') END)
+$$;
+
+\echo '## key_vault beside plaintext and pgcrypto'
+\echo
+SELECT format('%s, server and client on one CPU, all in cache, median of %s rounds. Every table has the same policy;'
+    ' `×` is the ratio to plaintext, whose lookup is one probe of the primary key.', :'version', :rounds);
+\echo
+
+SELECT '| |' || string_agg(format(' %s secrets | × |', to_char(secrets, 'FM9,999,999')), '' ORDER BY secrets)
+       || E'\n|---|' || string_agg('---:|---:|', '' ORDER BY secrets)
+FROM (SELECT DISTINCT secrets FROM medians) AS sizes;
+SELECT format('| %s |', title)
+       || string_agg(format(' %s | %s |', pg_temp.figure(value, unit), to_char(ratio, 'FM9990.00')), '' ORDER BY secrets)
+FROM shown JOIN medians USING (metric, way)
+GROUP BY line, title
+ORDER BY line;
+\echo
+
+-- Each aim at the number of secrets where it stands worst
+CREATE TEMPORARY TABLE aims (line int, aim text, at_most boolean, bound float8, unit text, value float8);
+INSERT INTO aims
+SELECT 1, '`get`, CPU inside the server, to plaintext', true, 1.3, '', max(ratio)
+FROM medians WHERE (metric, way) = ('loop', 'get')
+UNION ALL
+SELECT 2, '`get` through pgbench, to plaintext', false, 0.95, '', min(ratio)
+FROM medians WHERE (metric, way) = ('pgbench', 'get')
+UNION ALL
+SELECT 3, '`get` through pgbench, to `pgp_sym_decrypt` with defaults', false, 4, '', min(g.value / p.value)
+FROM medians g JOIN medians p USING (secrets, metric)
+WHERE metric = 'pgbench' AND g.way = 'get' AND p.way = 'pgp'
+UNION ALL
+SELECT 4, format('`get`, CPU at %s secrets, to that at %s', to_char(max(secrets), 'FM9,999,999'), to_char(min(secrets), 'FM9,999,999')),
+       true, 1.5, '',
+       (array_agg(value ORDER BY secrets DESC))[1] / (array_agg(value ORDER BY secrets))[1]
+FROM medians WHERE (metric, way) = ('loop', 'get')
+UNION ALL
+SELECT 5, '`set` through pgbench, fsync on, to the plain upsert', false, 0.85, '', min(ratio)
+FROM medians WHERE (metric, way) = ('pgbench', 'set')
+UNION ALL
+SELECT 6, 'memory that a first `get` adds to a backend, all its private pages', true, 300, ' kB', max(value) / 1024
+FROM medians WHERE (metric, way) = ('private', 'get')
+UNION ALL
+SELECT 7, 'storage of a secret, index included, to plaintext', true, 1.8, '', max(ratio)
+FROM medians WHERE (metric, way) = ('storage', 'get');
+
+\echo '| aim | at most / at least | stands at | |'
+\echo '|---|---:|---:|---|'
+SELECT format('| %s | %s %s%s | %s%s | %s |', aim,
+              CASE WHEN at_most THEN 'at most' ELSE 'at least' END, bound, unit,
+              to_char(value, CASE WHEN unit = '' THEN 'FM9990.00' ELSE 'FM9990' END), unit,
+              CASE WHEN (value <= bound) = at_most OR value = bound THEN 'met' ELSE 'not met' END)
+FROM aims ORDER BY line;
