@@ -20,8 +20,11 @@
 #include "store/secret_rows.h"
 #include "vault/providers.h"
 
-/* An unknown name that is longer is not quoted whole; keys are longer. */
-#define QUOTED_NAME_MAX 20
+/*
+ * An unknown name that is longer, and not near to a known one, is not quoted
+ * whole: it may be a key.
+ */
+#define QUOTED_NAME_MAX 12
 
 /* A name or an alias, as callers may spell it. */
 typedef struct Spelling
@@ -193,7 +196,7 @@ unknown_provider(const char *name, int len)
 	/* Arguments in the wrong order put a key here: a long name is cut. */
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_UNKNOWN),
-			 len <= QUOTED_NAME_MAX ?
+			 nearest != NULL || len <= QUOTED_NAME_MAX ?
 			 errmsg("provider \"%s\" is not registered", pnstrdup(name, len)) :
 			 errmsg("provider \"%s...\" is not registered",
 					pnstrdup(name, pg_mbcliplen(name, len, 4))),
