@@ -1,0 +1,40 @@
+-- The hint: the last four characters of a key that is long enough.
+\set VERBOSITY sqlstate
+SET client_min_messages = warning;
+CREATE EXTENSION key_vault CASCADE;
+SELECT key_vault.create_root_key() IS NOT NULL AS ready;
+CREATE ROLE regress_kv_app;
+SELECT key_vault.grant_access('regress_kv_app', 'user');
+
+SHOW key_vault.hint;
+SELECT key_vault.set('user_a', 'exa', repeat('x', 12) || 'abcd', 'sixteen'), key_vault.set('user_a', 'exa', repeat('x', 11) || 'abcd', 'fifteen'),
+       key_vault.set('user_a', 'exa', repeat('z', 4), 'four'), key_vault.set('user_a', 'exa', repeat('x', 40) || 'wxyz', 'forty'),
+       key_vault.set('user_a', 'exa', repeat(chr(233), 12) || 'abc' || chr(233), 'two bytes a character'),
+       key_vault.set('user_a', 'exa', repeat(chr(128273), 15), 'fifteen characters of four bytes'),
+       key_vault.set('user_a', 'exa', repeat(chr(128273), 16), 'sixteen characters of four bytes');
+SELECT label, CASE WHEN octet_length(hint) = 4 THEN hint END AS hint, char_length(hint) AS characters, octet_length(hint) AS bytes,
+       hint = right(key_vault.get('user_a', 'exa', label), 4) AS last
+FROM key_vault.list('user_a');
+
+-- none: from then on
+SET key_vault.hint = none;
+SELECT key_vault.set('user_b', 'exa', repeat('x', 12) || 'abcd');
+SELECT hint IS NULL AS none FROM key_vault.list('user_b');
+SELECT hint FROM key_vault.list('user_a') WHERE label = 'forty';
+SELECT key_vault.get('user_a', 'exa', 'forty') = repeat('x', 40) || 'wxyz' AS opens, key_vault.get('user_b', 'exa') = repeat('x', 12) || 'abcd' AS opens_too;
+SET key_vault.hint = last4;
+SELECT key_vault.get('user_b', 'exa') = repeat('x', 12) || 'abcd' AS opens;
+SELECT key_vault.set('user_b', 'exa', repeat('x', 12) || 'abcd');
+SELECT version, hint FROM key_vault.versions('user_b', 'exa');
+
+-- what it can be, and who may set it
+SET key_vault.hint = first4;
+SET key_vault.hint = '';
+SET ROLE regress_kv_app;
+SET key_vault.hint = none;
+SET key_vault.keep_versions = 0;
+SHOW key_vault.hint;
+RESET ROLE;
+
+DROP EXTENSION key_vault;
+DROP ROLE regress_kv_app;
