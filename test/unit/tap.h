@@ -16,29 +16,32 @@ static int	tap_failures;
 static bool tap_passing;
 
 /* Notes a failure and goes on, so that one run shows all of them. */
-#define check(condition) \
-	do { \
-		if (!(condition)) \
-		{ \
-			if (tap_passing) \
-				printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			tap_passing = false; \
-		} \
-	} while (0)
+#define check(condition) tap_check((condition), __FILE__, __LINE__, #condition)
 
-/* As check, but without which the rest of the test makes no sense. */
+/* As check, but for what the rest of the test makes no sense without. */
 #define require(condition) \
 	do { \
-		check(condition); \
-		if (!(condition)) \
+		if (!check(condition)) \
 			return; \
 	} while (0)
 
 #define run(test) tap_run(test, #test)
 
+static inline bool
+tap_check(bool holds, const char *file, int line, const char *condition)
+{
+	/* One line is enough for a condition in a loop */
+	if (!holds && tap_passing)
+		printf("# %s:%d: %s\n", file, line, condition);
+	tap_passing = tap_passing && holds;
+	return holds;
+}
+
 static inline void
 tap_run(void (*test) (void), const char *name)
 {
+	/* So that a sanitizer's report does not come before what led to it */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	tap_passing = true;
 	test();
 	if (!tap_passing)
