@@ -41,22 +41,13 @@ static KvStatement select_granted = {
 	4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
-static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
-}
-
 uint64
 kv_access_rows_load(KvPrivilege **privileges)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	uint64		count;
 
-	connect_spi();
+	kv_spi_connect();
 	count = kv_statement_run(&select_privileges, NULL, NULL, 0);
 	*privileges = MemoryContextAlloc(caller, sizeof(KvPrivilege) * Max(count, 1));
 	MemoryContextSwitchTo(caller);
@@ -84,7 +75,7 @@ kv_access_is_granted(const char *role, const KvPrivilege *privilege)
 	values[1] = CStringGetTextDatum(privilege->kind);
 	values[2] = CStringGetTextDatum(privilege->object);
 	values[3] = CStringGetTextDatum(privilege->privilege);
-	connect_spi();
+	kv_spi_connect();
 	granted = kv_statement_run(&select_granted, values, NULL, 1) > 0;
 	SPI_finish();
 	return granted;
@@ -110,7 +101,7 @@ run_utility(const char *sql)
 {
 	int			result;
 
-	connect_spi();
+	kv_spi_connect();
 	result = SPI_execute(sql, false, 0);
 	if (result < 0)
 		ereport(ERROR,

@@ -12,6 +12,8 @@ typedef struct KvProviderRow
 	char	   *display_name;
 	char	   *env_var;
 	char	   *key_pattern;
+	char	   *category;
+	char	   *key_url;
 	bool		required;
 	char	  **aliases;
 	int			alias_count;
@@ -19,5 +21,17 @@ typedef struct KvProviderRow
 
 /* Reads all, as the extension's owner, into context; ordered by name. */
 extern uint64 kv_provider_rows_load(MemoryContext context, KvProviderRow **rows);
+
+/* Adds a provider of this database, or replaces it. */
+extern void kv_provider_row_put(const KvProviderRow *row);
+
+/* Removes a provider of this database; false when there is none. */
+extern bool kv_provider_row_remove(const char *name);
+
+/* Hides a provider that comes with the extension; false when there is none. */
+extern bool kv_provider_row_hide(const char *name);
+
+/* How many secrets are stored for a provider. */
+extern int64 kv_provider_row_count_secrets(const char *name);
 
 #endif							/* KV_PROVIDER_ROWS_H */

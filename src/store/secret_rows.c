@@ -99,15 +99,6 @@ static KvStatement delete_user = {
 };
 
 static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
-}
-
-static void
 name_values(const KvSecretName *name, Datum *values)
 {
 	values[0] = PointerGetDatum(name->user_id);
@@ -151,7 +142,7 @@ kv_secret_row_current_by_plan(const KvSecretName *name, KvSecretRow *row)
 	bool		found;
 
 	name_values(name, values);
-	connect_spi();
+	kv_spi_connect();
 	found = kv_statement_run(&select_current, values, NULL, 1) > 0;
 	if (found)
 		unpack_tuple(0, row, caller);
@@ -183,7 +174,7 @@ kv_secret_row_version(const KvSecretName *name, int32 version, KvSecretRow *row)
 
 	name_values(name, values);
 	values[3] = Int32GetDatum(version);
-	connect_spi();
+	kv_spi_connect();
 	found = kv_statement_run(&select_version, values, NULL, 1) > 0;
 	if (found)
 		unpack_tuple(0, row, caller);
@@ -198,7 +189,7 @@ kv_secret_rows_of_user(text *user_id, text *label, KvSecretRow **rows)
 	Datum		values[2] = {PointerGetDatum(user_id), PointerGetDatum(label)};
 	uint64		count;
 
-	connect_spi();
+	kv_spi_connect();
 	count = kv_statement_run(&select_of_user, values, NULL, 0);
 	*rows = MemoryContextAlloc(caller, sizeof(KvSecretRow) * Max(count, 1));
 	for (uint64 i = 0; i < count; i++)
@@ -228,7 +219,7 @@ kv_secret_rows_list(text *user_id, Tuplestorestate *result, TupleDesc columns)
 {
 	Datum		values[1] = {PointerGetDatum(user_id)};
 
-	connect_spi();
+	kv_spi_connect();
 	put_rows(result, columns, kv_statement_run(&select_list, values, NULL, 0));
 	SPI_finish();
 }
@@ -240,7 +231,7 @@ kv_secret_rows_versions(const KvSecretName *name, Tuplestorestate *result,
 	Datum		values[3];
 
 	name_values(name, values);
-	connect_spi();
+	kv_spi_connect();
 	put_rows(result, columns,
 			 kv_statement_run(&select_versions, values, NULL, 0));
 	SPI_finish();
@@ -260,7 +251,7 @@ kv_secret_rows_highest(const KvSecretName *name)
 	bool		isnull;
 
 	name_values(name, values);
-	connect_spi();
+	kv_spi_connect();
 	if (kv_statement_run_as_owner(&select_highest, values, NULL, 1) > 0)
 		version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
 											  SPI_tuptable->tupdesc, 1, &isnull));
@@ -294,7 +285,7 @@ kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 	if (!row->has_expiry)
 		nulls[7] = 'n';
 
-	connect_spi();
+	kv_spi_connect();
 	count = kv_statement_run_as_owner(&insert_row, values, nulls, 0);
 	check_rows(KV_POLICY_INSERT, count);
 	SPI_finish();
@@ -306,7 +297,7 @@ delete_rows(KvStatement *statement, Datum *values)
 {
 	uint64		count;
 
-	connect_spi();
+	kv_spi_connect();
 	count = kv_statement_run_as_owner(statement, values, NULL, 0);
 	check_rows(KV_POLICY_DELETE, count);
 	SPI_finish();

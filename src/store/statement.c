@@ -17,6 +17,15 @@
 
 #include "store/statement.h"
 
+void
+kv_spi_connect(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not connect to SPI")));
+}
+
 static void
 prepare(KvStatement *statement)
 {

@@ -21,6 +21,9 @@ typedef struct KvStatement
 	SPIPlanPtr	plan;			/* NULL until first run */
 } KvStatement;
 
+/* SPI_connect(), which cannot fail but says that it might. */
+extern void kv_spi_connect(void);
+
 /*
  * Runs a statement with a fresh snapshot and the caller's own rights.  SPI
  * must be connected.  Returns the number of rows processed; rows are in

@@ -88,10 +88,7 @@ kv_status_rows_ask(KvStatusQuestion question)
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *answer = NULL;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	kv_spi_connect();
 	if (kv_statement_run_as_owner(&questions[question], NULL, NULL, 1) > 0)
 	{
 		answer = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);

@@ -18,6 +18,7 @@
 #include "server/private_file.h"
 #include "server/settings.h"
 #include "vault/keyring.h"
+#include "vault/mode.h"
 
 /* Within one statement, the keyring is not read anew more often than this. */
 #define RELOAD_INTERVAL_MS 1000
@@ -66,7 +67,7 @@ kv_keyring_report_not_configured(void)
 int
 kv_keyring_file_flags(void)
 {
-	return kv_setting_mode == KV_MODE_DEVELOPMENT ?
+	return kv_mode_is_development() ?
 		KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY : KV_PRIVATE_FILE_STRICT;
 }
 

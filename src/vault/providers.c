@@ -136,6 +136,7 @@ load_names(void)
 		provider->display_name = rows[i].display_name;
 		provider->env_var = rows[i].env_var;
 		provider->key_pattern = rows[i].key_pattern;
+		provider->key_url = rows[i].key_url;
 		provider->required = rows[i].required;
 		add_spelling(rows[i].name, false, provider);
 		for (int j = 0; j < rows[i].alias_count; j++)
@@ -204,9 +205,8 @@ unknown_provider(const char *name, int len)
 			 errhint("The view key_vault.providers lists all; an admin registers another with key_vault.add_provider().")));
 }
 
-/* Trims white space and lower-cases ASCII letters, in place; the new start. */
-static char *
-normalize(char *name, int *len)
+char *
+kv_provider_normalize(char *name, int *len)
 {
 	while (*len > 0 && isspace((unsigned char) name[*len - 1]) && !IS_HIGHBIT_SET(name[*len - 1]))
 		(*len)--;
@@ -223,6 +223,34 @@ normalize(char *name, int *len)
 	return name;
 }
 
+/* The provider that the name means; *normalized is palloc'd when it is NULL. */
+static const KvProvider *
+look_up(const text *name, char **normalized, int *len)
+{
+	const KvProvider *provider;
+
+	if (!names_are_valid)
+		load_names();
+
+	/* as most callers spell it */
+	provider = find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	if (provider != NULL)
+		return provider;
+
+	*len = VARSIZE_ANY_EXHDR(name);
+	*normalized = kv_provider_normalize(pnstrdup(VARDATA_ANY(name), *len), len);
+	return find(*normalized, *len);
+}
+
+const KvProvider *
+kv_provider_find(const text *name)
+{
+	char	   *normalized;
+	int			len;
+
+	return look_up(name, &normalized, &len);
+}
+
 const KvProvider *
 kv_provider_resolve(const text *name)
 {
@@ -234,17 +262,9 @@ kv_provider_resolve(const text *name)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("provider is NULL")));
-
-	if (!names_are_valid)
-		load_names();
-
-	/* as most callers spell it */
-	provider = find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	provider = look_up(name, &normalized, &len);
 	if (provider != NULL)
 		return provider;
-
-	len = VARSIZE_ANY_EXHDR(name);
-	normalized = normalize(pnstrdup(VARDATA_ANY(name), len), &len);
 	if (len == 0)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
@@ -255,10 +275,7 @@ kv_provider_resolve(const text *name)
 				(errcode(KV_ERRCODE_UNKNOWN),
 				 errmsg("provider name is longer than %d bytes", KV_PROVIDER_MAX),
 				 errhint("The view key_vault.providers lists all.")));
-	provider = find(normalized, len);
-	if (provider == NULL)
-		unknown_provider(normalized, len);
-	return provider;
+	unknown_provider(normalized, len);
 }
 
 const KvProvider *

@@ -11,6 +11,7 @@ typedef struct KvProvider
 	char	   *display_name;
 	char	   *env_var;
 	char	   *key_pattern;	/* a regular expression, or NULL */
+	char	   *key_url;		/* where a user gets a key, or NULL */
 	bool		required;
 } KvProvider;
 
@@ -25,6 +26,12 @@ extern void kv_providers_init(void);
  * with the nearest name as the hint.
  */
 extern const KvProvider *kv_provider_resolve(const text *name);
+
+/* The same without errors: NULL when no provider is meant. */
+extern const KvProvider *kv_provider_find(const text *name);
+
+/* Trims white space and lower-cases ASCII letters, in place; the new start. */
+extern char *kv_provider_normalize(char *name, int *len);
 
 /* The provider at a position from 0, in no order; NULL behind the last. */
 extern const KvProvider *kv_provider_at(int position);
