@@ -331,6 +331,181 @@ COMMENT ON COLUMN key_vault.providers.required IS 'whether a user has to have a 
 COMMENT ON COLUMN key_vault.providers.key_url IS 'where a user gets a key';
 
 
+CREATE FUNCTION key_vault.add_provider(
+    name text,
+    env_var text DEFAULT NULL,
+    display_name text DEFAULT NULL,
+    aliases text[] DEFAULT '{}',
+    key_pattern text DEFAULT NULL,
+    required boolean DEFAULT false,
+    category text DEFAULT NULL,
+    key_url text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_add_provider'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.add_provider FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.add_provider IS 'registers a provider of this database, or replaces one; the variable defaults to NAME_API_KEY';
+
+CREATE FUNCTION key_vault.remove_provider(name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_remove_provider'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.remove_provider FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.remove_provider IS 'removes a provider of this database, or hides one that comes with the extension; refuses while keys are stored for it';
+
+
+-- Mode
+
+CREATE FUNCTION key_vault.mode(
+    OUT mode text,
+    OUT reason text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'kv_sql_mode'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.mode FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.mode IS 'development or production, and why';
+
+
+-- Who pays
+
+CREATE TABLE key_vault.usage (
+    user_id     text COLLATE "C" NOT NULL
+        CONSTRAINT usage_user_id_length CHECK (octet_length(user_id) BETWEEN 1 AND 255),
+    provider    text COLLATE "C" NOT NULL
+        CONSTRAINT usage_provider_length CHECK (octet_length(provider) BETWEEN 1 AND 63),
+    month       date NOT NULL
+        CONSTRAINT usage_month_first_day CHECK (month = date_trunc('month', month::timestamp)::date),
+    paid_by     text COLLATE "C" NOT NULL
+        CONSTRAINT usage_paid_by_known CHECK (paid_by IN ('user', 'operator')),
+    requests    numeric NOT NULL,
+    tokens      numeric NOT NULL,
+    cost        numeric NOT NULL,
+    updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (user_id, provider, month, paid_by)
+);
+REVOKE ALL ON TABLE key_vault.usage FROM PUBLIC;
+ALTER TABLE key_vault.usage ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON key_vault.usage FOR ALL TO PUBLIC
+    USING (user_id = key_vault.current_user_id());
+COMMENT ON POLICY own_rows ON key_vault.usage IS 'a transaction reaches the rows of its identity only';
+COMMENT ON TABLE key_vault.usage IS 'what was used, by user, provider and month (UTC)';
+COMMENT ON COLUMN key_vault.usage.month IS 'first day of the month, UTC';
+COMMENT ON COLUMN key_vault.usage.paid_by IS 'user: the user''s own key was used; operator: the one of the .env file';
+COMMENT ON COLUMN key_vault.usage.cost IS 'in the currency that the application records';
+SELECT pg_extension_config_dump('key_vault.usage', '');
+
+CREATE FUNCTION key_vault.record_usage(
+    user_id text,
+    provider text,
+    requests bigint DEFAULT 1,
+    tokens bigint DEFAULT 0,
+    cost numeric DEFAULT 0)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_record_usage'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.record_usage FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.record_usage IS 'adds to what a user used of a provider this month';
+
+
+-- Whether the current role is an admin: whoever may read the inventory may
+-- see the masked rows of all users.
+CREATE FUNCTION key_vault.sees_all_users()
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'kv_sql_sees_all_users'
+LANGUAGE C STABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION key_vault.sees_all_users FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.sees_all_users IS 'internal: whether the current role sees the masked rows of all users';
+
+CREATE VIEW key_vault.monthly_costs WITH (security_barrier) AS
+    SELECT user_id, provider, month, paid_by, requests, tokens, cost
+    FROM key_vault.usage
+    WHERE user_id = key_vault.current_user_id() OR key_vault.sees_all_users();
+REVOKE ALL ON key_vault.monthly_costs FROM PUBLIC;
+COMMENT ON VIEW key_vault.monthly_costs IS 'what was used and what it cost, by user, provider and month; the identity''s rows, for admins all';
+
+
+-- Onboarding
+
+CREATE FUNCTION key_vault.onboarding(user_id text)
+RETURNS TABLE (
+    provider text,
+    required boolean,
+    configured boolean,
+    source text,
+    hint text,
+    expires_at timestamptz,
+    missing text)
+AS 'MODULE_PATHNAME', 'kv_sql_onboarding'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 5;
+REVOKE ALL ON FUNCTION key_vault.onboarding FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.onboarding IS 'a row for each provider that is required or has a key; missing says what to do, or is NULL';
+
+-- The current keys with the default label.  Labels do not show: the old table
+-- has one key for each session and provider.
+CREATE VIEW key_vault.api_keys WITH (security_barrier) AS
+    SELECT s.user_id AS session_id,
+           s.provider,
+           '****' || coalesce(s.hint, '') AS key,
+           s.first_created_at AS created_at,
+           s.created_at AS updated_at
+    FROM (SELECT DISTINCT ON (user_id, provider)
+                 user_id, provider, hint, created_at, expires_at,
+                 min(created_at) OVER (PARTITION BY user_id, provider) AS first_created_at
+          FROM key_vault.secrets
+          WHERE label = 'default'
+            AND (user_id = key_vault.current_user_id() OR key_vault.sees_all_users())
+          ORDER BY user_id, provider, version DESC) AS s
+    WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp();
+REVOKE ALL ON key_vault.api_keys FROM PUBLIC;
+COMMENT ON VIEW key_vault.api_keys IS 'the current API keys, masked, with the columns of older applications; the identity''s rows, for admins all';
+COMMENT ON COLUMN key_vault.api_keys.session_id IS 'onboarding_sessions.id';
+COMMENT ON COLUMN key_vault.api_keys.key IS 'stars and the hint, never the key';
+
+CREATE VIEW key_vault.onboarding_sessions WITH (security_barrier) AS
+    SELECT k.session_id AS id,
+           k.session_id AS user_id,
+           min(k.created_at) AS started_at,
+           CASE WHEN count(p.name) = r.required
+                THEN coalesce(max(k.created_at) FILTER (WHERE p.name IS NOT NULL), min(k.created_at)) END AS completed_at,
+           -- the steps are the required providers, then the end
+           least(count(p.name) + 1, r.required)::int AS current_step,
+           CASE WHEN r.required = 0 THEN 100.0
+                ELSE round(100.0 * count(p.name) / r.required, 1) END AS progress
+    FROM key_vault.api_keys k
+    LEFT JOIN key_vault.providers p ON p.name = k.provider AND p.required,
+         (SELECT count(*) AS required FROM key_vault.providers WHERE required) AS r
+    GROUP BY k.session_id, r.required;
+REVOKE ALL ON key_vault.onboarding_sessions FROM PUBLIC;
+COMMENT ON VIEW key_vault.onboarding_sessions IS 'how far each user''s onboarding is, with the columns of older applications; the identity''s rows, for admins all';
+COMMENT ON COLUMN key_vault.onboarding_sessions.id IS 'the user id: one session a user';
+COMMENT ON COLUMN key_vault.onboarding_sessions.progress IS 'share of the required providers that have a key, 0 to 100';
+
+
+-- Moving in
+
+CREATE FUNCTION key_vault.import_keys(
+    query text,
+    passphrase text DEFAULT NULL,
+    OUT imported bigint,
+    OUT skipped bigint,
+    OUT failed bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'kv_sql_import_keys'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.import_keys FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.import_keys IS 'stores what a query returns as user, provider, key and, if there, time of change; the newest wins; bad rows are WARNINGs';
+
+CREATE FUNCTION key_vault.import_dotenv(user_id text, content text)
+RETURNS TABLE (
+    provider text,
+    variable text,
+    version int)
+AS 'MODULE_PATHNAME', 'kv_sql_import_dotenv'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 5;
+REVOKE ALL ON FUNCTION key_vault.import_dotenv FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.import_dotenv IS 'stores the provider keys of a .env file''s text as the user''s own';
+
+
 -- Privileges
 
 CREATE TABLE key_vault.level_privileges (
@@ -345,19 +520,26 @@ COMMENT ON TABLE key_vault.level_privileges IS 'what each level of key_vault.gra
 
 INSERT INTO key_vault.level_privileges (level, kind, object, privilege)
 SELECT 'user', 'routine', name, 'EXECUTE'
-FROM unnest('{current_user_id,set,get,require,get_all,source,list,delete,forget,versions,rollback}'::text[]) AS name
+FROM unnest('{current_user_id,set,get,require,get_all,source,list,delete,forget,versions,rollback,mode,onboarding,record_usage,import_dotenv,sees_all_users}'::text[]) AS name
 UNION ALL
 SELECT 'admin', 'routine', name, 'EXECUTE'
-FROM unnest('{current_user_id,create_root_key,activate_root_key,retire_root_key,root_key_in_ring,status}'::text[]) AS name
+FROM unnest('{current_user_id,sees_all_users,mode,add_provider,remove_provider,create_root_key,activate_root_key,retire_root_key,root_key_in_ring,status}'::text[]) AS name
 UNION ALL VALUES
     ('user', 'schema', 'key_vault', 'USAGE'),
     ('user', 'relation', 'secrets', 'SELECT'),
     ('user', 'relation', 'providers', 'SELECT'),
+    ('user', 'relation', 'api_keys', 'SELECT'),
+    ('user', 'relation', 'onboarding_sessions', 'SELECT'),
+    ('user', 'relation', 'monthly_costs', 'SELECT'),
     ('service', 'parameter', 'key_vault.user_id', 'SET'),
+    ('service', 'routine', 'import_keys', 'EXECUTE'),
     ('admin', 'schema', 'key_vault', 'USAGE'),
     ('admin', 'relation', 'access', 'SELECT'),
     ('admin', 'relation', 'inventory', 'SELECT'),
     ('admin', 'relation', 'providers', 'SELECT'),
+    ('admin', 'relation', 'api_keys', 'SELECT'),
+    ('admin', 'relation', 'onboarding_sessions', 'SELECT'),
+    ('admin', 'relation', 'monthly_costs', 'SELECT'),
     ('admin', 'relation', 'root_keys', 'SELECT');
 
 CREATE FUNCTION key_vault.grant_access(role name, level text)

@@ -53,6 +53,7 @@ typedef struct Access
 	bool		policy_applies; /* not for superusers, owners, BYPASSRLS */
 	KvPolicy   *may_select;
 	KvPolicy   *may_insert;
+	KvPolicy   *may_update;
 	KvPolicy   *may_delete;
 	TupleTableSlot *slot;
 	ScanKeyData keys[PROBE_KEYS];
@@ -336,7 +337,8 @@ kv_secret_table_current(const KvSecretName *name, KvSecretRow *row)
 static KvPolicy *
 write_policy(Access *now, Relation rel, char command)
 {
-	KvPolicy  **policy = command == KV_POLICY_INSERT ? &now->may_insert : &now->may_delete;
+	KvPolicy  **policy = command == KV_POLICY_INSERT ? &now->may_insert :
+		command == KV_POLICY_UPDATE ? &now->may_update : &now->may_delete;
 
 	if (*policy == NULL)
 		*policy = kv_policy_prepare(rel, command, now->context);

@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
@@ -129,4 +130,14 @@ kv_access_take_level(const char *role)
 		ereport(WARNING,
 				(errmsg("role \"%s\" still reaches key_vault through another role", role),
 				 errhint("Revoke the membership, or the other role's level; see the view key_vault.access.")));
+}
+
+bool
+kv_access_sees_all_users(void)
+{
+	Oid			inventory = get_relname_relid("inventory",
+											  get_namespace_oid("key_vault", false));
+
+	return OidIsValid(inventory) &&
+		pg_class_aclcheck(inventory, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }

@@ -16,4 +16,7 @@ extern void kv_access_set_level(const char *role, const char *level);
 /* Takes the level away.  Errors as kv_access_set_level(). */
 extern void kv_access_take_level(const char *role);
 
+/* Whether the current role may read the inventory: admins and superusers. */
+extern bool kv_access_sees_all_users(void);
+
 #endif							/* KV_ACCESS_H */

@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -15,16 +14,15 @@
 #include "server/settings.h"
 #include "server/statement_text.h"
 #include "store/root_key_rows.h"
+#include "store/usage_rows.h"
 #include "vault/dotenv_file.h"
+#include "vault/hint.h"
 #include "vault/identity.h"
 #include "vault/keyring.h"
 #include "vault/providers.h"
 #include "vault/sealing.h"
 #include "vault/secret_name.h"
 #include "vault/secrets.h"
-
-#define HINT_CHARACTERS 4
-#define HINT_MIN_CHARACTERS 16	/* a shorter key has no hint */
 
 static void
 check_api_key(const text *api_key)
@@ -82,21 +80,6 @@ hide_literal_key(const text *api_key)
 				 errdetail("The server may log that text, and others may have seen it in pg_stat_activity."),
 				 errhint("Pass the key as a bound parameter."),
 				 errhidestmt(true), errhidecontext(true)));
-}
-
-/* The last characters of a key that is long enough, or NULL. */
-static text *
-make_hint(const text *api_key)
-{
-	const char *data = VARDATA_ANY(api_key);
-	int			len = VARSIZE_ANY_EXHDR(api_key);
-	int			characters = pg_mbstrlen_with_len(data, len);
-	int			skip;
-
-	if (kv_setting_hint == KV_HINT_NONE || characters < HINT_MIN_CHARACTERS)
-		return NULL;
-	skip = pg_mbcharcliplen(data, len, characters - HINT_CHARACTERS);
-	return cstring_to_text_with_len(data + skip, len - skip);
 }
 
 static void
@@ -222,7 +205,7 @@ kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *optio
 		return 0;
 	}
 
-	row.hint = make_hint(api_key);
+	row.hint = kv_hint(api_key);
 	row.has_expiry = options->has_expiry;
 	row.expires_at = options->expires_at;
 	KV_ACT_FOR(target.name.user_id);
@@ -286,6 +269,7 @@ kv_secret_forget(text *user_id)
 	KV_ACT_FOR(user);
 	{
 		removed = kv_secret_rows_delete_user(user);
+		(void) kv_usage_rows_delete_user(user);
 	}
 	KV_ACT_END();
 	return removed;

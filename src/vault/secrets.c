@@ -19,9 +19,8 @@
 #include "vault/secret_name.h"
 #include "vault/secrets.h"
 
-/* The variable's value as text, or NULL when it is empty or not set. */
-static text *
-read_variable(const char *variable)
+text *
+kv_secret_variable(const char *variable)
 {
 	int			len;
 	char	   *value = kv_dotenv_file_value(variable, &len);
@@ -40,7 +39,7 @@ read_variable(const char *variable)
 static bool
 variable_is_set(const char *variable)
 {
-	text	   *value = read_variable(variable);
+	text	   *value = kv_secret_variable(variable);
 
 	if (value == NULL)
 		return false;
@@ -75,7 +74,7 @@ kv_secret_get(const KvSecretArgs *args)
 	text	   *api_key = NULL;
 
 	if (target.variable != NULL)
-		api_key = read_variable(target.variable);
+		api_key = kv_secret_variable(target.variable);
 	return api_key != NULL ? api_key : read_row(&target.name);
 }
 
@@ -150,7 +149,7 @@ kv_secret_require(const KvSecretArgs *args)
 	text	   *api_key = NULL;
 
 	if (target.variable != NULL)
-		api_key = read_variable(target.variable);
+		api_key = kv_secret_variable(target.variable);
 	return api_key != NULL ? api_key : require_row(&target, display_name);
 }
 
@@ -169,19 +168,28 @@ push_key(JsonbParseState **state, const text *provider, const text *api_key)
 	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
+uint64
+kv_secret_current_rows(text *user_id, KvSecretRow **rows)
+{
+	text	   *label = cstring_to_text("default");
+	volatile uint64 count;
+
+	KV_ACT_FOR(user_id);
+	{
+		count = kv_secret_rows_of_user(user_id, label, rows);
+	}
+	KV_ACT_END();
+	return count;
+}
+
 /* Pushes the keys of the user's rows; *keys gets them, to be wiped. */
 static void
 push_rows(JsonbParseState **state, text *user_id, List **keys)
 {
 	text	   *label = cstring_to_text("default");
 	KvSecretRow *rows;
-	volatile uint64 count;
+	uint64		count = kv_secret_current_rows(user_id, &rows);
 
-	KV_ACT_FOR(user_id);
-	{
-		count = kv_secret_rows_of_user(user_id, label, &rows);
-	}
-	KV_ACT_END();
 	for (uint64 i = 0; i < count; i++)
 	{
 		KvSecretName name = {user_id, rows[i].provider, label};
@@ -201,7 +209,7 @@ push_variables(JsonbParseState **state, List **keys)
 
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
 	{
-		text	   *api_key = read_variable(provider->env_var);
+		text	   *api_key = kv_secret_variable(provider->env_var);
 
 		if (api_key == NULL)
 			continue;

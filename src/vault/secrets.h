@@ -52,4 +52,13 @@ extern void kv_secret_list(text *user_id, Tuplestorestate *result,
 extern void kv_secret_versions(const KvSecretArgs *args,
 							   Tuplestorestate *result, TupleDesc columns);
 
+/*
+ * The current rows with the default label, expired ones too, sealed: *rows is
+ * palloc'd, the answer its length.  The user has been checked.
+ */
+extern uint64 kv_secret_current_rows(text *user_id, KvSecretRow **rows);
+
+/* A variable of the .env file as text, or NULL when it is empty or not set. */
+extern text *kv_secret_variable(const char *variable);
+
 #endif							/* KV_SECRETS_H */

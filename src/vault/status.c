@@ -13,6 +13,8 @@
 #include "store/root_key_rows.h"
 #include "store/status_rows.h"
 #include "vault/keyring.h"
+#include "vault/mode.h"
+#include "vault/providers.h"
 #include "vault/status.h"
 
 typedef struct Finding
@@ -82,7 +84,16 @@ check_preload(void)
 static Finding
 check_mode(void)
 {
-	return found("ok", "production: key_vault.dotenv_file is not set", NULL);
+	KvMode		mode = kv_mode();
+	char	   *detail = psprintf("%s: %s.", mode.development ? "development" : "production",
+								  mode.reason);
+
+	if (mode.by_absence)
+		return found("warning", detail,
+					 "On a server for users, set DEPLOY_ENV in the server's environment, or key_vault.mode = production.");
+	if (!mode.development && kv_setting_mode == KV_MODE_DEVELOPMENT)
+		return found("warning", detail, "Set key_vault.dotenv_file to the backend's .env file.");
+	return found("ok", detail, NULL);
 }
 
 static Finding
@@ -144,10 +155,25 @@ check_policies(void)
 				 "Compare with \\d key_vault.secrets of a fresh install; keep own policies in a migration.");
 }
 
+/* A key in the server's environment would be paid for by the operator. */
 static Finding
 check_environment(void)
 {
-	return found("ok", "The server's environment holds no provider keys.", NULL);
+	StringInfoData names;
+	const KvProvider *provider;
+
+	initStringInfo(&names);
+	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
+	{
+		if (getenv(provider->env_var) != NULL)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", provider->env_var);
+	}
+	if (names.len == 0)
+		return found("ok", "The server's environment holds no provider keys.", NULL);
+	return found(kv_mode_is_development() ? "ok" : "warning",
+				 psprintf("The server's environment holds provider keys: %s.", names.data),
+				 kv_mode_is_development() ? NULL :
+				 "Remove them from the host's environment and restart the server: users bring their own.");
 }
 
 static const struct

@@ -1,0 +1,90 @@
+/*
+ * providers.c
+ *		The SQL functions that change which providers there are.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "api/arguments.h"
+#include "server/errors.h"
+#include "vault/provider_changes.h"
+
+PG_FUNCTION_INFO_V1(kv_sql_add_provider);
+PG_FUNCTION_INFO_V1(kv_sql_remove_provider);
+
+static char *
+string_or_null(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+static char *
+provider_name(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_NO_ARGUMENT),
+				 errmsg("provider is NULL")));
+	return text_to_cstring(PG_GETARG_TEXT_PP(0));
+}
+
+static void
+unpack_aliases(ArrayType *array, KvProviderRow *row)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	row->aliases = palloc(sizeof(char *) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(KV_ERRCODE_NO_ARGUMENT),
+					 errmsg("an alias is NULL")));
+		row->aliases[row->alias_count++] = TextDatumGetCString(elements[i]);
+	}
+}
+
+/*
+ * key_vault.add_provider(name text, env_var text, display_name text,
+ *						  aliases text[], key_pattern text, required boolean,
+ *						  category text, key_url text) returns void
+ *
+ * Registers a provider of this database, or replaces one.
+ */
+Datum
+kv_sql_add_provider(PG_FUNCTION_ARGS)
+{
+	KvProviderRow row = {0};
+
+	row.name = provider_name(fcinfo);
+	row.env_var = string_or_null(fcinfo, 1);
+	row.display_name = string_or_null(fcinfo, 2);
+	if (!PG_ARGISNULL(3))
+		unpack_aliases(PG_GETARG_ARRAYTYPE_P(3), &row);
+	row.key_pattern = string_or_null(fcinfo, 4);
+	row.required = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+	row.category = string_or_null(fcinfo, 6);
+	row.key_url = string_or_null(fcinfo, 7);
+	kv_provider_add(&row);
+	PG_RETURN_VOID();
+}
+
+/*
+ * key_vault.remove_provider(name text) returns void
+ *
+ * Removes a provider of this database, or hides one that comes with the
+ * extension.
+ */
+Datum
+kv_sql_remove_provider(PG_FUNCTION_ARGS)
+{
+	kv_provider_remove(provider_name(fcinfo));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,93 @@
+/*
+ * usage_rows.c
+ *		The SQL on key_vault.usage.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "server/compat.h"
+#include "store/policy.h"
+#include "store/statement.h"
+#include "store/usage_rows.h"
+
+static KvStatement add_to_month = {
+	"INSERT INTO key_vault.usage AS u (user_id, provider, month, paid_by,"
+	" requests, tokens, cost)"
+	" VALUES ($1, $2, pg_catalog.date_trunc('month', pg_catalog.timezone('UTC',"
+	" pg_catalog.now()))::pg_catalog.date, $3, $4, $5, $6)"
+	" ON CONFLICT (user_id, provider, month, paid_by) DO UPDATE SET"
+	" requests = u.requests OPERATOR(pg_catalog.+) EXCLUDED.requests,"
+	" tokens = u.tokens OPERATOR(pg_catalog.+) EXCLUDED.tokens,"
+	" cost = u.cost OPERATOR(pg_catalog.+) EXCLUDED.cost,"
+	" updated_at = pg_catalog.clock_timestamp()"
+	" RETURNING *",
+	6, {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, NUMERICOID}
+};
+
+static KvStatement delete_user = {
+	"DELETE FROM key_vault.usage WHERE user_id OPERATOR(pg_catalog.=) $1"
+	" RETURNING *",
+	1, {TEXTOID}
+};
+
+/* Runs the table's policies on the rows of the last statement. */
+static void
+check_policy(char command, uint64 count)
+{
+	Relation	rel = table_open(get_relname_relid("usage", get_namespace_oid("key_vault", false)),
+								 AccessShareLock);
+	KvPolicy   *policy = kv_policy_prepare(rel, command, CurrentMemoryContext);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(SPI_tuptable->tupdesc, &TTSOpsHeapTuple);
+
+	for (uint64 i = 0; policy != NULL && i < count; i++)
+	{
+		ExecStoreHeapTuple(SPI_tuptable->vals[i], slot, false);
+		if (!kv_policy_admits(policy, slot))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("row-level security policy of table \"%s\" refuses the row",
+							RelationGetRelationName(rel))));
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	kv_policy_free(policy);
+	table_close(rel, NoLock);
+}
+
+void
+kv_usage_row_add(const KvUsage *usage)
+{
+	Datum		values[6];
+	uint64		count;
+
+	values[0] = PointerGetDatum(usage->user_id);
+	values[1] = PointerGetDatum(usage->provider);
+	values[2] = CStringGetTextDatum(usage->paid_by);
+	values[3] = Int64GetDatum(usage->requests);
+	values[4] = Int64GetDatum(usage->tokens);
+	values[5] = usage->cost;
+	kv_spi_connect();
+	count = kv_statement_run_as_owner(&add_to_month, values, NULL, 0);
+	check_policy(KV_POLICY_INSERT, count);
+	SPI_finish();
+}
+
+uint64
+kv_usage_rows_delete_user(text *user_id)
+{
+	Datum		values[1] = {PointerGetDatum(user_id)};
+	uint64		count;
+
+	kv_spi_connect();
+	count = kv_statement_run_as_owner(&delete_user, values, NULL, 0);
+	check_policy(KV_POLICY_DELETE, count);
+	SPI_finish();
+	return count;
+}

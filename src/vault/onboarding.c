@@ -1,0 +1,129 @@
+/*
+ * onboarding.c
+ *		Compares the providers with the keys that there are, in the .env file
+ *		and in the user's rows.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "server/compat.h"
+#include "server/settings.h"
+#include "vault/hint.h"
+#include "vault/identity.h"
+#include "vault/mode.h"
+#include "vault/onboarding.h"
+#include "vault/providers.h"
+#include "vault/secret_name.h"
+#include "vault/secrets.h"
+
+/* What is known of one provider's key. */
+typedef struct State
+{
+	const char *source;			/* or NULL */
+	text	   *hint;			/* or NULL */
+	const KvSecretRow *row;		/* the user's, or NULL */
+} State;
+
+static bool
+is_same(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+static State
+state_of(const KvProvider *provider, const KvSecretRow *rows, uint64 count, bool development)
+{
+	State		state = {0};
+	text	   *variable = development ? kv_secret_variable(provider->env_var) : NULL;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (is_same(rows[i].provider, provider->name))
+			state.row = &rows[i];
+	}
+	if (variable != NULL)
+	{
+		state.source = "dotenv";
+		state.hint = kv_hint(variable);
+		explicit_bzero(VARDATA(variable), VARSIZE(variable) - VARHDRSZ);
+		state.row = NULL;
+	}
+	else if (state.row != NULL)
+	{
+		state.hint = state.row->hint;
+		if (!kv_secret_row_is_expired(state.row))
+			state.source = "database";
+	}
+	return state;
+}
+
+/* The sentence for the user, or NULL when nothing is missing. */
+static char *
+what_is_missing(const KvProvider *provider, const State *state, bool development)
+{
+	StringInfoData missing;
+
+	if (state->source != NULL)
+		return NULL;
+
+	initStringInfo(&missing);
+	if (state->row != NULL)
+		appendStringInfo(&missing, "%s API key has expired.", provider->display_name);
+	else
+		appendStringInfo(&missing, "%s API key not configured.", provider->display_name);
+	if (development)
+		appendStringInfo(&missing, " Add %s to \"%s\", or enter the key.",
+						 provider->env_var, kv_setting_dotenv_file);
+	else if (provider->key_url != NULL)
+		appendStringInfo(&missing, " Get one at %s and enter it.", provider->key_url);
+	return missing.data;
+}
+
+static void
+put_row(const KvProvider *provider, const State *state, bool development,
+		Tuplestorestate *result, TupleDesc columns)
+{
+	char	   *missing = what_is_missing(provider, state, development);
+	Datum		values[7] = {0};
+	bool		nulls[7] = {0};
+
+	values[0] = PointerGetDatum(provider->name);
+	values[1] = BoolGetDatum(provider->required);
+	values[2] = BoolGetDatum(state->source != NULL);
+	nulls[3] = state->source == NULL;
+	if (state->source != NULL)
+		values[3] = CStringGetTextDatum(state->source);
+	nulls[4] = state->hint == NULL;
+	if (state->hint != NULL)
+		values[4] = PointerGetDatum(state->hint);
+	nulls[5] = state->row == NULL || !state->row->has_expiry;
+	if (!nulls[5])
+		values[5] = TimestampTzGetDatum(state->row->expires_at);
+	nulls[6] = missing == NULL;
+	if (missing != NULL)
+		values[6] = CStringGetTextDatum(missing);
+	tuplestore_putvalues(result, columns, values, nulls);
+}
+
+void
+kv_onboarding_report(text *user_id, Tuplestorestate *result, TupleDesc columns)
+{
+	text	   *user = kv_secret_user(user_id);
+	bool		development = kv_mode_is_development();
+	KvSecretRow *rows = NULL;
+	uint64		count = 0;
+	const KvProvider *provider;
+
+	if (user != NULL)
+		count = kv_secret_current_rows(user, &rows);
+	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
+	{
+		State		state = state_of(provider, rows, count, development);
+
+		if (provider->required || state.source != NULL || state.row != NULL)
+			put_row(provider, &state, development, result, columns);
+	}
+}

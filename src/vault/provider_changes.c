@@ -1,0 +1,171 @@
+/*
+ * provider_changes.c
+ *		What makes a provider valid: it must not mean what another one means.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "utils/builtins.h"
+
+#include "server/compat.h"
+#include "server/errors.h"
+#include "store/secret_rows.h"
+#include "vault/provider_changes.h"
+#include "vault/providers.h"
+
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789_.-"
+#define VARIABLE_MAX 63
+
+/* A name or an alias in its normal form.  what: "provider", "alias". */
+static char *
+check_name(const char *name, const char *what)
+{
+	int			len = strlen(name);
+	char	   *normalized = kv_provider_normalize(pstrdup(name), &len);
+
+	normalized[len] = '\0';
+	if (len == 0 || len > KV_PROVIDER_MAX ||
+		strspn(normalized, NAME_CHARACTERS) != (size_t) len ||
+		strchr("_.-", normalized[0]) != NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("%s must be 1 to %d letters, digits, \"_\", \".\" or \"-\", and start with a letter or digit",
+						what, KV_PROVIDER_MAX)));
+	return normalized;
+}
+
+static char *
+default_variable(const char *name)
+{
+	char	   *variable = psprintf("%s_API_KEY", name);
+
+	for (char *c = variable; *c; c++)
+		*c = strchr(".-", *c) ? '_' : pg_toupper((unsigned char) *c);
+	return variable;
+}
+
+static char *
+default_display_name(const char *name)
+{
+	char	   *display_name = pstrdup(name);
+
+	display_name[0] = pg_toupper((unsigned char) display_name[0]);
+	return display_name;
+}
+
+static bool
+ends_in(const char *text, const char *end)
+{
+	size_t		len = strlen(text);
+	size_t		end_len = strlen(end);
+
+	return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* A variable that holds a key is named for it: no PATH, no LD_PRELOAD. */
+static void
+check_variable(const char *variable)
+{
+	size_t		len = strlen(variable);
+
+	if (len == 0 || len > VARIABLE_MAX ||
+		strspn(variable, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != len ||
+		isdigit((unsigned char) variable[0]))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("\"%s\" is not a variable name", variable),
+				 errdetail("It must be 1 to %d letters, digits or \"_\", and not start with a digit.",
+						   VARIABLE_MAX)));
+	if (!ends_in(variable, "KEY") && !ends_in(variable, "TOKEN") && !ends_in(variable, "SECRET"))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("variable \"%s\" does not end in KEY, TOKEN or SECRET", variable),
+				 errhint("Such a name keeps other variables of the .env file from being overwritten.")));
+}
+
+/* Compiles the pattern once; an error says what is wrong with it. */
+static void
+check_pattern(const char *pattern)
+{
+	(void) DirectFunctionCall2Coll(textregexeq, C_COLLATION_OID,
+								   CStringGetTextDatum(""),
+								   CStringGetTextDatum(pattern));
+}
+
+static bool
+is_named(const KvProvider *provider, const char *name)
+{
+	return strcmp(text_to_cstring(provider->name), name) == 0;
+}
+
+static void
+check_not_taken(const char *name, const char *spelling)
+{
+	const KvProvider *other = kv_provider_find(cstring_to_text(spelling));
+
+	if (other != NULL && !is_named(other, name))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("\"%s\" already means provider \"%s\"", spelling,
+						text_to_cstring(other->name))));
+}
+
+/* Two providers in one variable: setting the one would change the other. */
+static void
+check_variable_not_taken(const char *name, const char *variable)
+{
+	const KvProvider *other;
+
+	for (int i = 0; (other = kv_provider_at(i)) != NULL; i++)
+	{
+		if (!is_named(other, name) && strcmp(other->env_var, variable) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("variable \"%s\" already belongs to provider \"%s\"",
+							variable, text_to_cstring(other->name)),
+					 errhint("Pass another env_var.")));
+	}
+}
+
+void
+kv_provider_add(KvProviderRow *row)
+{
+	row->name = check_name(row->name, "provider");
+	check_not_taken(row->name, row->name);
+	for (int i = 0; i < row->alias_count; i++)
+	{
+		row->aliases[i] = check_name(row->aliases[i], "alias");
+		check_not_taken(row->name, row->aliases[i]);
+	}
+	if (row->env_var == NULL)
+		row->env_var = default_variable(row->name);
+	check_variable(row->env_var);
+	check_variable_not_taken(row->name, row->env_var);
+	if (row->display_name == NULL)
+		row->display_name = default_display_name(row->name);
+	if (row->key_pattern != NULL)
+		check_pattern(row->key_pattern);
+	kv_provider_row_put(row);
+	/* the next call of this transaction sees it */
+	CommandCounterIncrement();
+}
+
+void
+kv_provider_remove(const char *name)
+{
+	const KvProvider *provider = kv_provider_resolve(cstring_to_text(name));
+	char	   *own_name = text_to_cstring(provider->name);
+	int64		secrets = kv_provider_row_count_secrets(own_name);
+
+	if (secrets > 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("provider \"%s\" has stored keys", own_name),
+				 errdetail("%lld secrets are stored for it; nobody could read or remove them without it.",
+						   (long long) secrets),
+				 errhint("Remove them first, with key_vault.delete() for each user in key_vault.inventory.")));
+	if (!kv_provider_row_remove(own_name))
+		(void) kv_provider_row_hide(own_name);
+	CommandCounterIncrement();
+}

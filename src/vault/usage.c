@@ -1,0 +1,62 @@
+/*
+ * usage.c
+ *		Records what was used, for whom, and whose key it was.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+
+#include "server/compat.h"
+#include "server/errors.h"
+#include "store/usage_rows.h"
+#include "vault/identity.h"
+#include "vault/secrets.h"
+#include "vault/usage.h"
+
+static bool
+is_below_zero(Datum cost)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, cost,
+											DirectFunctionCall1(int4_numeric, Int32GetDatum(0))));
+}
+
+static void
+check_numbers(int64 requests, int64 tokens, Datum cost)
+{
+	if (requests < 0 || tokens < 0 || is_below_zero(cost))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("requests, tokens and cost must be 0 or more")));
+	if (numeric_is_nan(DatumGetNumeric(cost)) || numeric_is_inf(DatumGetNumeric(cost)))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("cost must be a finite number")));
+}
+
+void
+kv_usage_record(text *user_id, text *provider, int64 requests, int64 tokens, Datum cost)
+{
+	KvSecretArgs args = {user_id, provider, cstring_to_text("default")};
+	KvSecretTarget target;
+	KvUsage		usage;
+	const char *source;
+
+	check_numbers(requests, tokens, cost);
+	args.user_id = kv_identity_require(user_id);
+	target = kv_secret_target(&args);
+	source = kv_secret_source(&args);
+
+	usage.user_id = target.name.user_id;
+	usage.provider = target.name.provider;
+	usage.paid_by = source != NULL && strcmp(source, "dotenv") == 0 ? "operator" : "user";
+	usage.requests = requests;
+	usage.tokens = tokens;
+	usage.cost = cost;
+	KV_ACT_FOR(usage.user_id);
+	{
+		kv_usage_row_add(&usage);
+	}
+	KV_ACT_END();
+}

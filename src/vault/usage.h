@@ -1,0 +1,17 @@
+/*
+ * usage.h
+ *		Who pays for what.
+ */
+#ifndef KV_USAGE_H
+#define KV_USAGE_H
+
+/*
+ * Adds to what a user used of a provider this month.  The operator pays for
+ * what is done with a key of the .env file, the user for all else.
+ *
+ * Errors: 22004, 22023 for numbers below zero; identity.h's and providers.h's.
+ */
+extern void kv_usage_record(text *user_id, text *provider, int64 requests,
+							int64 tokens, Datum cost);
+
+#endif							/* KV_USAGE_H */
