@@ -32,6 +32,14 @@ skipped_in() {
 		sed -E 's/^ *([0-9]+) (.*)/; \1 skipped: \2/' | tr -d '\n'
 }
 
+# What of a log to show when its step failed: the failures themselves, and the end.
+excerpt() {
+	{
+		grep -E -A 8 '^not ok|\.\.\. +FAILED' "$1" | head -n 60 || true
+		tail -n 30 "$1"
+	} | sed 's/^/    /'
+}
+
 # step NAME COMMAND...: runs it into a log, counts, and says how it went.  A step
 # that counts nothing counts as one test.
 step() {
@@ -44,7 +52,8 @@ step() {
 	if ((status != 0 && failed == 0)); then failed=1; fi
 	say "$passed $failed" >>"$logs/counts"
 	if ((failed)); then
-		{ sed 's/^/    /' <(tail -n 40 "$log"); say "FAILED $name ($failed of $((passed + failed)) tests, $seconds seconds): $log"; }
+		excerpt "$log"
+		say "FAILED $name ($failed of $((passed + failed)) tests, $seconds seconds): $log"
 	else
 		say "ok $name ($passed tests, $seconds seconds$(skipped_in "$log"))"
 	fi
@@ -88,6 +97,7 @@ demo() {
 server_tests() {
 	if [[ ! -e $work/built ]]; then skip 'regress, isolation, tap' 'there is no build'; return; fi
 	step demo demo
+	start_server </dev/null
 	if has 'sql/*.sql'; then step regress regress; else skip regress 'there is no sql/*.sql'; fi
 	if has 'test/isolation/specs/*.spec'; then step isolation isolation; else skip isolation 'there is no test/isolation/specs/*.spec'; fi
 	if has 'test/t/*.pl'; then step tap tap; else skip tap 'there is no test/t/*.pl'; fi

@@ -219,7 +219,7 @@ build() {
 	exec 8>&-
 	((status == 0)) || return "$status"
 
-	has_extension_destdir || install_into_system "$@"
+	[[ -n $(load_setting) ]] || install_into_system "$@"
 	touch "$work/built"
 }
 
@@ -228,8 +228,11 @@ run_make() {
 	env -u MAKEFLAGS -u MAKELEVEL -u CFLAGS -u CPPFLAGS -u LDFLAGS -u COPT PG_CONFIG="$pg_config" make -s "$@"
 }
 
-# Debian's servers can load an extension from a folder of ours.
-has_extension_destdir() { "$bindir/postgres" --describe-config | grep ^extension_destdir >/dev/null; }
+# The setting by which a server loads an extension from elsewhere: Debian's own
+# one, PostgreSQL 18's, or none.
+load_setting() {
+	"$bindir/postgres" --describe-config | cut -f1 | grep -xE 'extension_(destdir|control_path)' || true
+}
 
 install_into_system() {
 	say "Installing key_vault into $("$pg_config" --pkglibdir), because this PostgreSQL loads extensions from nowhere else."
@@ -240,10 +243,12 @@ install_into_system() {
 
 # The settings with which a server finds the build.
 build_settings() {
-	if has_extension_destdir; then
-		say "extension_destdir = '$work/stage'" \
-			"dynamic_library_path = '$work/stage$("$pg_config" --pkglibdir):\$libdir'"
-	fi
+	case "$(load_setting)" in
+		extension_destdir) say "extension_destdir = '$work/stage'" ;;
+		extension_control_path) say "extension_control_path = '$work/stage$("$pg_config" --sharedir):\$system'" ;;
+		*) return ;;
+	esac
+	say "dynamic_library_path = '$work/stage$("$pg_config" --pkglibdir):\$libdir'"
 }
 
 # Starts a server in $work/data that is reached by its socket alone; further
