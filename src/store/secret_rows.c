@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "store/policy.h"
@@ -24,7 +25,7 @@
 
 /* The columns that unpack_tuple() reads, in its order. */
 #define SEALED_COLUMNS \
-	"version, root_key_id, sealed, hint, expires_at, provider"
+	"version, root_key_id, sealed, hint, expires_at, provider, created_at"
 
 static KvStatement select_current = {
 	"SELECT " SEALED_COLUMNS " FROM key_vault.secrets" NAME_MATCHES
@@ -131,6 +132,7 @@ unpack_tuple(uint64 number, KvSecretRow *row, MemoryContext context)
 	if (!isnull)
 		row->expires_at = DatumGetTimestampTz(value);
 	row->provider = DatumGetTextPCopy(SPI_getbinval(tuple, columns, 6, &isnull));
+	row->created_at = DatumGetTimestampTz(SPI_getbinval(tuple, columns, 7, &isnull));
 	MemoryContextSwitchTo(caller);
 }
 

@@ -33,7 +33,8 @@ typedef struct KvSecretRow
 	text	   *hint;			/* or NULL */
 	bool		has_expiry;
 	TimestampTz expires_at;
-	text	   *provider;		/* set only where rows of several come back */
+	text	   *provider;		/* these two not from the straight way */
+	TimestampTz created_at;
 } KvSecretRow;
 
 /* What became of an INSERT. */

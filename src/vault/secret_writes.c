@@ -188,34 +188,46 @@ check_looks(const KvSecretTarget *target, const text *api_key)
 }
 
 int32
+kv_secret_store(const KvSecretTarget *target, const text *api_key,
+				const KvSetOptions *options)
+{
+	KvSecretRow row = {0};
+
+	check_api_key(api_key);
+	check_options(options);
+	row.hint = kv_hint(api_key);
+	row.has_expiry = options->has_expiry;
+	row.expires_at = options->expires_at;
+	KV_ACT_FOR(target->name.user_id);
+	{
+		store(&target->name, &row, api_key, options);
+	}
+	KV_ACT_END();
+	return row.version;
+}
+
+int32
 kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *options)
 {
 	KvSecretTarget target;
-	KvSecretRow row = {0};
+	int32		version;
 
 	if (api_key != NULL)
 		hide_literal_key(api_key);
 	target = kv_secret_target(args);
-	check_api_key(api_key);
-	check_options(options);
-	check_looks(&target, api_key);
+	if (api_key != NULL)
+		check_looks(&target, api_key);
 	if (target.name.user_id == NULL)
 	{
+		check_api_key(api_key);
 		set_variable_alone(&target, api_key, options);
 		return 0;
 	}
 
-	row.hint = kv_hint(api_key);
-	row.has_expiry = options->has_expiry;
-	row.expires_at = options->expires_at;
-	KV_ACT_FOR(target.name.user_id);
-	{
-		store(&target.name, &row, api_key, options);
-	}
-	KV_ACT_END();
+	version = kv_secret_store(&target, api_key, options);
 	if (target.variable != NULL)
-		change_variable(target.variable, api_key, row.has_expiry);
-	return row.version;
+		change_variable(target.variable, api_key, options->has_expiry);
+	return version;
 }
 
 /* Removes a variable from the .env file; false when it was empty or not there. */

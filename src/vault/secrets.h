@@ -26,6 +26,10 @@ typedef struct KvSetOptions
 extern int32 kv_secret_set(const KvSecretArgs *args, text *api_key,
 						   const KvSetOptions *options);
 
+/* The row alone: what imports store.  The version stored. */
+extern int32 kv_secret_store(const KvSecretTarget *target, const text *api_key,
+							 const KvSetOptions *options);
+
 /* The current key, or NULL when there is none or it has expired. */
 extern text *kv_secret_get(const KvSecretArgs *args);
 

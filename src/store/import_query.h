@@ -1,0 +1,33 @@
+/*
+ * import_query.h
+ *		The rows of any query, as keys to be imported.
+ */
+#ifndef KV_IMPORT_QUERY_H
+#define KV_IMPORT_QUERY_H
+
+#include "datatype/timestamp.h"
+
+typedef struct KvImportRow
+{
+	uint64		number;			/* from 1 */
+	text	   *user_id;		/* any of these may be NULL */
+	text	   *provider;
+	text	   *key;			/* plaintext, unless encrypted is set */
+	bytea	   *encrypted;		/* an OpenPGP message of pgp_sym_encrypt */
+	bool		has_time;
+	TimestampTz changed_at;
+} KvImportRow;
+
+typedef void (*KvImportConsumer) (const KvImportRow *row, void *state);
+
+/*
+ * Runs a SELECT with the caller's rights and the snapshot of the calling
+ * statement, and hands on its rows: user, provider, key and, if there is a
+ * fourth column, the time of change.  The rows go by; nothing keeps them.
+ *
+ * Errors: 22023 for a query that is no SELECT of three or four such columns.
+ */
+extern void kv_import_query_run(const char *query, KvImportConsumer consumer,
+								void *state);
+
+#endif							/* KV_IMPORT_QUERY_H */

@@ -1,0 +1,93 @@
+/*
+ * pgcrypto.c
+ *		Calls pgcrypto.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "server/compat.h"
+#include "server/errors.h"
+#include "store/pgcrypto.h"
+#include "store/statement.h"
+
+static KvStatement select_schema = {
+	"SELECT extnamespace FROM pg_catalog.pg_extension"
+	" WHERE extname OPERATOR(pg_catalog.=) 'pgcrypto'",
+	0
+};
+
+static char *
+pgcrypto_schema(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *schema = NULL;
+	bool		isnull;
+
+	kv_spi_connect();
+	if (kv_statement_run(&select_schema, NULL, NULL, 1) > 0)
+	{
+		Oid			oid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+														 SPI_tuptable->tupdesc, 1, &isnull));
+
+		schema = MemoryContextStrdup(caller, get_namespace_name(oid));
+	}
+	SPI_finish();
+	if (schema == NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("extension \"pgcrypto\" is not installed in this database"),
+				 errhint("CREATE EXTENSION pgcrypto;")));
+	return schema;
+}
+
+static Oid
+find_function(const char *name, int nargs, const Oid *types)
+{
+	List	   *qualified = list_make2(makeString(pgcrypto_schema()), makeString(pstrdup(name)));
+
+	return LookupFuncName(qualified, nargs, types, false);
+}
+
+text *
+kv_pgp_sym_decrypt(bytea *message, text *passphrase)
+{
+	Oid			types[2] = {BYTEAOID, TEXTOID};
+
+	return DatumGetTextP(OidFunctionCall2(find_function("pgp_sym_decrypt", 2, types),
+										  PointerGetDatum(message),
+										  PointerGetDatum(passphrase)));
+}
+
+bytea *
+kv_pgp_pub_encrypt(bytea *plaintext, bytea *public_key)
+{
+	Oid			types[2] = {BYTEAOID, BYTEAOID};
+
+	return DatumGetByteaP(OidFunctionCall2(find_function("pgp_pub_encrypt_bytea", 2, types),
+										   PointerGetDatum(plaintext),
+										   PointerGetDatum(public_key)));
+}
+
+text *
+kv_pgp_armor(bytea *message)
+{
+	Oid			types[1] = {BYTEAOID};
+
+	return DatumGetTextP(OidFunctionCall1(find_function("armor", 1, types),
+										  PointerGetDatum(message)));
+}
+
+bytea *
+kv_pgp_dearmor(text *armored)
+{
+	Oid			types[1] = {TEXTOID};
+
+	return DatumGetByteaP(OidFunctionCall1(find_function("dearmor", 1, types),
+										   PointerGetDatum(armored)));
+}

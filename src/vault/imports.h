@@ -1,0 +1,33 @@
+/*
+ * imports.h
+ *		Moving keys in from elsewhere.
+ */
+#ifndef KV_IMPORTS_H
+#define KV_IMPORTS_H
+
+#include "utils/tuplestore.h"
+
+typedef struct KvImportCounts
+{
+	uint64		imported;
+	uint64		skipped;		/* older than what is stored, or doubles */
+	uint64		failed;			/* each with a WARNING */
+} KvImportCounts;
+
+/*
+ * Stores the rows of a query (import_query.h).  Of several rows for one user
+ * and provider the newest is taken, and a key that is already stored is replaced only
+ * by a newer row.  Rows are stored in the database, in either mode.
+ */
+extern KvImportCounts kv_import_keys(const char *query, text *passphrase);
+
+/*
+ * Stores the provider keys in the text of a .env file for a user; puts a row
+ * (provider, variable, version) for each into the result.
+ *
+ * Errors: 22023 with the line when the text is not valid.
+ */
+extern void kv_import_dotenv(text *user_id, text *content,
+							 Tuplestorestate *result, TupleDesc columns);
+
+#endif							/* KV_IMPORTS_H */
