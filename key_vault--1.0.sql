@@ -253,6 +253,50 @@ REVOKE ALL ON key_vault.root_keys FROM PUBLIC;
 COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets each seals (a scan)';
 
 
+-- Rotation
+
+CREATE PROCEDURE key_vault.rotate_root_key(batch_size int DEFAULT 1000)
+AS 'MODULE_PATHNAME', 'kv_sql_rotate_root_key'
+LANGUAGE C;
+REVOKE ALL ON PROCEDURE key_vault.rotate_root_key FROM PUBLIC;
+COMMENT ON PROCEDURE key_vault.rotate_root_key IS 'seals with the active root key all that others sealed, committing each batch; call it again to go on where it was cut short';
+
+CREATE TABLE key_vault.rotation (
+    single       boolean PRIMARY KEY DEFAULT true
+        CONSTRAINT rotation_single CHECK (single),
+    root_key_id  text COLLATE "C" NOT NULL,
+    total        bigint NOT NULL,
+    done         bigint NOT NULL DEFAULT 0,
+    failed       bigint NOT NULL DEFAULT 0,
+    pid          int NOT NULL DEFAULT pg_backend_pid(),
+    started_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at  timestamptz
+);
+REVOKE ALL ON TABLE key_vault.rotation FROM PUBLIC;
+COMMENT ON TABLE key_vault.rotation IS 'the latest rotation, in one row; what is left to do is in secrets, not here';
+
+CREATE VIEW key_vault.rotation_progress WITH (security_barrier) AS
+    SELECT CASE WHEN r.finished_at IS NOT NULL THEN 'finished'
+                WHEN EXISTS (SELECT FROM pg_locks l
+                             WHERE l.locktype = 'object' AND l.granted
+                               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                               AND l.classid = 'pg_proc'::regclass
+                               AND l.objid = 'key_vault.rotate_root_key'::regproc
+                               AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid = r.pid) THEN 'running'
+                ELSE 'interrupted' END AS state,
+           r.root_key_id, r.total, r.done, r.failed,
+           greatest(r.total - r.done - r.failed, 0) AS remaining,
+           round(r.done / greatest(extract(epoch FROM coalesce(r.finished_at, r.updated_at) - r.started_at), 0.001)) AS per_second,
+           r.pid, r.started_at, r.updated_at, r.finished_at
+    FROM key_vault.rotation r;
+REVOKE ALL ON key_vault.rotation_progress FROM PUBLIC;
+COMMENT ON VIEW key_vault.rotation_progress IS 'how far the latest rotation is';
+COMMENT ON COLUMN key_vault.rotation_progress.state IS 'running, finished, or interrupted: then call rotate_root_key() again';
+COMMENT ON COLUMN key_vault.rotation_progress.total IS 'how many secrets another root key had sealed when it started';
+COMMENT ON COLUMN key_vault.rotation_progress.failed IS 'how many did not open, and were left as they are';
+
+
 -- Providers: ours under the DBA's own
 
 CREATE TABLE key_vault.builtin_providers (
@@ -523,7 +567,7 @@ SELECT 'user', 'routine', name, 'EXECUTE'
 FROM unnest('{current_user_id,set,get,require,get_all,source,list,delete,forget,versions,rollback,mode,onboarding,record_usage,import_dotenv,sees_all_users}'::text[]) AS name
 UNION ALL
 SELECT 'admin', 'routine', name, 'EXECUTE'
-FROM unnest('{current_user_id,sees_all_users,mode,add_provider,remove_provider,create_root_key,activate_root_key,retire_root_key,root_key_in_ring,status}'::text[]) AS name
+FROM unnest('{current_user_id,sees_all_users,mode,add_provider,remove_provider,create_root_key,activate_root_key,retire_root_key,rotate_root_key,root_key_in_ring,status}'::text[]) AS name
 UNION ALL VALUES
     ('user', 'schema', 'key_vault', 'USAGE'),
     ('user', 'relation', 'secrets', 'SELECT'),
@@ -540,7 +584,8 @@ UNION ALL VALUES
     ('admin', 'relation', 'api_keys', 'SELECT'),
     ('admin', 'relation', 'onboarding_sessions', 'SELECT'),
     ('admin', 'relation', 'monthly_costs', 'SELECT'),
-    ('admin', 'relation', 'root_keys', 'SELECT');
+    ('admin', 'relation', 'root_keys', 'SELECT'),
+    ('admin', 'relation', 'rotation_progress', 'SELECT');
 
 CREATE FUNCTION key_vault.grant_access(role name, level text)
 RETURNS void

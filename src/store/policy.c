@@ -66,12 +66,16 @@ static void
 add_policy(KvPolicy *policy, const RowSecurityPolicy *source, Relation rel,
 		   char command)
 {
-	Expr	   *qual = source->qual;
+	List	   *quals = NIL;
 	ExprState  *state;
 
-	if (command == KV_POLICY_INSERT && source->with_check_qual != NULL)
-		qual = source->with_check_qual;
-	if (qual == NULL)
+	if (source->qual != NULL &&
+		(command != KV_POLICY_INSERT || source->with_check_qual == NULL))
+		quals = lappend(quals, copyObject(source->qual));
+	if (source->with_check_qual != NULL &&
+		(command == KV_POLICY_INSERT || command == KV_POLICY_UPDATE))
+		quals = lappend(quals, copyObject(source->with_check_qual));
+	if (quals == NIL)
 		return;
 	if (source->hassublinks)
 		ereport(ERROR,
@@ -81,7 +85,7 @@ add_policy(KvPolicy *policy, const RowSecurityPolicy *source, Relation rel,
 				 errdetail("key_vault runs the policies on every row that it writes or removes."),
 				 errhint("Put the subquery into a function that the policy calls.")));
 
-	state = ExecPrepareQual(list_make1(copyObject(qual)), policy->estate);
+	state = ExecPrepareQual(quals, policy->estate);
 	if (source->permissive)
 		policy->permissive = lappend(policy->permissive, state);
 	else

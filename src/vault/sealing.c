@@ -52,6 +52,28 @@ bind(const KvSecretName *name, const KvSecretRow *row, KvBinding *binding)
 		binding->hint = text_to_utf8(row->hint);
 }
 
+/* Fills in the row; row->sealed has room. */
+static KvStatus
+seal_utf8(KvSecretRow *row, const KvBinding *binding, const KvRootKey *root_key,
+		  const char *utf8, int len)
+{
+	SET_VARSIZE(row->sealed, VARHDRSZ + len + KV_ENVELOPE_OVERHEAD);
+	kv_root_key_id_to_hex(root_key->id, row->root_key_id);
+	return kv_envelope_seal(&root_key->key, root_key->id, binding,
+							(const uint8_t *) utf8, len,
+							(uint8_t *) VARDATA(row->sealed));
+}
+
+static void
+check_sealed(KvStatus status)
+{
+	if (status != KV_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not seal the API key"),
+				 errdetail("Reason: %s.", kv_status_text(status))));
+}
+
 void
 kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 		const char *api_key, int len)
@@ -66,18 +88,10 @@ kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 	bind(name, row, &binding);
 	row->sealed = palloc(max_sealed);
 	plaintext = kv_to_utf8(api_key, len, &plaintext_len);
-	status = kv_envelope_seal(&root_key->key, root_key->id, &binding,
-							  (const uint8_t *) plaintext, plaintext_len,
-							  (uint8_t *) VARDATA(row->sealed));
-	SET_VARSIZE(row->sealed, VARHDRSZ + plaintext_len + KV_ENVELOPE_OVERHEAD);
+	status = seal_utf8(row, &binding, root_key, plaintext, plaintext_len);
 	if (plaintext != api_key)
 		wipe_and_free(plaintext, plaintext_len);
-	if (status != KV_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not seal the API key"),
-				 errdetail("Reason: %s.", kv_status_text(status))));
-	kv_root_key_id_to_hex(root_key->id, row->root_key_id);
+	check_sealed(status);
 }
 
 /* Raises what is known about a secret that does not open. */
@@ -125,33 +139,102 @@ from_utf8(text *utf8)
 	return result;
 }
 
+/*
+ * The id of the root key that sealed a row; false and why when the row does not
+ * tell, or tells of one that is none of this database's.
+ */
+static bool
+find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN],
+				 const char **reason)
+{
+	char		hex[KV_ROOT_KEY_ID_HEX + 1];
+
+	*reason = NULL;
+	if (kv_envelope_root_key_id((const uint8_t *) VARDATA_ANY(row->sealed),
+								VARSIZE_ANY_EXHDR(row->sealed), id) != KV_OK)
+	{
+		*reason = kv_status_text(KV_MALFORMED);
+		return false;
+	}
+	kv_root_key_id_to_hex(id, hex);
+	if (strcmp(hex, row->root_key_id) != 0)
+		*reason = "its root key id differs from the row's";
+	else if (!kv_root_key_row_registered(id))
+		*reason = "its root key is not registered in this database";
+	return *reason == NULL;
+}
+
+/* The plaintext in UTF-8, for the caller to wipe; or NULL and why. */
+static text *
+open_utf8(const KvSecretRow *row, const KvBinding *binding,
+		  const KvRootKey *root_key, const char **reason)
+{
+	Size		sealed_len = VARSIZE_ANY_EXHDR(row->sealed);
+	text	   *utf8 = palloc(VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
+	KvStatus	status;
+
+	SET_VARSIZE(utf8, VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
+	status = kv_envelope_open(&root_key->key, root_key->id, binding,
+							  (const uint8_t *) VARDATA_ANY(row->sealed),
+							  sealed_len, (uint8_t *) VARDATA(utf8));
+	if (status == KV_OK)
+		return utf8;
+	*reason = kv_status_text(status);
+	return NULL;
+}
+
 text *
 kv_open(const KvSecretName *name, const KvSecretRow *row)
 {
-	const uint8_t *sealed = (const uint8_t *) VARDATA_ANY(row->sealed);
-	Size		sealed_len = VARSIZE_ANY_EXHDR(row->sealed);
-	const KvRootKey *root_key;
 	uint8_t		id[KV_ROOT_KEY_ID_LEN];
-	char		hex[KV_ROOT_KEY_ID_HEX + 1];
+	const KvRootKey *root_key;
+	const char *reason;
 	KvBinding	binding;
-	KvStatus	status;
 	text	   *api_key;
 
-	if (kv_envelope_root_key_id(sealed, sealed_len, id) != KV_OK)
-		does_not_open(name, row, kv_status_text(KV_MALFORMED));
-	kv_root_key_id_to_hex(id, hex);
-	if (strcmp(hex, row->root_key_id) != 0)
-		does_not_open(name, row, "its root key id differs from the row's");
-	if (!kv_root_key_row_registered(id))
-		does_not_open(name, row, "its root key is not registered in this database");
-
+	if (!find_root_key_id(row, id, &reason))
+		does_not_open(name, row, reason);
 	root_key = kv_keyring_require(id);
 	bind(name, row, &binding);
-	api_key = palloc(VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
-	SET_VARSIZE(api_key, VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
-	status = kv_envelope_open(&root_key->key, root_key->id, &binding,
-							  sealed, sealed_len, (uint8_t *) VARDATA(api_key));
-	if (status != KV_OK)
-		does_not_open(name, row, kv_status_text(status));
+	api_key = open_utf8(row, &binding, root_key, &reason);
+	if (api_key == NULL)
+		does_not_open(name, row, reason);
 	return from_utf8(api_key);
+}
+
+const char *
+kv_reseal(const KvSecretName *name, KvSecretRow *row,
+		  const uint8 root_key_id[KV_ROOT_KEY_ID_LEN])
+{
+	uint8_t		id[KV_ROOT_KEY_ID_LEN];
+	const KvRootKey *root_key;
+	const char *reason;
+	KvBinding	binding;
+	text	   *utf8;
+	volatile KvStatus status = KV_OK;
+
+	if (!find_root_key_id(row, id, &reason))
+		return reason;
+	root_key = kv_keyring_find(id);
+	if (root_key == NULL)
+		return "its root key is not in the keyring";
+	bind(name, row, &binding);
+	utf8 = open_utf8(row, &binding, root_key, &reason);
+	if (utf8 == NULL)
+		return reason;
+
+	PG_TRY();
+	{
+		/* it may be read anew, and root_key is then no more */
+		root_key = kv_keyring_require(root_key_id);
+		row->sealed = palloc(VARSIZE(utf8) + KV_ENVELOPE_OVERHEAD);
+		status = seal_utf8(row, &binding, root_key, VARDATA(utf8), VARSIZE(utf8) - VARHDRSZ);
+	}
+	PG_FINALLY();
+	{
+		wipe_and_free((const char *) utf8, VARSIZE(utf8));
+	}
+	PG_END_TRY();
+	check_sealed(status);
+	return NULL;
 }

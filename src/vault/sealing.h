@@ -27,4 +27,14 @@ extern void kv_seal(const KvSecretName *name, KvSecretRow *row,
  */
 extern text *kv_open(const KvSecretName *name, const KvSecretRow *row);
 
+/*
+ * Seals the row's key with another root key, as it is in its UTF-8 form: nothing
+ * but sealed and root_key_id changes.  NULL, or why it does not open; then the row
+ * is as it was.
+ *
+ * Errors: F0000 when the new root key is not at hand.
+ */
+extern const char *kv_reseal(const KvSecretName *name, KvSecretRow *row,
+							 const uint8 root_key_id[KV_ROOT_KEY_ID_LEN]);
+
 #endif							/* KV_SEALING_H */

@@ -1,0 +1,260 @@
+/*
+ * rotation_rows.c
+ *		The SQL of a rotation.
+ *
+ * Which rows are left is never written down: they are those that another root key
+ * sealed.  So a rotation that was cut short goes on by starting again.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "store/rotation_rows.h"
+#include "store/secret_table.h"
+#include "store/statement.h"
+
+#define SELECT_NEXT \
+	"SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at" \
+	" FROM key_vault.secrets" \
+	" WHERE root_key_id OPERATOR(pg_catalog.<>) $1" \
+	" AND ROW(user_id, provider, label, version) OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)" \
+	" ORDER BY user_id, provider, label, version" \
+	" LIMIT $6"
+
+#define SELECT_NEXT_ARGUMENTS \
+	6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT8OID}
+
+static KvStatement select_next[] = {
+	[KV_LOCKED_READ] = {SELECT_NEXT, SELECT_NEXT_ARGUMENTS},
+	[KV_LOCKED_SKIP] = {SELECT_NEXT " FOR NO KEY UPDATE SKIP LOCKED", SELECT_NEXT_ARGUMENTS},
+	[KV_LOCKED_WAIT] = {SELECT_NEXT " FOR NO KEY UPDATE", SELECT_NEXT_ARGUMENTS}
+};
+
+static KvStatement update_batch = {
+	"UPDATE key_vault.secrets AS s SET root_key_id = $1, sealed = n.sealed"
+	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+	" pg_catalog.unnest($5), pg_catalog.unnest($6)) AS n (user_id, provider, label, version, sealed)"
+	" WHERE s.user_id OPERATOR(pg_catalog.=) n.user_id"
+	" AND s.provider OPERATOR(pg_catalog.=) n.provider"
+	" AND s.label OPERATOR(pg_catalog.=) n.label"
+	" AND s.version OPERATOR(pg_catalog.=) n.version"
+	" RETURNING s.*",
+	6, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BYTEAARRAYOID}
+};
+
+static KvStatement count_left = {
+	"SELECT pg_catalog.count(*) FROM key_vault.secrets"
+	" WHERE root_key_id OPERATOR(pg_catalog.<>) $1",
+	1, {TEXTOID}
+};
+
+static KvStatement record_start = {
+	"INSERT INTO key_vault.rotation AS r (root_key_id, total) VALUES ($1, $2)"
+	" ON CONFLICT (single) DO UPDATE SET root_key_id = EXCLUDED.root_key_id,"
+	" total = EXCLUDED.total, done = 0, failed = 0, pid = EXCLUDED.pid,"
+	" started_at = EXCLUDED.started_at, updated_at = EXCLUDED.updated_at, finished_at = NULL",
+	2, {TEXTOID, INT8OID}
+};
+
+static KvStatement record_progress = {
+	"UPDATE key_vault.rotation SET root_key_id = $1, total = $2, done = $3, failed = $4,"
+	" updated_at = pg_catalog.clock_timestamp()",
+	4, {TEXTOID, INT8OID, INT8OID, INT8OID}
+};
+
+static KvStatement record_finish = {
+	"UPDATE key_vault.rotation SET finished_at = pg_catalog.clock_timestamp()",
+	0
+};
+
+/*
+ * Plans that go along the primary key, whatever the statistics say, which a
+ * rotation makes wrong: each batch must cost the same.
+ */
+static int
+keep_to_primary_key(void)
+{
+	static const char *const off[] = {
+		"enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin"
+	};
+	int			nest_level = NewGUCNestLevel();
+
+	for (int i = 0; i < (int) lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+int64
+kv_rotation_rows_count(const char *root_key_id)
+{
+	Datum		values[1];
+	int64		count;
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(root_key_id);
+	kv_spi_connect();
+	(void) kv_statement_run_as_owner(&count_left, values, NULL, 0);
+	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return count;
+}
+
+/* One row of SELECT_NEXT, copied into the current context. */
+static void
+unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
+{
+	Datum		values[8];
+	bool		nulls[8];
+	text	   *id;
+
+	heap_deform_tuple(tuple, columns, values, nulls);
+	memset(row, 0, sizeof(*row));
+	row->name.user_id = DatumGetTextPCopy(values[0]);
+	row->name.provider = DatumGetTextPCopy(values[1]);
+	row->name.label = DatumGetTextPCopy(values[2]);
+	row->row.version = DatumGetInt32(values[3]);
+	id = DatumGetTextPP(values[4]);
+	if (VARSIZE_ANY_EXHDR(id) == KV_ROOT_KEY_ID_HEX)
+		memcpy(row->row.root_key_id, VARDATA_ANY(id), KV_ROOT_KEY_ID_HEX);
+	row->row.sealed = DatumGetByteaPCopy(values[5]);
+	if (!nulls[6])
+		row->row.hint = DatumGetTextPCopy(values[6]);
+	row->row.has_expiry = !nulls[7];
+	if (!nulls[7])
+		row->row.expires_at = DatumGetTimestampTz(values[7]);
+}
+
+int
+kv_rotation_rows_next(const char *root_key_id, const KvRotationRow *after,
+					  int limit, KvLocked locked, KvRotationRow **rows)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	text	   *nothing = cstring_to_text("");
+	Datum		values[6];
+	int			nest_level;
+	int			count;
+
+	Assert(locked != KV_LOCKED_WAIT || limit == 1);
+	values[0] = CStringGetTextDatum(root_key_id);
+	values[1] = PointerGetDatum(after != NULL ? after->name.user_id : nothing);
+	values[2] = PointerGetDatum(after != NULL ? after->name.provider : nothing);
+	values[3] = PointerGetDatum(after != NULL ? after->name.label : nothing);
+	values[4] = Int32GetDatum(after != NULL ? after->row.version : 0);
+	values[5] = Int64GetDatum(limit);
+
+	nest_level = keep_to_primary_key();
+	kv_spi_connect();
+	count = (int) kv_statement_run_as_owner(&select_next[locked], values, NULL, 0);
+	MemoryContextSwitchTo(caller);
+	*rows = palloc(sizeof(KvRotationRow) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		unpack(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &(*rows)[i]);
+	SPI_finish();
+	AtEOXact_GUC(true, nest_level);
+	return count;
+}
+
+/* An array of one column of the rows, as the statement's parameter. */
+static Datum
+text_array(Datum *elements, int count)
+{
+	return PointerGetDatum(construct_array(elements, count, TEXTOID,
+										   -1, false, TYPALIGN_INT));
+}
+
+static void
+pack(KvRotationRow **rows, int count, Datum *values)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * count);
+
+	for (int i = 0; i < count; i++)
+		elements[i] = PointerGetDatum(rows[i]->name.user_id);
+	values[1] = text_array(elements, count);
+	for (int i = 0; i < count; i++)
+		elements[i] = PointerGetDatum(rows[i]->name.provider);
+	values[2] = text_array(elements, count);
+	for (int i = 0; i < count; i++)
+		elements[i] = PointerGetDatum(rows[i]->name.label);
+	values[3] = text_array(elements, count);
+	for (int i = 0; i < count; i++)
+		elements[i] = Int32GetDatum(rows[i]->row.version);
+	values[4] = PointerGetDatum(construct_array(elements, count, INT4OID,
+												sizeof(int32), true, TYPALIGN_INT));
+	for (int i = 0; i < count; i++)
+		elements[i] = PointerGetDatum(rows[i]->row.sealed);
+	values[5] = PointerGetDatum(construct_array(elements, count, BYTEAOID,
+												-1, false, TYPALIGN_INT));
+	pfree(elements);
+}
+
+uint64
+kv_rotation_rows_update(const char *root_key_id, KvRotationRow **rows, int count,
+						void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
+{
+	Datum		values[6];
+	uint64		written;
+	int			nest_level;
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(root_key_id);
+	pack(rows, count, values);
+
+	nest_level = keep_to_primary_key();
+	kv_spi_connect();
+	written = kv_statement_run_as_owner(&update_batch, values, NULL, 0);
+	for (uint64 i = 0; i < written; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
+		Datum		user_id = SPI_getbinval(tuple, columns, KV_SECRETS_USER_ID, &isnull);
+
+		check(DatumGetTextPP(user_id), tuple, columns);
+	}
+	SPI_finish();
+	AtEOXact_GUC(true, nest_level);
+	return written;
+}
+
+static void
+record(KvStatement *statement, Datum *values)
+{
+	kv_spi_connect();
+	(void) kv_statement_run_as_owner(statement, values, NULL, 0);
+	SPI_finish();
+}
+
+void
+kv_rotation_rows_started(const char *root_key_id, int64 total)
+{
+	Datum		values[2];
+
+	values[0] = CStringGetTextDatum(root_key_id);
+	values[1] = Int64GetDatum(total);
+	record(&record_start, values);
+}
+
+void
+kv_rotation_rows_progress(const char *root_key_id, const KvRotationProgress *progress)
+{
+	Datum		values[4];
+
+	values[0] = CStringGetTextDatum(root_key_id);
+	values[1] = Int64GetDatum(progress->total);
+	values[2] = Int64GetDatum(progress->done);
+	values[3] = Int64GetDatum(progress->failed);
+	record(&record_progress, values);
+}
+
+void
+kv_rotation_rows_finished(void)
+{
+	record(&record_finish, NULL);
+}
