@@ -1,0 +1,154 @@
+-- What each level may do with each of our objects, and nothing else.
+\set VERBOSITY sqlstate
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET jit = off;
+CREATE EXTENSION key_vault CASCADE;
+SELECT key_vault.create_root_key() IS NOT NULL AS ready;
+CREATE ROLE regress_kv_nobody;
+CREATE ROLE regress_kv_user;
+CREATE ROLE regress_kv_service;
+CREATE ROLE regress_kv_admin;
+CREATE ROLE regress_kv_member IN ROLE regress_kv_user;
+SELECT key_vault.grant_access('regress_kv_user', 'user'), key_vault.grant_access('regress_kv_service', 'service'), key_vault.grant_access('regress_kv_admin', 'admin');
+SELECT key_vault.set(u, 'exa', u || '/' || repeat('x', 20)) FROM unnest('{user_a,user_b}'::text[]) u;
+
+-- by the catalogs
+CREATE TEMP TABLE level (id int GENERATED ALWAYS AS IDENTITY, role_name name);
+INSERT INTO level (role_name) VALUES ('regress_kv_nobody'), ('regress_kv_user'), ('regress_kv_service'), ('regress_kv_admin');
+SELECT p.proname AS function, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS may_execute
+FROM pg_proc p LEFT JOIN level ON has_function_privilege(role_name, p.oid, 'EXECUTE')
+WHERE pronamespace = 'key_vault'::regnamespace GROUP BY 1 ORDER BY 1;
+SELECT relname, privilege, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS roles
+FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) privilege, level
+WHERE relnamespace = 'key_vault'::regnamespace AND relkind IN ('r', 'v', 'p', 'm', 'S') AND has_table_privilege(role_name, c.oid, privilege)
+GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT role_name, has_schema_privilege(role_name, 'key_vault', 'USAGE') AS usage, has_schema_privilege(role_name, 'key_vault', 'CREATE') AS create,
+       has_parameter_privilege(role_name, 'key_vault.user_id', 'SET') AS set_identity, has_parameter_privilege(role_name, 'key_vault.user_id', 'ALTER SYSTEM') AS alter_system
+FROM level ORDER BY id;
+SELECT name AS other_settings_that_a_level_may_set FROM pg_settings, level
+WHERE name LIKE 'key\_vault.%' AND name <> 'key_vault.user_id' AND (has_parameter_privilege(role_name, name, 'SET') OR has_parameter_privilege(role_name, name, 'ALTER SYSTEM'));
+
+-- by trying.  What works is undone.
+CREATE FUNCTION attempt(role_name name, identity text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('key_vault.user_id', identity, true);
+    EXECUTE format('SET LOCAL ROLE %I', role_name);
+    EXECUTE statement;
+    RAISE EXCEPTION USING ERRCODE = 'KVTST';
+EXCEPTION WHEN OTHERS THEN
+    RETURN CASE SQLSTATE WHEN 'KVTST' THEN 'allowed' ELSE SQLSTATE END;
+END $$;
+
+CREATE SCHEMA regress_kv_own;
+GRANT ALL ON SCHEMA regress_kv_own TO PUBLIC;
+CREATE TEMP TABLE try (id int GENERATED ALWAYS AS IDENTITY, statement text);
+INSERT INTO try (statement) VALUES
+    ('SELECT * FROM %s'), ('SELECT FROM %s FOR UPDATE'), ('SELECT FROM %s FOR KEY SHARE'), ('INSERT INTO %s DEFAULT VALUES'),
+    ('INSERT INTO %1$s SELECT * FROM %1$s LIMIT 0'), ('DELETE FROM %s'), ('DELETE FROM %s WHERE false'), ('TRUNCATE %s'),
+    ('LOCK TABLE %s IN ACCESS SHARE MODE'), ('LOCK TABLE %s IN ROW SHARE MODE'), ('LOCK TABLE %s IN ROW EXCLUSIVE MODE'), ('LOCK TABLE %s IN SHARE MODE'),
+    ('LOCK TABLE %s'), ('CREATE TRIGGER t AFTER INSERT ON %s EXECUTE FUNCTION suppress_redundant_updates_trigger()'),
+    ('CREATE RULE r AS ON INSERT TO %s DO INSTEAD NOTHING'), ('CREATE POLICY p ON %s'), ('ALTER TABLE %s DISABLE ROW LEVEL SECURITY'), ('ALTER TABLE %s ADD x int'),
+    ('ALTER TABLE %s OWNER TO CURRENT_USER'), ('DROP TABLE %s'), ('DROP VIEW %s'), ('CREATE INDEX ON %s (oid)'), ('COMMENT ON TABLE %s IS NULL'), ('REINDEX TABLE %s'), ('CLUSTER %s'), ('CREATE TABLE regress_kv_own.child () INHERITS (%s)'),
+    ('DO ''BEGIN GRANT SELECT ON %1$s TO PUBLIC; IF NOT has_table_privilege(''''regress_kv_nobody'''', ''''%1$s'''', ''''SELECT'''') THEN RAISE insufficient_privilege; END IF; END''');
+SET client_min_messages = error;
+SELECT role_name, statement, string_agg(relname, ', ' ORDER BY relname) AS allowed
+FROM level, try, pg_class c
+WHERE relnamespace = 'key_vault'::regnamespace AND relkind IN ('r', 'v')
+  AND attempt(role_name, 'user_a', format(statement, c.oid::regclass)) = 'allowed'
+GROUP BY level.id, role_name, try.id, statement ORDER BY level.id, try.id;
+SET client_min_messages = warning;
+-- every column of every table, updated
+SELECT role_name, attrelid::regclass, attname FROM level, pg_attribute JOIN pg_class c ON c.oid = attrelid
+WHERE relnamespace = 'key_vault'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+  AND attempt(role_name, 'user_a', format('UPDATE %s SET %2$I = %2$I', attrelid::regclass, attname)) <> '42501';
+-- a foreign key that points at our tables would tell what is in them
+SELECT role_name, attempt(role_name, 'user_a', 'CREATE TABLE regress_kv_own.f (u text, p text, l text, v int, FOREIGN KEY (u, p, l, v) REFERENCES key_vault.secrets)') FROM level ORDER BY level.id;
+-- things in our schema
+SELECT role_name, statement, attempt(role_name, 'user_a', statement) FROM level, (VALUES ('CREATE TABLE key_vault.mine (i int)'), ('CREATE FUNCTION key_vault.mine() RETURNS int LANGUAGE sql AS ''SELECT 1'''),
+    ('CREATE OR REPLACE FUNCTION key_vault.current_user_id() RETURNS text LANGUAGE sql AS ''SELECT ''''user_b''''::text'''), ('ALTER FUNCTION key_vault.get LEAKPROOF'),
+    ('ALTER EXTENSION key_vault DROP TABLE key_vault.secrets'), ('DROP EXTENSION key_vault'), ('DROP SCHEMA key_vault CASCADE')) AS s (statement)
+WHERE attempt(role_name, 'user_a', statement) <> '42501';
+
+-- by calling
+CREATE TEMP TABLE call (id int GENERATED ALWAYS AS IDENTITY, statement text);
+INSERT INTO call (statement) VALUES
+    ('key_vault.current_user_id()'), ('key_vault.get(%L, ''exa'')'), ('key_vault.require(%L, ''exa'')'), ('key_vault.get_all(%L)'), ('key_vault.source(%L, ''exa'')'),
+    ('key_vault.list(%L)'), ('key_vault.versions(%L, ''exa'')'), ('key_vault.set(%L, ''exa'', repeat(''n'', 20))'), ('key_vault.rollback(%L, ''exa'', 1)'),
+    ('key_vault.delete(%L, ''exa'')'), ('key_vault.forget(%L)'), ('key_vault.create_root_key()'), ('key_vault.activate_root_key(''0123456789abcdef'')'),
+    ('key_vault.retire_root_key(''0123456789abcdef'')'), ('key_vault.status()'), ('key_vault.grant_access(''regress_kv_nobody'', ''user'')'), ('key_vault.revoke_access(''regress_kv_user'')');
+SELECT statement AS call,
+       max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_nobody') AS nobody,
+       max(attempt(role_name, 'user_a', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_user') AS "user",
+       max(attempt(role_name, 'user_b', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_user') AS other_user,
+       max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_user') AS no_user,
+       max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_service') AS service,
+       max(attempt(role_name, 'user_b', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_service') AS service_for_another,
+       max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_admin') AS admin,
+       max(attempt(role_name, 'user_a', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_admin') AS admin_as_user
+FROM call, level GROUP BY call.id, statement ORDER BY call.id;
+
+-- what each sees of the tables
+SET key_vault.user_id = 'user_a';
+SET ROLE regress_kv_user;
+SELECT user_id, provider, octet_length(sealed) AS bytes FROM key_vault.secrets;
+SELECT count(*) FROM key_vault.secrets WHERE user_id = 'user_b';
+RESET ROLE;
+RESET key_vault.user_id;
+SET ROLE regress_kv_user;
+SELECT count(*) FROM key_vault.secrets;
+SELECT count(*) FROM key_vault.inventory;
+SET ROLE regress_kv_service;
+SELECT count(*) FROM key_vault.secrets;
+SET ROLE regress_kv_admin;
+SELECT count(*) FROM key_vault.secrets;
+SELECT user_id, provider, label, version, is_current, hint, status FROM key_vault.inventory ORDER BY 1, 2;
+SELECT attname FROM pg_attribute WHERE attrelid = 'key_vault.inventory'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT state, secrets FROM key_vault.root_keys WHERE state <> 'standby';
+RESET ROLE;
+
+-- what comes by membership counts; what is taken away is gone at once, in the same session
+SET key_vault.user_id = 'user_a';
+SET ROLE regress_kv_member;
+SELECT key_vault.get('user_a', 'exa');
+RESET ROLE;
+REVOKE regress_kv_user FROM regress_kv_member;
+SET ROLE regress_kv_member;
+SELECT key_vault.get('user_a', 'exa');
+RESET ROLE;
+GRANT regress_kv_user TO regress_kv_member;
+SET ROLE regress_kv_member;
+SELECT key_vault.get('user_a', 'exa');
+RESET ROLE;
+REVOKE SELECT ON key_vault.secrets FROM regress_kv_user;
+SET ROLE regress_kv_member;
+SELECT key_vault.get('user_a', 'exa');
+SELECT key_vault.list('user_a');
+RESET ROLE;
+GRANT SELECT (user_id, provider, label, version, root_key_id, sealed, hint) ON key_vault.secrets TO regress_kv_user;
+SET ROLE regress_kv_member;
+SELECT key_vault.get('user_a', 'exa');
+RESET ROLE;
+GRANT SELECT (expires_at) ON key_vault.secrets TO regress_kv_user;
+SET ROLE regress_kv_member;
+SELECT key_vault.get('user_a', 'exa');
+RESET ROLE;
+RESET key_vault.user_id;
+-- the right to act for any user too
+SET ROLE regress_kv_service;
+SELECT key_vault.get('user_b', 'exa');
+RESET ROLE;
+REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_service;
+SET ROLE regress_kv_service;
+SELECT key_vault.get('user_b', 'exa');
+RESET ROLE;
+GRANT SET ON PARAMETER key_vault.user_id TO regress_kv_service;
+SET ROLE regress_kv_service;
+SELECT key_vault.get('user_b', 'exa');
+RESET ROLE;
+
+DROP FUNCTION attempt;
+DROP SCHEMA regress_kv_own;
+SELECT key_vault.revoke_access('regress_kv_service');
+DROP EXTENSION key_vault;
+DROP ROLE regress_kv_member, regress_kv_nobody, regress_kv_user, regress_kv_service, regress_kv_admin;
