@@ -1,21 +1,38 @@
 /*
  * provider_rows.c
- *		The SQL on providers.
+ *		The rows of the two tables of providers.
+ *
+ * All are read straight from the tables: a plan of the view over them would be
+ * half of the memory that a backend gains from its first lookup.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "store/provider_rows.h"
 #include "store/statement.h"
 
-static KvStatement select_all = {
-	"SELECT name, display_name, env_var, key_pattern, required, aliases, category, key_url"
-	" FROM key_vault.providers ORDER BY name",
-	0
+/* Columns, in the order of the install script. */
+enum
+{
+	COLUMN_NAME = 1,
+	COLUMN_DISPLAY_NAME,
+	COLUMN_ENV_VAR,
+	COLUMN_ALIASES,
+	COLUMN_KEY_PATTERN,
+	COLUMN_REQUIRED,
+	COLUMN_CATEGORY,
+	COLUMN_KEY_URL,
+	COLUMN_HIDDEN				/* of own_providers only */
 };
 
 static KvStatement upsert = {
@@ -49,13 +66,35 @@ static KvStatement count_secrets = {
 	1, {TEXTOID}
 };
 
-static void
-unpack_aliases(Datum value, KvProviderRow *row)
+static char *
+text_or_null(HeapTuple tuple, int column, TupleDesc columns)
 {
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, column, columns, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static bool
+is_true(HeapTuple tuple, int column, TupleDesc columns)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, column, columns, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+static void
+unpack_aliases(HeapTuple tuple, TupleDesc columns, KvProviderRow *row)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, COLUMN_ALIASES, columns, &isnull);
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
 
+	if (isnull)
+		return;
 	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
 					  TYPALIGN_INT, &elements, &nulls, &count);
 	row->aliases = palloc(sizeof(char *) * Max(count, 1));
@@ -66,40 +105,88 @@ unpack_aliases(Datum value, KvProviderRow *row)
 	}
 }
 
-/* Copies one row; the current context is the one that keeps it. */
-static void
-unpack(HeapTuple tuple, TupleDesc columns, KvProviderRow *row)
+static KvProviderRow *
+unpack(HeapTuple tuple, TupleDesc columns)
 {
-	bool		isnull;
-	Datum		value;
+	KvProviderRow *row = palloc0(sizeof(KvProviderRow));
 
-	memset(row, 0, sizeof(*row));
-	row->name = SPI_getvalue(tuple, columns, 1);
-	row->display_name = SPI_getvalue(tuple, columns, 2);
-	row->env_var = SPI_getvalue(tuple, columns, 3);
-	row->key_pattern = SPI_getvalue(tuple, columns, 4);
-	row->required = DatumGetBool(SPI_getbinval(tuple, columns, 5, &isnull));
-	value = SPI_getbinval(tuple, columns, 6, &isnull);
-	if (!isnull)
-		unpack_aliases(value, row);
-	row->category = SPI_getvalue(tuple, columns, 7);
-	row->key_url = SPI_getvalue(tuple, columns, 8);
+	row->name = text_or_null(tuple, COLUMN_NAME, columns);
+	row->display_name = text_or_null(tuple, COLUMN_DISPLAY_NAME, columns);
+	row->env_var = text_or_null(tuple, COLUMN_ENV_VAR, columns);
+	row->key_pattern = text_or_null(tuple, COLUMN_KEY_PATTERN, columns);
+	row->category = text_or_null(tuple, COLUMN_CATEGORY, columns);
+	row->key_url = text_or_null(tuple, COLUMN_KEY_URL, columns);
+	row->required = is_true(tuple, COLUMN_REQUIRED, columns);
+	row->is_hidden = columns->natts >= COLUMN_HIDDEN &&
+		is_true(tuple, COLUMN_HIDDEN, columns);
+	unpack_aliases(tuple, columns, row);
+	return row;
+}
+
+/* All rows of one of the two tables. */
+static List *
+read_table(const char *name)
+{
+	Oid			relid = get_relname_relid(name, get_namespace_oid("key_vault", false));
+	Relation	table = table_open(relid, AccessShareLock);
+	TupleDesc	columns = RelationGetDescr(table);
+	List	   *rows = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	/* NULL: a catalog snapshot, which is taken anew for each scan of a table. */
+	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		rows = lappend(rows, unpack(tuple, columns));
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return rows;
+}
+
+static bool
+is_in(List *rows, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		if (strcmp(((KvProviderRow *) lfirst(cell))->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(((const KvProviderRow *) a)->name, ((const KvProviderRow *) b)->name);
 }
 
 uint64
 kv_provider_rows_load(MemoryContext context, KvProviderRow **rows)
 {
-	MemoryContext caller;
-	uint64		count;
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	List	   *own = read_table("own_providers");
+	List	   *builtin = read_table("builtin_providers");
+	uint64		count = 0;
+	ListCell   *cell;
 
-	kv_spi_connect();
-	count = kv_statement_run_as_owner(&select_all, NULL, NULL, 0);
-	caller = MemoryContextSwitchTo(context);
-	*rows = palloc(sizeof(KvProviderRow) * Max(count, 1));
-	for (uint64 i = 0; i < count; i++)
-		unpack(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &(*rows)[i]);
+	/* As the view has it: the database's own win, and can hide others. */
+	*rows = palloc(sizeof(KvProviderRow) * Max(list_length(own) + list_length(builtin), 1));
+	foreach(cell, own)
+	{
+		if (!((KvProviderRow *) lfirst(cell))->is_hidden)
+			(*rows)[count++] = *(KvProviderRow *) lfirst(cell);
+	}
+	foreach(cell, builtin)
+	{
+		if (!is_in(own, ((KvProviderRow *) lfirst(cell))->name))
+			(*rows)[count++] = *(KvProviderRow *) lfirst(cell);
+	}
+	list_free_deep(own);
+	list_free_deep(builtin);
+	qsort(*rows, count, sizeof(KvProviderRow), compare_names);
 	MemoryContextSwitchTo(caller);
-	SPI_finish();
 	return count;
 }
 

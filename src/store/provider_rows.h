@@ -1,6 +1,6 @@
 /*
  * provider_rows.h
- *		The rows of the view key_vault.providers.
+ *		Providers: the rows of the view key_vault.providers.
  */
 #ifndef KV_PROVIDER_ROWS_H
 #define KV_PROVIDER_ROWS_H
@@ -15,11 +15,12 @@ typedef struct KvProviderRow
 	char	   *category;
 	char	   *key_url;
 	bool		required;
+	bool		is_hidden;		/* not in what kv_provider_rows_load() reads */
 	char	  **aliases;
 	int			alias_count;
 } KvProviderRow;
 
-/* Reads all, as the extension's owner, into context; ordered by name. */
+/* Reads what the view shows, whoever asks, into context; ordered by name. */
 extern uint64 kv_provider_rows_load(MemoryContext context, KvProviderRow **rows);
 
 /* Adds a provider of this database, or replaces it. */
