@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "crypto/root_key.h"
+#include "server/errors.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
 #include "store/status_rows.h"
@@ -81,11 +82,41 @@ check_preload(void)
 						  quote_identifier(get_database_name(MyDatabaseId))));
 }
 
+/* The mode, or why it cannot be told: a .env file that cannot be read. */
+static KvMode
+try_mode(ErrorData **problem)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile KvMode mode = {0};
+
+	*problem = NULL;
+	PG_TRY();
+	{
+		mode = kv_mode();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		*problem = CopyErrorData();
+		/* reading a file leaves nothing behind; all else is not for here */
+		if ((*problem)->sqlerrcode != KV_ERRCODE_KEYRING)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return mode;
+}
+
 static Finding
 check_mode(void)
 {
-	KvMode		mode = kv_mode();
-	char	   *detail = psprintf("%s: %s.", mode.development ? "development" : "production",
+	ErrorData  *problem;
+	KvMode		mode = try_mode(&problem);
+	char	   *detail;
+
+	if (problem != NULL)
+		return found("error", problem->message, problem->hint);
+	detail = psprintf("%s: %s.", mode.development ? "development" : "production",
 								  mode.reason);
 
 	if (mode.by_absence)
@@ -161,6 +192,8 @@ check_environment(void)
 {
 	StringInfoData names;
 	const KvProvider *provider;
+	ErrorData  *problem;
+	bool		development;
 
 	initStringInfo(&names);
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
@@ -170,9 +203,10 @@ check_environment(void)
 	}
 	if (names.len == 0)
 		return found("ok", "The server's environment holds no provider keys.", NULL);
-	return found(kv_mode_is_development() ? "ok" : "warning",
+	development = try_mode(&problem).development;
+	return found(development ? "ok" : "warning",
 				 psprintf("The server's environment holds provider keys: %s.", names.data),
-				 kv_mode_is_development() ? NULL :
+				 development ? NULL :
 				 "Remove them from the host's environment and restart the server: users bring their own.");
 }
 
