@@ -136,8 +136,8 @@ table_is_as_shipped(Relation rel)
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		!rel->rd_rel->relispartition &&
 		!rel->rd_rel->relhassubclass &&
-		!rel->rd_rel->relhasrules &&
-		!rel->rd_rel->relhastriggers &&
+		rel->rd_rules == NULL &&	/* relhasrules outlives the last rule */
+		rel->trigdesc == NULL &&
 		!rel->rd_rel->relforcerowsecurity &&
 		RelationGetDescr(rel)->natts >= KV_SECRETS_COLUMNS &&
 		kv_policy_is_single(rel) &&
