@@ -187,6 +187,8 @@ what_the_libraries_would_not_agree_on(void)
 	refuses("KEY\xc2\x85=value\n", 1);
 	refuses("\x1cKEY=value\n", 1);
 	refuses("KEY=x\x1f\n", 1);
+	refuses("KEY=x\xc2\x85\n", 1);
+	refuses("KEY=\xef\xbb\xbf'x'\n", 1);
 	refuses("$A='x\nKEY=y'\n", 1);
 	reads("$A='x'\nKEY=y\n", "y");
 	reads("KEY='a\xe2\x80\xa8\xc2\x85\xef\xbb\xbf\x1c'\n", "a\xe2\x80\xa8\xc2\x85\xef\xbb\xbf\x1c");

@@ -188,6 +188,9 @@ the_rest_of_the_file_decides_as_well(void)
 	refuses_bytes("A=`x\n", "a`b", 3, KV_UNREPRESENTABLE, 0);
 	/* The backslash only fails to escape because no other such quote follows */
 	sets("A='C:\\'\n", "a b", "A='C:\\'\nKEY=\"a b\"\n");
+	/* In single quotes A would end here, and KEY still be " # x" by its first line */
+	sets("KEY=' # x'\nA='C:\\'\nKEY=two\n", " # x",
+		 "KEY=' # x'\nA='C:\\'\nKEY=\" # x\"\n");
 	refuses_bytes("A='C:\\'\nB=\"C:\\\"\n", "a #", 3, KV_UNREPRESENTABLE, 0);
 }
 

@@ -1,0 +1,143 @@
+/*
+ * fuzz_dotenv_write.c
+ *		A value that is written is read back, and nothing else has changed.
+ *
+ * The input's first byte is the length of the value, which follows; the rest is the
+ * text.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "format/dotenv.h"
+#include "require.h"
+
+#define NAME	"KEY"
+
+static size_t
+count_lines(const char *text, size_t len)
+{
+	size_t		lines = 0;
+
+	for (size_t i = 0; i < len; i++)
+		lines += text[i] == '\n' || (text[i] == '\r' && (i + 1 == len || text[i + 1] != '\n'));
+	return lines;
+}
+
+/* The next entry that is not NAME's; false at the end. */
+static bool
+next_other(KvDotenvReader *reader, KvDotenvEntry *entry)
+{
+	bool		found;
+
+	do
+		require(kv_dotenv_next(reader, entry, &found) == KV_OK);
+	while (found && entry->name_len == strlen(NAME) &&
+		   memcmp(reader->text + entry->name, NAME, strlen(NAME)) == 0);
+	return found;
+}
+
+/*
+ * Where its value ends, or its name.  Not its line: that may get a line end when
+ * another is added, and "A\rKEY=1\n\n" without KEY has a CRLF.
+ */
+static size_t
+last_of(const KvDotenvEntry *entry)
+{
+	return entry->has_value ? entry->value + entry->value_len : entry->name + entry->name_len;
+}
+
+static void
+require_same_others(const char *before, size_t before_len, const char *after, size_t after_len)
+{
+	KvDotenvReader readers[2];
+	KvDotenvEntry entries[2];
+
+	require(kv_dotenv_begin(&readers[0], before, before_len) == KV_OK);
+	require(kv_dotenv_begin(&readers[1], after, after_len) == KV_OK);
+	while (next_other(&readers[0], &entries[0]))
+	{
+		require(next_other(&readers[1], &entries[1]));
+		require(entries[0].has_value == entries[1].has_value);
+		require(entries[0].name - entries[0].start == entries[1].name - entries[1].start);
+		require(entries[0].value_len == entries[1].value_len);
+		require(memcmp(before + entries[0].start, after + entries[1].start,
+					   last_of(&entries[0]) - entries[0].start) == 0);
+		require(last_of(&entries[0]) - entries[0].start ==
+				last_of(&entries[1]) - entries[1].start);
+	}
+	require(!next_other(&readers[1], &entries[1]));
+}
+
+static void
+require_value(const char *text, size_t len, const char *expected, size_t expected_len)
+{
+	KvDotenvValue value = {.size = len, .data = malloc(len)};
+	size_t		line;
+
+	require(kv_dotenv_get(text, len, NAME, &value, &line) == KV_OK);
+	require(value.found == (expected != NULL));
+	if (value.found)
+		require(value.len == expected_len &&
+				(expected_len == 0 || memcmp(value.data, expected, expected_len) == 0));
+	free(value.data);
+}
+
+static void
+set(const char *text, size_t len, const char *value, size_t value_len)
+{
+	char	   *out;
+	char	   *again;
+	size_t		out_len;
+	size_t		again_len;
+	size_t		line;
+	KvStatus	status = kv_dotenv_set(text, len, NAME, value, value_len,
+									   &out, &out_len, &line);
+
+	require((status == KV_OK) == (out != NULL));
+	require(status == KV_OK || status == KV_SYNTAX || status == KV_UNREPRESENTABLE);
+	if (status != KV_OK)
+		return;
+	require_value(out, out_len, value, value_len);
+	require_same_others(text, len, out, out_len);
+	require(count_lines(out, out_len) <= count_lines(text, len) + 2);
+
+	/* Once more changes nothing */
+	require(kv_dotenv_set(out, out_len, NAME, value, value_len,
+						  &again, &again_len, &line) == KV_OK);
+	require(again_len == out_len && memcmp(again, out, out_len) == 0);
+	kv_dotenv_free(again, again_len);
+	kv_dotenv_free(out, out_len);
+}
+
+static void
+unset(const char *text, size_t len)
+{
+	char	   *out;
+	size_t		out_len;
+	size_t		line;
+	KvStatus	status = kv_dotenv_unset(text, len, NAME, &out, &out_len, &line);
+
+	require((status == KV_OK) == (out != NULL));
+	require(status == KV_OK || status == KV_SYNTAX);
+	if (status != KV_OK)
+		return;
+	require(out_len <= len);
+	require_value(out, out_len, NULL, 0);
+	require_same_others(text, len, out, out_len);
+	kv_dotenv_free(out, out_len);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	size_t		value_len;
+	const char *text;
+
+	if (size == 0)
+		return 0;
+	value_len = data[0] < size - 1 ? data[0] : size - 1;
+	text = (const char *) data + 1 + value_len;
+	set(text, size - 1 - value_len, (const char *) data + 1, value_len);
+	unset(text, size - 1 - value_len);
+	return 0;
+}
