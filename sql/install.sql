@@ -74,20 +74,19 @@ FROM member m JOIN pg_class c ON (m.classid, m.objid) = ('pg_class'::regclass, c
 WHERE a.grantee <> c.relowner;
 
 -- what a function of ours is to the planner: volatile, not for a parallel worker, and never
--- LEAKPROOF or with its owner's rights; but for the one that the policies call
-SELECT p.oid::regprocedure AS other_than_that FROM pg_proc p
+-- LEAKPROOF or with its owner's rights; but for those that policies and views call
+SELECT p.oid::regprocedure AS other_than_that, provolatile, proparallel, proleakproof, prosecdef, proisstrict FROM pg_proc p
 WHERE pronamespace = 'key_vault'::regnamespace
-  AND (provolatile <> 'v' OR proparallel = 's' OR proleakproof OR prosecdef OR proconfig IS NOT NULL);
-SELECT provolatile, proparallel, proleakproof, prosecdef, proisstrict FROM pg_proc
-WHERE oid = 'key_vault.current_user_id'::regproc;
+  AND (provolatile <> 'v' OR proparallel = 's' OR proleakproof OR prosecdef OR proconfig IS NOT NULL)
+ORDER BY 1;
 -- what writes is not for a plan with workers at all
 SELECT proname FROM pg_proc
 WHERE pronamespace = 'key_vault'::regnamespace AND proparallel <> 'u'
   AND proname IN ('set', 'delete', 'forget', 'rollback', 'create_root_key', 'activate_root_key', 'retire_root_key',
-                  'grant_access', 'revoke_access');
+                  'grant_access', 'revoke_access', 'record_usage', 'import_keys', 'import_dotenv', 'add_provider', 'remove_provider');
 SELECT proname FROM pg_proc
 WHERE pronamespace = 'key_vault'::regnamespace AND proparallel <> 'r'
-  AND proname IN ('get', 'require', 'get_all', 'source', 'list', 'versions');
+  AND proname IN ('get', 'require', 'get_all', 'source', 'list', 'versions', 'onboarding', 'mode');
 
 -- every table that has a user_id has row-level security and one policy, the same, for all commands and roles
 SELECT c.oid::regclass FROM pg_class c

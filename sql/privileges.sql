@@ -75,7 +75,10 @@ CREATE TEMP TABLE call (id int GENERATED ALWAYS AS IDENTITY, statement text);
 INSERT INTO call (statement) VALUES
     ('key_vault.current_user_id()'), ('key_vault.get(%L, ''exa'')'), ('key_vault.require(%L, ''exa'')'), ('key_vault.get_all(%L)'), ('key_vault.source(%L, ''exa'')'),
     ('key_vault.list(%L)'), ('key_vault.versions(%L, ''exa'')'), ('key_vault.set(%L, ''exa'', repeat(''n'', 20))'), ('key_vault.rollback(%L, ''exa'', 1)'),
-    ('key_vault.delete(%L, ''exa'')'), ('key_vault.forget(%L)'), ('key_vault.create_root_key()'), ('key_vault.activate_root_key(''0123456789abcdef'')'),
+    ('key_vault.delete(%L, ''exa'')'), ('key_vault.forget(%L)'), ('key_vault.onboarding(%L)'), ('key_vault.record_usage(%L, ''exa'')'),
+    ('key_vault.import_dotenv(%L, ''EXA_API_KEY='' || repeat(''n'', 20))'), ('key_vault.import_keys(''SELECT ''''user_a'''', ''''exa'''', repeat(''''n'''', 20)'')'),
+    ('key_vault.mode()'), ('key_vault.sees_all_users()'), ('key_vault.add_provider(''acme'')'), ('key_vault.remove_provider(''deepl'')'),
+    ('key_vault.create_root_key()'), ('key_vault.activate_root_key(''0123456789abcdef'')'),
     ('key_vault.retire_root_key(''0123456789abcdef'')'), ('key_vault.status()'), ('key_vault.grant_access(''regress_kv_nobody'', ''user'')'), ('key_vault.revoke_access(''regress_kv_user'')');
 SELECT statement AS call,
        max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_nobody') AS nobody,
@@ -88,21 +91,27 @@ SELECT statement AS call,
        max(attempt(role_name, 'user_a', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_admin') AS admin_as_user
 FROM call, level GROUP BY call.id, statement ORDER BY call.id;
 
+SELECT role_name, attempt(role_name, '', 'CALL key_vault.rotate_root_key()') AS "rotate_root_key, in a transaction" FROM level ORDER BY id;
+
 -- what each sees of the tables
 SET key_vault.user_id = 'user_a';
 SET ROLE regress_kv_user;
 SELECT user_id, provider, octet_length(sealed) AS bytes FROM key_vault.secrets;
 SELECT count(*) FROM key_vault.secrets WHERE user_id = 'user_b';
+SELECT session_id, provider, key FROM key_vault.api_keys;
+SELECT user_id FROM key_vault.onboarding_sessions;
 RESET ROLE;
 RESET key_vault.user_id;
 SET ROLE regress_kv_user;
-SELECT count(*) FROM key_vault.secrets;
+SELECT (SELECT count(*) FROM key_vault.secrets) AS secrets, (SELECT count(*) FROM key_vault.api_keys) AS api_keys, (SELECT count(*) FROM key_vault.onboarding_sessions) AS onboarding_sessions;
 SELECT count(*) FROM key_vault.inventory;
 SET ROLE regress_kv_service;
-SELECT count(*) FROM key_vault.secrets;
+SELECT (SELECT count(*) FROM key_vault.secrets) AS secrets, (SELECT count(*) FROM key_vault.api_keys) AS api_keys, (SELECT count(*) FROM key_vault.onboarding_sessions) AS onboarding_sessions;
 SET ROLE regress_kv_admin;
 SELECT count(*) FROM key_vault.secrets;
 SELECT user_id, provider, label, version, is_current, hint, status FROM key_vault.inventory ORDER BY 1, 2;
+SELECT session_id, provider, key FROM key_vault.api_keys ORDER BY 1, 2;
+SELECT user_id FROM key_vault.onboarding_sessions ORDER BY 1;
 SELECT attname FROM pg_attribute WHERE attrelid = 'key_vault.inventory'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT state, secrets FROM key_vault.root_keys WHERE state <> 'standby';
 RESET ROLE;
