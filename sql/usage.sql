@@ -1,0 +1,83 @@
+-- record_usage() and monthly_costs: who pays for what.
+\set VERBOSITY sqlstate
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE EXTENSION key_vault CASCADE;
+SELECT key_vault.create_root_key() IS NOT NULL AS ready;
+CREATE ROLE regress_kv_app;
+CREATE ROLE regress_kv_user;
+CREATE ROLE regress_kv_dba;
+SELECT key_vault.grant_access('regress_kv_app', 'service');
+SELECT key_vault.grant_access('regress_kv_user', 'user');
+SELECT key_vault.grant_access('regress_kv_dba', 'admin');
+CREATE VIEW costs AS
+    SELECT user_id, provider, month = date_trunc('month', now() AT TIME ZONE 'UTC')::date AS this_month, paid_by, requests, tokens, cost
+    FROM key_vault.monthly_costs;
+ALTER VIEW costs SET (security_invoker);
+GRANT SELECT ON costs TO regress_kv_app, regress_kv_user, regress_kv_dba;
+SET ROLE regress_kv_app;
+
+-- it adds up, exactly
+SELECT key_vault.record_usage('user_a', 'gemini', cost => 0.1) FROM generate_series(1, 3);
+SELECT key_vault.record_usage('user_a', 'google', 2, 1500, 0.000000000000000000001);
+SELECT key_vault.record_usage('user_a', 'exa');
+SELECT key_vault.record_usage('user_b', 'gemini', 9223372036854775807, 9223372036854775807, 12345678901234567890.12);
+SELECT key_vault.record_usage('user_b', 'gemini', 9223372036854775807, 9223372036854775807, 0);
+BEGIN;
+SET LOCAL key_vault.user_id = 'user_a';
+SELECT * FROM costs ORDER BY provider COLLATE "C";
+SELECT key_vault.record_usage(NULL, 'exa', 0, 5);
+SELECT provider, requests, tokens FROM costs WHERE provider = 'exa';
+SAVEPOINT s;
+SELECT key_vault.record_usage('user_b', 'exa');
+ROLLBACK TO s;
+ROLLBACK;
+
+-- without an identity nobody's rows; an admin sees all
+SELECT count(*) FROM costs;
+RESET ROLE;
+SET ROLE regress_kv_dba;
+SELECT * FROM costs ORDER BY user_id COLLATE "C", provider COLLATE "C";
+SELECT key_vault.record_usage('user_a', 'exa');
+RESET ROLE;
+SET key_vault.user_id = 'user_b';
+SET ROLE regress_kv_user;
+SELECT user_id, requests FROM costs;
+SELECT key_vault.record_usage(NULL, 'exa', cost => 1);
+SELECT user_id, provider, cost FROM costs ORDER BY provider COLLATE "C";
+SELECT key_vault.record_usage('user_a', 'exa', cost => 1);
+SELECT * FROM key_vault.usage;
+INSERT INTO key_vault.usage VALUES ('user_b', 'exa', '2000-01-01', 'user', 0, 0, 0);
+UPDATE key_vault.usage SET cost = 0;
+RESET ROLE;
+RESET key_vault.user_id;
+
+-- what is refused, and leaves nothing
+SET ROLE regress_kv_app;
+SELECT key_vault.record_usage(NULL, 'gemini');
+SELECT key_vault.record_usage('user_c', 'unknown');
+SELECT key_vault.record_usage('', 'gemini');
+SELECT key_vault.record_usage('user_c', 'gemini', -1);
+SELECT key_vault.record_usage('user_c', 'gemini', 1, -1);
+SELECT key_vault.record_usage('user_c', 'gemini', 1, 1, -0.01);
+SELECT key_vault.record_usage('user_c', 'gemini', 1, 1, 'NaN');
+SELECT key_vault.record_usage('user_c', 'gemini', 1, 1, 'Infinity');
+SELECT key_vault.record_usage('user_c', 'gemini', NULL);
+SELECT key_vault.record_usage('user_c', 'gemini', cost => NULL);
+RESET ROLE;
+SELECT count(*) FROM key_vault.usage WHERE user_id = 'user_c';
+
+-- months part; forget() takes the usage along
+INSERT INTO key_vault.usage SELECT 'user_a', 'exa', '2000-02-01', 'operator', 1, 1, 7;
+SET ROLE regress_kv_dba;
+SELECT to_char(month, 'YYYY-MM') = '2000-02' AS february, paid_by, cost FROM key_vault.monthly_costs WHERE user_id = 'user_a' AND provider = 'exa' ORDER BY month;
+RESET ROLE;
+SET ROLE regress_kv_app;
+SELECT key_vault.forget('user_a');
+RESET ROLE;
+SELECT user_id, count(*) FROM key_vault.usage GROUP BY 1;
+
+DROP VIEW costs;
+DROP EXTENSION key_vault;
+REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_app;
+DROP ROLE regress_kv_app, regress_kv_user, regress_kv_dba;
