@@ -3,6 +3,10 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION key_vault CASCADE" to load this file. \quit
 
+-- CREATE EXTENSION also searches the schema that pgcrypto is in, whose owner could
+-- lay out functions and operators there that match better than PostgreSQL's own.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- Nobody can own the schema beforehand: this fails when it is there.
 CREATE SCHEMA key_vault;
 REVOKE ALL ON SCHEMA key_vault FROM PUBLIC;
