@@ -605,6 +605,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION key_vault.revoke_access FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.revoke_access IS 'takes a role''s level away';
 
+CREATE FUNCTION key_vault.add_level_privilege(level text, kind text, object text, privilege text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_add_level_privilege'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.add_level_privilege FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.add_level_privilege IS 'internal: for update scripts; adds a right to a level and grants it to the roles that have the level';
+
 -- What roles hold of what the levels consist of, granted to them directly.
 CREATE VIEW key_vault.access WITH (security_barrier) AS
     WITH held AS (
@@ -679,6 +686,7 @@ COMMENT ON VIEW key_vault.access IS 'which role was given which level; missing a
 
 -- Status
 
+-- With a search_path of its own: a policy's expression is shown by it.
 CREATE FUNCTION key_vault.status()
 RETURNS TABLE (
     item text,
@@ -686,6 +694,7 @@ RETURNS TABLE (
     detail text,
     remedy text)
 AS 'MODULE_PATHNAME', 'kv_sql_status'
-LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION key_vault.status FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.status IS 'whether everything is in order; state is ok, warning or error, remedy says what to do';
