@@ -22,7 +22,7 @@ sub new_vault
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	my $path = $keyrings{ $node->name } = PostgreSQL::Test::Utils::tempdir . '/keyring';
 
-	$node->init(@{ $option{init} // [] });
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], @{ $option{init} // [] });
 	$node->append_conf('postgresql.conf', "key_vault.keyring_file = '$path'\n" . ($option{conf} // ''));
 	$node->start;
 	install_vault($node, 'postgres');
