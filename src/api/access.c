@@ -12,6 +12,7 @@
 
 PG_FUNCTION_INFO_V1(kv_sql_grant_access);
 PG_FUNCTION_INFO_V1(kv_sql_revoke_access);
+PG_FUNCTION_INFO_V1(kv_sql_add_level_privilege);
 
 static const char *
 role_from_args(FunctionCallInfo fcinfo)
@@ -51,5 +52,21 @@ Datum
 kv_sql_revoke_access(PG_FUNCTION_ARGS)
 {
 	kv_access_take_level(role_from_args(fcinfo));
+	PG_RETURN_VOID();
+}
+
+/*
+ * key_vault.add_level_privilege(level text, kind text, object text,
+ *								 privilege text) returns void
+ *
+ * For update scripts: what they bring reaches the roles that have the level.
+ */
+Datum
+kv_sql_add_level_privilege(PG_FUNCTION_ARGS)
+{
+	kv_access_extend_level(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+						   text_to_cstring(PG_GETARG_TEXT_PP(1)),
+						   text_to_cstring(PG_GETARG_TEXT_PP(2)),
+						   text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	PG_RETURN_VOID();
 }

@@ -41,6 +41,53 @@ static KvStatement select_granted = {
 	4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
+static KvStatement insert_privilege = {
+	"INSERT INTO key_vault.level_privileges (level, kind, object, privilege)"
+	" VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+	4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+};
+
+static KvStatement select_roles = {
+	"SELECT role FROM key_vault.access WHERE level OPERATOR(pg_catalog.=) $1"
+	" AND role OPERATOR(pg_catalog.<>) 'PUBLIC'::pg_catalog.name",
+	1, {TEXTOID}
+};
+
+bool
+kv_access_row_insert(const KvPrivilege *privilege)
+{
+	Datum		values[4];
+	bool		inserted;
+
+	values[0] = CStringGetTextDatum(privilege->level);
+	values[1] = CStringGetTextDatum(privilege->kind);
+	values[2] = CStringGetTextDatum(privilege->object);
+	values[3] = CStringGetTextDatum(privilege->privilege);
+	kv_spi_connect();
+	inserted = kv_statement_run(&insert_privilege, values, NULL, 0) > 0;
+	SPI_finish();
+	return inserted;
+}
+
+List *
+kv_access_roles(const char *level)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[1];
+	uint64		count;
+	List	   *roles = NIL;
+
+	values[0] = CStringGetTextDatum(level);
+	kv_spi_connect();
+	count = kv_statement_run(&select_roles, values, NULL, 0);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < count; i++)
+		roles = lappend(roles, SPI_getvalue(SPI_tuptable->vals[i],
+											SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return roles;
+}
+
 uint64
 kv_access_rows_load(KvPrivilege **privileges)
 {

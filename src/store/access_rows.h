@@ -5,6 +5,8 @@
 #ifndef KV_ACCESS_ROWS_H
 #define KV_ACCESS_ROWS_H
 
+#include "nodes/pg_list.h"
+
 /* One right of a level, all palloc'd. */
 typedef struct KvPrivilege
 {
@@ -19,6 +21,12 @@ extern uint64 kv_access_rows_load(KvPrivilege **privileges);
 
 /* Whether the role was itself granted the right. */
 extern bool kv_access_is_granted(const char *role, const KvPrivilege *privilege);
+
+/* Adds a right to a level; false when the level has it. */
+extern bool kv_access_row_insert(const KvPrivilege *privilege);
+
+/* The roles that have a level now, complete or not: palloc'd names. */
+extern List *kv_access_roles(const char *level);
 
 /* Plain GRANT and REVOKE, with the caller's rights. */
 extern void kv_access_grant(const char *role, const KvPrivilege *privilege);

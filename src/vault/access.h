@@ -16,6 +16,13 @@ extern void kv_access_set_level(const char *role, const char *level);
 /* Takes the level away.  Errors as kv_access_set_level(). */
 extern void kv_access_take_level(const char *role);
 
+/*
+ * Adds a right to a level, and grants it to the roles that have the level: what
+ * an update of the extension does for what it brings.  Grants nothing else.
+ */
+extern void kv_access_extend_level(const char *level, const char *kind,
+								   const char *object, const char *privilege);
+
 /* Whether the current role may read the inventory: admins and superusers. */
 extern bool kv_access_sees_all_users(void);
 
