@@ -24,8 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "status.h"
 #include "root_key.h"
+#include "status.h"
 #include "xaes.h"
 
 #define KV_ENVELOPE_OVERHEAD	(1 + KV_ROOT_KEY_ID_LEN + KV_XAES_NONCE_LEN + KV_XAES_TAG_LEN)
