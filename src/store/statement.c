@@ -6,16 +6,32 @@
  */
 #include "postgres.h"
 
-#include "catalog/indexing.h"
-#include "catalog/pg_extension.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_extension.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "store/statement.h"
+
+static Oid	known_owner = InvalidOid;
+
+static void
+forget_owner_of_table(Datum arg, Oid relid)
+{
+	known_owner = InvalidOid;
+}
+
+static void
+forget_owner_of_role(Datum arg, int cacheid, uint32 hashvalue)
+{
+	known_owner = InvalidOid;
+}
 
 void
 kv_spi_connect(void)
@@ -60,9 +76,9 @@ kv_statement_run(KvStatement *statement, Datum *values, const char *nulls,
 	return SPI_processed;
 }
 
-/* The owner of the extension, from pg_extension: there is no syscache for it. */
+/* From pg_extension: there is no syscache for it. */
 static Oid
-extension_owner(void)
+read_extension_owner(void)
 {
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
 	SysScanDesc scan;
@@ -82,6 +98,26 @@ extension_owner(void)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return owner;
+}
+
+/*
+ * The owner of the extension.  Whatever gives it another one (REASSIGN OWNED,
+ * creating it anew) changes its tables or a role, too.
+ */
+static Oid
+extension_owner(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+	{
+		CacheRegisterRelcacheCallback(forget_owner_of_table, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, forget_owner_of_role, (Datum) 0);
+		watching = true;
+	}
+	if (!OidIsValid(known_owner))
+		known_owner = read_extension_owner();
+	return known_owner;
 }
 
 uint64
