@@ -245,8 +245,8 @@ kv_secret_rows_lock_for_write(void)
 	LockRelationOid(kv_secret_table_oid(), RowExclusiveLock);
 }
 
-int32
-kv_secret_rows_highest(const KvSecretName *name)
+static int32
+highest_by_plan(const KvSecretName *name)
 {
 	Datum		values[3];
 	int32		version = 0;
@@ -259,6 +259,23 @@ kv_secret_rows_highest(const KvSecretName *name)
 											  SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	return version;
+}
+
+int32
+kv_secret_rows_highest(const KvSecretName *name)
+{
+	KvSecretRow row;
+
+	switch (kv_secret_table_highest(name, &row))
+	{
+		case KV_STRAIGHT_FOUND:
+			return row.version;
+		case KV_STRAIGHT_NONE:
+			return 0;
+		case KV_STRAIGHT_IMPOSSIBLE:
+			break;
+	}
+	return highest_by_plan(name);
 }
 
 static void

@@ -40,6 +40,13 @@ extern void kv_secret_table_init(void);
 extern KvStraight kv_secret_table_current(const KvSecretName *name,
 										  KvSecretRow *row);
 
+/*
+ * The same as the extension's owner, whom neither privileges nor policies hold
+ * back: for the number of the next version.
+ */
+extern KvStraight kv_secret_table_highest(const KvSecretName *name,
+										  KvSecretRow *row);
+
 /* The OID of key_vault.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);
 
