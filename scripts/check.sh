@@ -97,7 +97,9 @@ demo() {
 server_tests() {
 	if [[ ! -e $work/built ]]; then skip 'regress, isolation, tap' 'there is no build'; return; fi
 	step demo demo
-	start_server </dev/null
+	start_server <<-CONF
+		key_vault.keyring_file = '$work/keyring'
+	CONF
 	if has 'sql/*.sql'; then step regress regress; else skip regress 'there is no sql/*.sql'; fi
 	if has 'test/isolation/specs/*.spec'; then step isolation isolation; else skip isolation 'there is no test/isolation/specs/*.spec'; fi
 	if has 'test/t/*.pl'; then step tap tap; else skip tap 'there is no test/t/*.pl'; fi
@@ -117,10 +119,31 @@ lint() {
 	done
 }
 
-fuzz() { as_server make -s -C test/fuzz check FUZZ_SECONDS="$1"; }
+# The npm packages that a unit test compares with are fetched once, not each time.
+unit() {
+	local cached status=0
+	cached=$(cache_folder)/npm
+	[[ ! -d $cached ]] || as_server cp -r "$cached" test/unit/build/
+	as_server make -s -C test/unit check || status=$?
+	[[ -d $cached || ! -d test/unit/build/npm/node_modules ]] || cp -r test/unit/build/npm "$cached"
+	return "$status"
+}
+
+# fuzz SECONDS: each target for so long.
+fuzz() {
+	local target n=0
+	for target in test/fuzz/fuzz_*.c; do
+		target=$(basename "${target#*/fuzz_}" .c)
+		if as_server make -s -C test/fuzz "check-$target" FUZZ_SECONDS="$1"; then
+			say "ok $((++n)) - $target"
+		else
+			say "not ok $((++n)) - $target"
+		fi
+	done
+}
 
 other_tests() {
-	if [[ -e test/unit/Makefile ]]; then step unit as_server make -s -C test/unit check; else skip unit 'there is no test/unit/Makefile'; fi
+	if [[ -e test/unit/Makefile ]]; then step unit unit; else skip unit 'there is no test/unit/Makefile'; fi
 	if [[ -e test/fuzz/Makefile ]]; then step fuzz fuzz 5; else skip fuzz 'there is no test/fuzz/Makefile'; fi
 	lint
 }

@@ -35,8 +35,9 @@ packages_in() {
 	done
 }
 
-is_installed() {
-	[[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+# The installed packages, and what they provide, one a line.
+installed_names() {
+	dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' | sed -n 's/^installed //p' | tr -s ' ,' '\n'
 }
 
 # The major version of the server to build for: $PG_CONFIG's, $PG_MAJOR, the
@@ -79,7 +80,7 @@ apt_get() {
 
 # Installs what is missing of the given sections.
 need_packages() {
-	local name missing=() apt_log
+	local name installed missing=() apt_log
 	command -v dpkg-query >/dev/null ||
 		die "this needs Debian or a system made from it; what to install elsewhere is in scripts/packages.txt"
 	apt_log=$(mktemp)
@@ -88,10 +89,11 @@ need_packages() {
 	major=$(server_major)
 	[[ $major -ge 15 ]] 2>/dev/null || die "no PostgreSQL 15 or later: none is installed, and apt offers none"
 
+	installed=$(installed_names)
 	while read -r name; do
 		[[ -n ${PG_CONFIG:-} && $name == *'{major}'* ]] && continue
 		name=${name//'{major}'/$major}
-		is_installed "$name" || missing+=("$name")
+		grep -qxF "$name" <<<"$installed" || missing+=("$name")
 	done < <(packages_in "$@")
 
 	if ((${#missing[@]})); then
