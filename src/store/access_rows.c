@@ -49,6 +49,7 @@ static KvStatement insert_privilege = {
 
 static KvStatement select_roles = {
 	"SELECT role FROM key_vault.access WHERE level OPERATOR(pg_catalog.=) $1"
+	" AND missing OPERATOR(pg_catalog.=) '{}'::pg_catalog.text[]"
 	" AND role OPERATOR(pg_catalog.<>) 'PUBLIC'::pg_catalog.name",
 	1, {TEXTOID}
 };

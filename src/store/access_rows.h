@@ -25,7 +25,7 @@ extern bool kv_access_is_granted(const char *role, const KvPrivilege *privilege)
 /* Adds a right to a level; false when the level has it. */
 extern bool kv_access_row_insert(const KvPrivilege *privilege);
 
-/* The roles that have a level now, complete or not: palloc'd names. */
+/* The roles that hold all rights of a level now: palloc'd names. */
 extern List *kv_access_roles(const char *level);
 
 /* Plain GRANT and REVOKE, with the caller's rights. */

@@ -132,28 +132,21 @@ kv_access_take_level(const char *role)
 				 errhint("Revoke the membership, or the other role's level; see the view key_vault.access.")));
 }
 
-static void
-grant_to_roles(const char *level, const KvPrivilege *privilege)
-{
-	ListCell   *cell;
-
-	foreach(cell, kv_access_roles(level))
-		kv_access_grant(lfirst(cell), privilege);
-}
-
 void
 kv_access_extend_level(const char *level, const char *kind, const char *object,
 					   const char *privilege)
 {
 	KvPrivilege right = {pstrdup(level), pstrdup(kind), pstrdup(object), pstrdup(privilege)};
+	List	   *roles = kv_access_roles(level);
+	ListCell   *cell;
 
-	if (!kv_access_row_insert(&right))
-		return;
-	CommandCounterIncrement();
-	grant_to_roles(level, &right);
 	/* what a user may, a service may */
 	if (strcmp(level, "user") == 0)
-		grant_to_roles("service", &right);
+		roles = list_concat(roles, kv_access_roles("service"));
+	if (!kv_access_row_insert(&right))
+		return;
+	foreach(cell, roles)
+		kv_access_grant(lfirst(cell), &right);
 }
 
 bool

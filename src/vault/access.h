@@ -17,8 +17,8 @@ extern void kv_access_set_level(const char *role, const char *level);
 extern void kv_access_take_level(const char *role);
 
 /*
- * Adds a right to a level, and grants it to the roles that have the level: what
- * an update of the extension does for what it brings.  Grants nothing else.
+ * Adds a right to a level, and grants it to the roles that have the whole level:
+ * what an update of the extension does for what it brings.
  */
 extern void kv_access_extend_level(const char *level, const char *kind,
 								   const char *object, const char *privilege);

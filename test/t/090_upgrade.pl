@@ -1,0 +1,193 @@
+# ALTER EXTENSION key_vault UPDATE: from the oldest version to the newest, and to one that
+# is made up here, so that the way is tried before there is a second version.
+use strict;
+use warnings;
+
+use Digest::SHA;
+use File::Basename qw(basename dirname);
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $top = "$FindBin::RealBin/../..";
+
+# The made-up version needs files beside the extension's own: a copy of the server's
+# files, which finds its own by where it is.
+sub copy_of_server
+{
+	my $root = PostgreSQL::Test::Utils::tempdir;
+	my ($bin, $share) = map { chomp(my $d = `pg_config $_`); $d } qw(--bindir --sharedir);
+
+	for my $folder (dirname($bin), $share)
+	{
+		my $target = $root . dirname($folder);
+		system('mkdir', '-p', $target) == 0 && system('cp', '-a', $folder, $target) == 0
+			or die "could not copy $folder";
+	}
+	return ("$root" . dirname($bin), "$root$share/extension");
+}
+
+sub slurp
+{
+	my ($path) = @_;
+	return PostgreSQL::Test::Utils::slurp_file($path);
+}
+
+sub spew
+{
+	my ($path, $content) = @_;
+	open my $file, '>', $path or die "$path: $!";
+	print $file $content;
+	close $file or die "$path: $!";
+	return;
+}
+
+# Everything that an install made, as text: what an update must end with.
+my $describe = q{
+	SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+	    SELECT concat_ws(' | ', i.type, i.identity, obj_description(d.objid, d.classid::regclass::name),
+	           coalesce(p.proacl::text, c.relacl::text, n.nspacl::text),
+	           CASE WHEN p.prokind IS NOT NULL THEN md5(pg_get_functiondef(p.oid)) END,
+	           CASE WHEN c.relkind = 'v' THEN md5(pg_get_viewdef(c.oid)) END,
+	           c.relrowsecurity, c.reloptions,
+	           (SELECT string_agg(concat_ws(' ', attname, atttypid::regtype, attnotnull, attstorage, attstattarget,
+	                                        col_description(c.oid, attnum), pg_get_expr(adbin, adrelid)), ', ' ORDER BY attnum)
+	            FROM pg_attribute a LEFT JOIN pg_attrdef f ON adrelid = attrelid AND adnum = attnum
+	            WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
+	           (SELECT string_agg(concat_ws(' ', polname, polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid)), ', ' ORDER BY polname)
+	            FROM pg_policy WHERE polrelid = c.oid),
+	           (SELECT string_agg(conname || ' ' || pg_get_constraintdef(k.oid), ', ' ORDER BY conname)
+	            FROM pg_constraint k WHERE conrelid = c.oid),
+	           (SELECT string_agg(pg_get_triggerdef(t.oid), ', ' ORDER BY tgname)
+	            FROM pg_trigger t WHERE tgrelid = c.oid AND NOT tgisinternal)) AS line
+	    FROM pg_extension e
+	    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e',
+	    LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) i
+	    LEFT JOIN LATERAL (SELECT * FROM pg_proc WHERE d.classid = 'pg_proc'::regclass AND oid = d.objid) p ON true
+	    LEFT JOIN LATERAL (SELECT * FROM pg_class WHERE d.classid = 'pg_class'::regclass AND oid = d.objid) c ON true
+	    LEFT JOIN LATERAL (SELECT * FROM pg_namespace WHERE d.classid = 'pg_namespace'::regclass AND oid = d.objid) n ON true
+	    WHERE e.extname = 'key_vault'
+	    UNION ALL
+	    SELECT 'level | ' || concat_ws(' ', level, kind, object, privilege) FROM key_vault.level_privileges
+	    UNION ALL
+	    SELECT 'provider | ' || b::text FROM key_vault.builtin_providers b
+	    UNION ALL
+	    SELECT 'dumped | ' || t::regclass || ' ' || w FROM pg_extension, unnest(extconfig, extcondition) AS x(t, w)
+	    WHERE extname = 'key_vault') AS lines};
+
+my ($install, $extension) = copy_of_server();
+my @base = sort map { basename($_) =~ /^key_vault--([^-]+)\.sql$/ ? $1 : () } glob("$extension/key_vault--*.sql");
+my ($default) = slurp("$extension/key_vault.control") =~ /^default_version = '([^']+)'/m;
+my $oldest = $base[0];
+my $next = "$default.made_up";
+
+# --- The made-up version: a function for users, one for admins, a provider ---
+
+my $addition = q{
+CREATE FUNCTION key_vault.made_up() RETURNS text AS 'SELECT ''here''' LANGUAGE sql;
+REVOKE ALL ON FUNCTION key_vault.made_up FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.made_up IS 'a function that only this test knows';
+CREATE FUNCTION key_vault.made_up_for_admins() RETURNS text AS 'SELECT ''here''' LANGUAGE sql;
+REVOKE ALL ON FUNCTION key_vault.made_up_for_admins FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.made_up_for_admins IS 'another one';
+INSERT INTO key_vault.builtin_providers (name, display_name, env_var) VALUES ('made_up', 'Made up', 'MADE_UP_API_KEY');
+SELECT key_vault.add_level_privilege('user', 'routine', 'made_up', 'EXECUTE');
+SELECT key_vault.add_level_privilege('admin', 'routine', 'made_up_for_admins', 'EXECUTE');
+};
+spew("$extension/key_vault--$default--$next.sql", $addition);
+spew("$extension/key_vault--$next.sql", slurp("$extension/key_vault--$default.sql") . $addition);
+
+my $node = PostgreSQL::Test::Cluster->new('main', install_path => $install);
+$node->init;
+$node->append_conf('postgresql.conf',
+	"key_vault.keyring_file = '" . PostgreSQL::Test::Utils::tempdir . "/keyring'\n");
+$node->start;
+$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(fresh updated);
+
+# --- Old data, own grants, own providers, a level that was cut down ---
+
+$node->safe_psql('updated', "CREATE EXTENSION key_vault VERSION '$oldest' CASCADE");
+is($node->safe_psql('updated', q{SELECT extversion FROM pg_extension WHERE extname = 'key_vault'}),
+	$oldest, 'the oldest version installs');
+$node->safe_psql('updated', q{
+	SELECT key_vault.create_root_key();
+	SELECT key_vault.set('user_a', 'gemini', 'AIza-' || repeat('k', 30));
+	CREATE ROLE regress_kv_user; CREATE ROLE regress_kv_service; CREATE ROLE regress_kv_admin;
+	CREATE ROLE regress_kv_cut; CREATE ROLE regress_kv_auditor; CREATE ROLE regress_kv_none;
+	SELECT key_vault.grant_access('regress_kv_user', 'user');
+	SELECT key_vault.grant_access('regress_kv_service', 'service');
+	SELECT key_vault.grant_access('regress_kv_admin', 'admin');
+	SELECT key_vault.grant_access('regress_kv_cut', 'user');
+	REVOKE EXECUTE ON FUNCTION key_vault.set FROM regress_kv_cut;
+	GRANT USAGE ON SCHEMA key_vault TO regress_kv_auditor;
+	GRANT SELECT ON key_vault.inventory TO regress_kv_auditor;
+	INSERT INTO key_vault.own_providers (name, display_name, env_var) VALUES ('acme', 'Acme', 'ACME_API_KEY')});
+
+# The installed library serves the oldest version's SQL: CREATE EXTENSION has looked
+# up every C function of it, and a call works.
+is($node->safe_psql('updated', q{SELECT key_vault.get('user_a', 'gemini') LIKE 'AIza-k%'}),
+	't', 'the library serves the oldest version');
+
+# --- To the newest ---
+
+$node->safe_psql('updated', 'ALTER EXTENSION key_vault UPDATE') if $oldest ne $default;
+$node->safe_psql('fresh', 'CREATE EXTENSION key_vault CASCADE');
+my $acls = q{REVOKE ALL ON ALL TABLES IN SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut, regress_kv_auditor;
+	REVOKE ALL ON ALL ROUTINES IN SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut;
+	REVOKE ALL ON SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut, regress_kv_auditor;};
+
+# What an update made, without the roles' grants.  Rolled back.
+sub description
+{
+	my ($dbname, $revoke) = @_;
+	return $node->safe_psql($dbname, 'BEGIN;' . ($revoke ? $acls : '') . "$describe; ROLLBACK");
+}
+
+my $fresh = description('fresh', 0);
+cmp_ok(length $fresh, '>', 10000, 'the description of a fresh install says something');
+is(description('updated', 1), $fresh, 'updated from the oldest to the newest is as installed afresh');
+
+# --- And to the made-up one ---
+
+$node->safe_psql('updated', "ALTER EXTENSION key_vault UPDATE TO '$next'");
+my $changed = description('updated', 1);
+isnt($changed, $fresh, 'an update changes the description');
+$node->safe_psql('fresh', "DROP EXTENSION key_vault; CREATE EXTENSION key_vault VERSION '$next'");
+is($changed, description('fresh', 0), 'updated to the made-up version is as installed afresh');
+
+sub may
+{
+	my ($role, $function) = @_;
+	return $node->safe_psql('updated', "SELECT has_function_privilege('$role', 'key_vault.$function()', 'EXECUTE')");
+}
+is(may('regress_kv_user', 'made_up'), 't', 'a new function reaches level user');
+is(may('regress_kv_service', 'made_up'), 't', 'and level service');
+is(may('regress_kv_admin', 'made_up'), 'f', 'but not level admin');
+is(may('regress_kv_admin', 'made_up_for_admins'), 't', 'what is for admins reaches level admin');
+is(may('regress_kv_user', 'made_up_for_admins'), 'f', 'but not level user');
+is(may('regress_kv_none', 'made_up'), 'f', 'nor a role without a level');
+is(may('regress_kv_auditor', 'made_up_for_admins'), 'f', 'nor a role with a part of one');
+is(may('regress_kv_cut', 'made_up'), 'f', 'nor one that was cut down');
+is($node->safe_psql('updated', q{SELECT string_agg(role || ' ' || complete, ', ' ORDER BY role) FROM key_vault.access WHERE level IS NOT NULL AND role <> 'regress_kv_auditor'}),
+	'regress_kv_admin true, regress_kv_cut false, regress_kv_service true, regress_kv_user true', 'the levels are complete again');
+is($node->safe_psql('updated', q{SELECT has_function_privilege('regress_kv_cut', 'key_vault.set(text, text, text, text, timestamptz, int)', 'EXECUTE')}),
+	'f', 'what was taken away stays away');
+is($node->safe_psql('updated', q{SELECT has_table_privilege('regress_kv_auditor', 'key_vault.inventory', 'SELECT')}),
+	't', 'own grants stay');
+is($node->safe_psql('updated', q{SELECT string_agg(name, ', ' ORDER BY name) FROM key_vault.providers WHERE name IN ('acme', 'made_up')}),
+	'acme, made_up', 'own providers stay, new ones come');
+is($node->safe_psql('updated', q{SELECT key_vault.get('user_a', 'gemini') LIKE 'AIza-k%'}), 't', 'secrets stay');
+
+# --- Released scripts never change ---
+
+for (grep { !/^\s*(#|$)/ } split /\n/, slurp("$top/scripts/released.sha256"))
+{
+	my ($sum, $file) = split;
+	is(Digest::SHA->new(256)->addfile("$top/$file")->hexdigest, $sum, "$file is as released");
+}
+
+$node->stop;
+done_testing();
