@@ -17,12 +17,11 @@ static KvStatement questions[] = {
 		"SELECT pg_catalog.string_agg(found, ', ' ORDER BY found) FROM ("
 		" SELECT pg_catalog.concat(name, ' = ', setting) AS found FROM pg_catalog.pg_settings"
 		" WHERE (name OPERATOR(pg_catalog.=) 'log_statement' AND setting OPERATOR(pg_catalog.<>) ALL ('{none,ddl}'::pg_catalog.text[]))"
-		" OR (name OPERATOR(pg_catalog.=) ANY ('{log_min_duration_statement,log_min_duration_sample,"
-		"log_parameter_max_length_on_error,auto_explain.log_min_duration}'::pg_catalog.text[])"
-		" AND setting OPERATOR(pg_catalog.<>) ALL ('{-1,0}'::pg_catalog.text[]))"
 		" OR (name OPERATOR(pg_catalog.=) ANY ('{log_min_duration_statement,log_min_duration_sample,auto_explain.log_min_duration}'::pg_catalog.text[])"
-		" AND setting OPERATOR(pg_catalog.=) '0')"
-		" OR (name OPERATOR(pg_catalog.=) 'log_transaction_sample_rate' AND setting OPERATOR(pg_catalog.<>) '0')"
+		" AND setting OPERATOR(pg_catalog.<>) '-1')"
+		/* here -1 means without a limit */
+		" OR (name OPERATOR(pg_catalog.=) ANY ('{log_parameter_max_length_on_error,log_transaction_sample_rate}'::pg_catalog.text[])"
+		" AND setting OPERATOR(pg_catalog.<>) '0')"
 		" OR (name OPERATOR(pg_catalog.=) ANY ('{debug_print_parse,debug_print_rewritten,debug_print_plan}'::pg_catalog.text[]) AND setting OPERATOR(pg_catalog.=) 'on')"
 		") AS s",
 		0
@@ -68,7 +67,8 @@ static KvStatement questions[] = {
 		" WHERE p.schemaname OPERATOR(pg_catalog.=) 'key_vault' AND p.tablename OPERATOR(pg_catalog.=) t"
 		" AND p.policyname OPERATOR(pg_catalog.=) 'own_rows' AND p.cmd OPERATOR(pg_catalog.=) 'ALL'"
 		/* shown so because status() has a search_path of its own */
-		" AND p.qual OPERATOR(pg_catalog.=) '(user_id = key_vault.current_user_id())')"
+		" AND p.qual OPERATOR(pg_catalog.=) '(user_id = key_vault.current_user_id())'"
+		" AND p.with_check IS NULL AND p.roles OPERATOR(pg_catalog.=) '{public}'::pg_catalog.name[])"
 		" UNION ALL"
 		" SELECT pg_catalog.concat('policy ', policyname, ' on ', tablename, ' is not of key_vault, and pg_dump leaves it out')"
 		" FROM pg_catalog.pg_policies"
