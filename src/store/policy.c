@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -149,6 +150,36 @@ kv_policy_admits(KvPolicy *policy, TupleTableSlot *slot)
 	}
 	policy->econtext->ecxt_scantuple = NULL;
 	ResetExprContext(policy->econtext);
+	return admitted;
+}
+
+/* The row in the table's own shape: a policy counts its dropped columns, too. */
+static TupleTableSlot *
+store_returned(Relation rel, HeapTuple tuple, TupleDesc columns)
+{
+	TupleDesc	shape = RelationGetDescr(rel);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(shape, &TTSOpsVirtual);
+	int			column = 0;
+
+	for (int i = 0; i < shape->natts; i++)
+	{
+		slot->tts_values[i] = (Datum) 0;
+		slot->tts_isnull[i] = true;
+		if (!TupleDescAttr(shape, i)->attisdropped && column < columns->natts)
+			slot->tts_values[i] = heap_getattr(tuple, ++column, columns,
+											   &slot->tts_isnull[i]);
+	}
+	return ExecStoreVirtualTuple(slot);
+}
+
+bool
+kv_policy_admits_returned(KvPolicy *policy, Relation rel, HeapTuple tuple,
+						  TupleDesc columns)
+{
+	TupleTableSlot *slot = store_returned(rel, tuple, columns);
+	bool		admitted = kv_policy_admits(policy, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
 	return admitted;
 }
 

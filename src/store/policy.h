@@ -33,6 +33,13 @@ extern KvPolicy *kv_policy_prepare(Relation rel, char command,
 /* Whether the policies let the current user have the row in slot. */
 extern bool kv_policy_admits(KvPolicy *policy, TupleTableSlot *slot);
 
+/*
+ * The same for a row that RETURNING * gave, which leaves out what columns the
+ * table has lost.
+ */
+extern bool kv_policy_admits_returned(KvPolicy *policy, Relation rel,
+									  HeapTuple tuple, TupleDesc columns);
+
 extern void kv_policy_free(KvPolicy *policy);
 
 #endif							/* KV_POLICY_H */

@@ -372,23 +372,12 @@ kv_secret_table_check_policy(char command, HeapTuple tuple, TupleDesc columns)
 {
 	Relation	rel = table_open(kv_secret_table_oid(), AccessShareLock);
 	KvPolicy   *policy = write_policy(current_access(rel), rel, command);
-	TupleTableSlot *slot;
 
-	if (columns->natts != RelationGetDescr(rel)->natts)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" has lost a column",
-						RelationGetRelationName(rel)),
-				 errhint("Create the extension anew and restore its data into it.")));
-
-	slot = MakeSingleTupleTableSlot(columns, &TTSOpsHeapTuple);
-	ExecStoreHeapTuple(tuple, slot, false);
-	if (policy != NULL && !kv_policy_admits(policy, slot))
+	if (policy != NULL && !kv_policy_admits_returned(policy, rel, tuple, columns))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("row-level security policy of table \"%s\" refuses the row",
 						RelationGetRelationName(rel)),
 				 errdetail("The row belongs to another user than the call acts for, or a policy of this database is stricter.")));
-	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 }

@@ -45,18 +45,16 @@ check_policy(char command, uint64 count)
 	Relation	rel = table_open(get_relname_relid("usage", get_namespace_oid("key_vault", false)),
 								 AccessShareLock);
 	KvPolicy   *policy = kv_policy_prepare(rel, command, CurrentMemoryContext);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(SPI_tuptable->tupdesc, &TTSOpsHeapTuple);
 
 	for (uint64 i = 0; policy != NULL && i < count; i++)
 	{
-		ExecStoreHeapTuple(SPI_tuptable->vals[i], slot, false);
-		if (!kv_policy_admits(policy, slot))
+		if (!kv_policy_admits_returned(policy, rel, SPI_tuptable->vals[i],
+									   SPI_tuptable->tupdesc))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("row-level security policy of table \"%s\" refuses the row",
 							RelationGetRelationName(rel))));
 	}
-	ExecDropSingleTupleTableSlot(slot);
 	kv_policy_free(policy);
 	table_close(rel, NoLock);
 }
