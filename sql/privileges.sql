@@ -16,6 +16,7 @@ SELECT key_vault.set(u, 'exa', u || '/' || repeat('x', 20)) FROM unnest('{user_a
 -- by the catalogs
 CREATE TEMP TABLE level (id int GENERATED ALWAYS AS IDENTITY, role_name name);
 INSERT INTO level (role_name) VALUES ('regress_kv_nobody'), ('regress_kv_user'), ('regress_kv_service'), ('regress_kv_admin');
+\pset format unaligned
 SELECT p.proname AS function, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS may_execute
 FROM pg_proc p LEFT JOIN level ON has_function_privilege(role_name, p.oid, 'EXECUTE')
 WHERE pronamespace = 'key_vault'::regnamespace GROUP BY 1 ORDER BY 1;
@@ -23,6 +24,7 @@ SELECT relname, privilege, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS
 FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) privilege, level
 WHERE relnamespace = 'key_vault'::regnamespace AND relkind IN ('r', 'v', 'p', 'm', 'S') AND has_table_privilege(role_name, c.oid, privilege)
 GROUP BY 1, 2 ORDER BY 1, 2;
+\pset format aligned
 SELECT role_name, has_schema_privilege(role_name, 'key_vault', 'USAGE') AS usage, has_schema_privilege(role_name, 'key_vault', 'CREATE') AS create,
        has_parameter_privilege(role_name, 'key_vault.user_id', 'SET') AS set_identity, has_parameter_privilege(role_name, 'key_vault.user_id', 'ALTER SYSTEM') AS alter_system
 FROM level ORDER BY id;
