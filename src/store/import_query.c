@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -43,6 +44,20 @@ column_text(HeapTuple tuple, TupleDesc columns, int column)
 	char	   *value = SPI_getvalue(tuple, columns, column);
 
 	return value != NULL ? cstring_to_text(value) : NULL;
+}
+
+/*
+ * Lets the query sort and hash in memory whatever its size, until the level that
+ * is returned ends: temporary files would hold the keys in the clear.
+ */
+static int
+keep_out_of_temporary_files(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("work_mem", "2147483647", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
 }
 
 /* A time in any of the types that tables keep it in. */
@@ -137,8 +152,10 @@ kv_import_query_run(const char *query, KvImportConsumer consumer, void *state)
 	KvImportRow row = {0};
 	SPIPlanPtr	plan;
 	Portal		portal;
+	int			level;
 
 	kv_spi_connect();
+	level = keep_out_of_temporary_files();
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
 	if (plan == NULL || !SPI_is_cursor_plan(plan))
 		bad_query("it is not one SELECT");
@@ -156,5 +173,6 @@ kv_import_query_run(const char *query, KvImportConsumer consumer, void *state)
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(portal);
+	AtEOXact_GUC(true, level);
 	SPI_finish();
 }
