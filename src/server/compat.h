@@ -36,6 +36,14 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 18 tells CHECK constraints apart from others, and has some that are not enforced. */
+#if PG_VERSION_NUM >= 180000
+#define kv_check_is_enforced(check) ((check)->ccenforced)
+#else
+#define kv_check_is_enforced(check) true
+#define ri_CheckConstraintExprs ri_ConstraintExprs
+#endif
+
 /* 16 moved the privileges of a range table entry into a node of their own. */
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"

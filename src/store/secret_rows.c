@@ -291,7 +291,7 @@ kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 {
 	Datum		values[8];
 	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
-	uint64		count;
+	volatile uint64 count = 0;
 
 	name_values(name, values);
 	values[3] = Int32GetDatum(row->version);
@@ -305,7 +305,11 @@ kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 		nulls[7] = 'n';
 
 	kv_spi_connect();
-	count = kv_statement_run_as_owner(&insert_row, values, nulls, 0);
+	KV_LEND_CHECKS(kv_secret_table_checks());
+	{
+		count = kv_statement_run_as_owner(&insert_row, values, nulls, 0);
+	}
+	KV_LEND_CHECKS_END();
 	check_rows(KV_POLICY_INSERT, count);
 	SPI_finish();
 	return count > 0 ? KV_INSERTED : KV_VERSION_TAKEN;

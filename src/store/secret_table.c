@@ -31,6 +31,7 @@
 #include "utils/syscache.h"
 
 #include "server/compat.h"
+#include "store/checks.h"
 #include "store/policy.h"
 #include "store/secret_table.h"
 
@@ -55,6 +56,8 @@ typedef struct Access
 	KvPolicy   *may_insert;
 	KvPolicy   *may_update;
 	KvPolicy   *may_delete;
+	bool		checks_prepared;
+	KvChecks   *checks;			/* of an INSERT */
 	TupleTableSlot *slot;
 	ScanKeyData keys[PROBE_KEYS];
 } Access;
@@ -86,6 +89,7 @@ kv_secret_table_init(void)
 	CacheRegisterSyscacheCallback(AUTHOID, forget_access, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_access, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, forget_access, (Datum) 0);
+	kv_checks_init();
 }
 
 Oid
@@ -130,13 +134,14 @@ primary_key_is_usable(Relation rel)
 	return usable;
 }
 
+/* relhasrules and relhastriggers outlive the last rule and trigger. */
 static bool
 table_is_as_shipped(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		!rel->rd_rel->relispartition &&
 		!rel->rd_rel->relhassubclass &&
-		rel->rd_rules == NULL &&	/* relhasrules outlives the last rule */
+		rel->rd_rules == NULL &&
 		rel->trigdesc == NULL &&
 		!rel->rd_rel->relforcerowsecurity &&
 		RelationGetDescr(rel)->natts >= KV_SECRETS_COLUMNS &&
@@ -353,6 +358,19 @@ KvStraight
 kv_secret_table_highest(const KvSecretName *name, KvSecretRow *row)
 {
 	return read_newest(name, READER_OWNER, row);
+}
+
+KvChecks *
+kv_secret_table_checks(void)
+{
+	Relation	rel = table_open(kv_secret_table_oid(), AccessShareLock);
+	Access	   *now = current_access(rel);
+
+	if (!now->checks_prepared)
+		now->checks = kv_checks_prepare(rel, now->context);
+	now->checks_prepared = true;
+	table_close(rel, NoLock);
+	return now->checks;
 }
 
 /* The policy for one kind of write, prepared when first asked for. */

@@ -9,6 +9,7 @@
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 
+#include "store/checks.h"
 #include "store/secret_rows.h"
 
 /* Columns, in the order of the install script. */
@@ -46,6 +47,9 @@ extern KvStraight kv_secret_table_current(const KvSecretName *name,
  */
 extern KvStraight kv_secret_table_highest(const KvSecretName *name,
 										  KvSecretRow *row);
+
+/* The table's CHECK constraints for the INSERT that comes next, or NULL. */
+extern KvChecks *kv_secret_table_checks(void);
 
 /* The OID of key_vault.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);
