@@ -4,6 +4,7 @@
  *
  * What a row is, and when it has expired, is not known here.
  */
+#include <limits.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -112,38 +113,59 @@ bind(AssociatedData *aad, const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
 }
 
 KvStatus
-kv_envelope_seal(const KvXaesKey *key,
-				 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
-				 const KvBinding *binding,
-				 const uint8_t *plaintext, size_t len,
-				 uint8_t *sealed)
+kv_envelope_draw_nonces(uint8_t *nonces, size_t count)
+{
+	if (count <= INT_MAX / KV_XAES_NONCE_LEN &&
+		RAND_bytes(nonces, (int) (count * KV_XAES_NONCE_LEN)) == 1)
+		return KV_OK;
+	ERR_clear_error();
+	return KV_CRYPTO_FAILURE;
+}
+
+KvStatus
+kv_envelope_seal_under(const KvXaesKey *key,
+					   const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+					   const KvBinding *binding,
+					   const uint8_t nonce[static KV_XAES_NONCE_LEN],
+					   const uint8_t *plaintext, size_t len,
+					   uint8_t *sealed)
 {
 	AssociatedData aad;
-	uint8_t		nonce[KV_XAES_NONCE_LEN];
 	KvStatus	status;
 
 	status = bind(&aad, root_key_id, binding);
 	if (status != KV_OK)
 		return status;
 
-	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
-	{
-		ERR_clear_error();
-		status = KV_CRYPTO_FAILURE;
-	}
-	else
-		status = kv_xaes_seal(key, nonce, aad.bytes, aad.len,
-							  plaintext, len, sealed + BODY_OFFSET);
-
+	status = kv_xaes_seal(key, nonce, aad.bytes, aad.len,
+						  plaintext, len, sealed + BODY_OFFSET);
 	if (status == KV_OK)
 	{
 		sealed[0] = FORMAT;
 		memcpy(sealed + ID_OFFSET, root_key_id, KV_ROOT_KEY_ID_LEN);
-		memcpy(sealed + NONCE_OFFSET, nonce, sizeof(nonce));
+		memcpy(sealed + NONCE_OFFSET, nonce, KV_XAES_NONCE_LEN);
 	}
 	else if (status != KV_TOO_LARGE)
 		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
 	return status;
+}
+
+KvStatus
+kv_envelope_seal(const KvXaesKey *key,
+				 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+				 const KvBinding *binding,
+				 const uint8_t *plaintext, size_t len,
+				 uint8_t *sealed)
+{
+	uint8_t		nonce[KV_XAES_NONCE_LEN];
+
+	if (kv_envelope_draw_nonces(nonce, 1) != KV_OK)
+	{
+		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
+		return KV_CRYPTO_FAILURE;
+	}
+	return kv_envelope_seal_under(key, root_key_id, binding, nonce,
+								  plaintext, len, sealed);
 }
 
 KvStatus

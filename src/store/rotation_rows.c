@@ -20,7 +20,7 @@
 #include "store/statement.h"
 
 #define SELECT_NEXT \
-	"SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at" \
+	"SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, tableoid, ctid" \
 	" FROM key_vault.secrets" \
 	" WHERE root_key_id OPERATOR(pg_catalog.<>) $1" \
 	" AND ROW(user_id, provider, label, version) OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)" \
@@ -36,16 +36,15 @@ static KvStatement select_next[] = {
 	[KV_LOCKED_WAIT] = {SELECT_NEXT " FOR NO KEY UPDATE", SELECT_NEXT_ARGUMENTS}
 };
 
+/* By place, which is cheaper than by name: a row that is locked stays where it is. */
 static KvStatement update_batch = {
 	"UPDATE key_vault.secrets AS s SET root_key_id = $1, sealed = n.sealed"
-	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-	" pg_catalog.unnest($5), pg_catalog.unnest($6)) AS n (user_id, provider, label, version, sealed)"
-	" WHERE s.user_id OPERATOR(pg_catalog.=) n.user_id"
-	" AND s.provider OPERATOR(pg_catalog.=) n.provider"
-	" AND s.label OPERATOR(pg_catalog.=) n.label"
-	" AND s.version OPERATOR(pg_catalog.=) n.version"
+	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+	" AS n (tab, place, sealed)"
+	" WHERE s.ctid OPERATOR(pg_catalog.=) n.place"
+	" AND s.tableoid OPERATOR(pg_catalog.=) n.tab"
 	" RETURNING s.*",
-	6, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BYTEAARRAYOID}
+	4, {TEXTOID, OIDARRAYOID, TIDARRAYOID, BYTEAARRAYOID}
 };
 
 static KvStatement count_left = {
@@ -111,8 +110,8 @@ kv_rotation_rows_count(const char *root_key_id)
 static void
 unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
 {
-	Datum		values[8];
-	bool		nulls[8];
+	Datum		values[10];
+	bool		nulls[10];
 	text	   *id;
 
 	heap_deform_tuple(tuple, columns, values, nulls);
@@ -130,6 +129,8 @@ unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
 	row->row.has_expiry = !nulls[7];
 	if (!nulls[7])
 		row->row.expires_at = DatumGetTimestampTz(values[7]);
+	row->table = DatumGetObjectId(values[8]);
+	ItemPointerCopy((ItemPointer) DatumGetPointer(values[9]), &row->place);
 }
 
 int
@@ -162,35 +163,23 @@ kv_rotation_rows_next(const char *root_key_id, const KvRotationRow *after,
 	return count;
 }
 
-/* An array of one column of the rows, as the statement's parameter. */
-static Datum
-text_array(Datum *elements, int count)
-{
-	return PointerGetDatum(construct_array(elements, count, TEXTOID,
-										   -1, false, TYPALIGN_INT));
-}
-
+/* The columns of the rows as arrays, which the statement's parameters are. */
 static void
-pack(KvRotationRow **rows, int count, Datum *values)
+pack(KvRotationRow **rows, int count, Datum *arrays)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * count);
 
 	for (int i = 0; i < count; i++)
-		elements[i] = PointerGetDatum(rows[i]->name.user_id);
-	values[1] = text_array(elements, count);
+		elements[i] = ObjectIdGetDatum(rows[i]->table);
+	arrays[0] = PointerGetDatum(construct_array(elements, count, OIDOID,
+												sizeof(Oid), true, TYPALIGN_INT));
 	for (int i = 0; i < count; i++)
-		elements[i] = PointerGetDatum(rows[i]->name.provider);
-	values[2] = text_array(elements, count);
-	for (int i = 0; i < count; i++)
-		elements[i] = PointerGetDatum(rows[i]->name.label);
-	values[3] = text_array(elements, count);
-	for (int i = 0; i < count; i++)
-		elements[i] = Int32GetDatum(rows[i]->row.version);
-	values[4] = PointerGetDatum(construct_array(elements, count, INT4OID,
-												sizeof(int32), true, TYPALIGN_INT));
+		elements[i] = PointerGetDatum(&rows[i]->place);
+	arrays[1] = PointerGetDatum(construct_array(elements, count, TIDOID,
+												sizeof(ItemPointerData), false, TYPALIGN_SHORT));
 	for (int i = 0; i < count; i++)
 		elements[i] = PointerGetDatum(rows[i]->row.sealed);
-	values[5] = PointerGetDatum(construct_array(elements, count, BYTEAOID,
+	arrays[2] = PointerGetDatum(construct_array(elements, count, BYTEAOID,
 												-1, false, TYPALIGN_INT));
 	pfree(elements);
 }
@@ -199,13 +188,13 @@ uint64
 kv_rotation_rows_update(const char *root_key_id, KvRotationRow **rows, int count,
 						void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
 {
-	Datum		values[6];
+	Datum		values[4];
 	uint64		written;
 	int			nest_level;
 	bool		isnull;
 
 	values[0] = CStringGetTextDatum(root_key_id);
-	pack(rows, count, values);
+	pack(rows, count, &values[1]);
 
 	nest_level = keep_to_primary_key();
 	kv_spi_connect();

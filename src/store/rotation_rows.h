@@ -10,6 +10,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "storage/itemptr.h"
 
 #include "store/secret_rows.h"
 
@@ -18,6 +19,8 @@ typedef struct KvRotationRow
 {
 	KvSecretName name;
 	KvSecretRow row;
+	Oid			table;			/* or partition */
+	ItemPointerData place;		/* in it, for as long as the row is locked */
 } KvRotationRow;
 
 /* Whether rows are locked, and what becomes of those that others have locked. */

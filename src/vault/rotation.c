@@ -167,6 +167,7 @@ reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
 {
 	KvRotationRow **opened = palloc(sizeof(KvRotationRow *) * count);
 	int			opened_count = 0;
+	uint8	   *nonces = kv_draw_nonces(count);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -175,7 +176,8 @@ reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
 		CHECK_FOR_INTERRUPTS();
 		if (has_failed(rotation, &rows[i]))
 			continue;
-		reason = kv_reseal(&rows[i].name, &rows[i].row, rotation->root_key_id);
+		reason = kv_reseal(&rows[i].name, &rows[i].row, rotation->root_key_id,
+						   nonces + (Size) i * KV_XAES_NONCE_LEN);
 		if (reason == NULL)
 			opened[opened_count++] = &rows[i];
 		else
@@ -223,15 +225,13 @@ run_pass(Rotation *rotation, int limit, KvLocked locked)
 	return rotation->progress.done - done_before;
 }
 
-/* How many secrets that open are not sealed with the active root key. */
+/* Of the secrets that the active root key did not seal, those not known to fail. */
 static int64
-count_remaining(Rotation *rotation)
+count_not_failed(Rotation *rotation)
 {
-	MemoryContext caller = MemoryContextSwitchTo(rotation->batch_context);
-	int64		remaining = 0;
+	int64		found = 0;
 	int			count;
 
-	take_active_root_key(rotation);
 	rotation->after = NULL;
 	do
 	{
@@ -241,12 +241,27 @@ count_remaining(Rotation *rotation)
 		count = kv_rotation_rows_next(rotation->root_key_hex, rotation->after,
 									  rotation->batch_size, KV_LOCKED_READ, &rows);
 		for (int i = 0; i < count; i++)
-			remaining += has_failed(rotation, &rows[i]) ? 0 : 1;
+			found += has_failed(rotation, &rows[i]) ? 0 : 1;
 		if (count > 0)
 			remember_position(rotation, &rows[count - 1]);
 		MemoryContextReset(rotation->batch_context);
 	} while (count == rotation->batch_size);
+	return found;
+}
+
+/* How many secrets that open are not sealed with the active root key. */
+static int64
+count_remaining(Rotation *rotation)
+{
+	MemoryContext caller = MemoryContextSwitchTo(rotation->batch_context);
+	int64		remaining;
+
+	take_active_root_key(rotation);
+	remaining = kv_rotation_rows_count(rotation->root_key_hex);
+	if (remaining > 0 && rotation->progress.failed > 0)
+		remaining = count_not_failed(rotation);
 	MemoryContextSwitchTo(caller);
+	MemoryContextReset(rotation->batch_context);
 	return remaining;
 }
 

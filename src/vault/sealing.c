@@ -52,16 +52,12 @@ bind(const KvSecretName *name, const KvSecretRow *row, KvBinding *binding)
 		binding->hint = text_to_utf8(row->hint);
 }
 
-/* Fills in the row; row->sealed has room. */
-static KvStatus
-seal_utf8(KvSecretRow *row, const KvBinding *binding, const KvRootKey *root_key,
-		  const char *utf8, int len)
+/* What the row says about the sealed bytes, for which it has room. */
+static void
+describe_sealed(KvSecretRow *row, const KvRootKey *root_key, int plaintext_len)
 {
-	SET_VARSIZE(row->sealed, VARHDRSZ + len + KV_ENVELOPE_OVERHEAD);
+	SET_VARSIZE(row->sealed, VARHDRSZ + plaintext_len + KV_ENVELOPE_OVERHEAD);
 	kv_root_key_id_to_hex(root_key->id, row->root_key_id);
-	return kv_envelope_seal(&root_key->key, root_key->id, binding,
-							(const uint8_t *) utf8, len,
-							(uint8_t *) VARDATA(row->sealed));
 }
 
 static void
@@ -88,7 +84,10 @@ kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 	bind(name, row, &binding);
 	row->sealed = palloc(max_sealed);
 	plaintext = kv_to_utf8(api_key, len, &plaintext_len);
-	status = seal_utf8(row, &binding, root_key, plaintext, plaintext_len);
+	describe_sealed(row, root_key, plaintext_len);
+	status = kv_envelope_seal(&root_key->key, root_key->id, &binding,
+							  (const uint8_t *) plaintext, plaintext_len,
+							  (uint8_t *) VARDATA(row->sealed));
 	if (plaintext != api_key)
 		wipe_and_free(plaintext, plaintext_len);
 	check_sealed(status);
@@ -204,7 +203,7 @@ kv_open(const KvSecretName *name, const KvSecretRow *row)
 
 const char *
 kv_reseal(const KvSecretName *name, KvSecretRow *row,
-		  const uint8 root_key_id[KV_ROOT_KEY_ID_LEN])
+		  const uint8 root_key_id[KV_ROOT_KEY_ID_LEN], const uint8 *nonce)
 {
 	uint8_t		id[KV_ROOT_KEY_ID_LEN];
 	const KvRootKey *root_key;
@@ -228,7 +227,10 @@ kv_reseal(const KvSecretName *name, KvSecretRow *row,
 		/* it may be read anew, and root_key is then no more */
 		root_key = kv_keyring_require(root_key_id);
 		row->sealed = palloc(VARSIZE(utf8) + KV_ENVELOPE_OVERHEAD);
-		status = seal_utf8(row, &binding, root_key, VARDATA(utf8), VARSIZE(utf8) - VARHDRSZ);
+		describe_sealed(row, root_key, VARSIZE(utf8) - VARHDRSZ);
+		status = kv_envelope_seal_under(&root_key->key, root_key->id, &binding, nonce,
+										(const uint8_t *) VARDATA(utf8), VARSIZE(utf8) - VARHDRSZ,
+										(uint8_t *) VARDATA(row->sealed));
 	}
 	PG_FINALLY();
 	{
@@ -237,4 +239,13 @@ kv_reseal(const KvSecretName *name, KvSecretRow *row,
 	PG_END_TRY();
 	check_sealed(status);
 	return NULL;
+}
+
+uint8 *
+kv_draw_nonces(int count)
+{
+	uint8	   *nonces = palloc((Size) count * KV_XAES_NONCE_LEN);
+
+	check_sealed(kv_envelope_draw_nonces(nonces, count));
+	return nonces;
 }

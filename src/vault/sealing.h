@@ -29,12 +29,17 @@ extern text *kv_open(const KvSecretName *name, const KvSecretRow *row);
 
 /*
  * Seals the row's key with another root key, as it is in its UTF-8 form: nothing
- * but sealed and root_key_id changes.  NULL, or why it does not open; then the row
- * is as it was.
+ * but sealed and root_key_id changes.  nonce has KV_XAES_NONCE_LEN bytes of
+ * kv_draw_nonces() that are used once.  NULL, or why the row does not open; then
+ * it is as it was.
  *
  * Errors: F0000 when the new root key is not at hand.
  */
 extern const char *kv_reseal(const KvSecretName *name, KvSecretRow *row,
-							 const uint8 root_key_id[KV_ROOT_KEY_ID_LEN]);
+							 const uint8 root_key_id[KV_ROOT_KEY_ID_LEN],
+							 const uint8 *nonce);
+
+/* Nonces for that, palloc'd: many at once cost much less. */
+extern uint8 *kv_draw_nonces(int count);
 
 #endif							/* KV_SEALING_H */
