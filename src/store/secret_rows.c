@@ -72,6 +72,12 @@ static KvStatement select_highest = {
 	3, {TEXTOID, TEXTOID, TEXTOID}
 };
 
+static KvStatement lock_version = {
+	"SELECT FROM key_vault.secrets" NAME_MATCHES
+	" AND version OPERATOR(pg_catalog.=) $4 FOR KEY SHARE",
+	4, {TEXTOID, TEXTOID, TEXTOID, INT4OID}
+};
+
 static KvStatement insert_row = {
 	"INSERT INTO key_vault.secrets (user_id, provider, label, version,"
 	" root_key_id, sealed, hint, expires_at)"
@@ -276,6 +282,20 @@ kv_secret_rows_highest(const KvSecretName *name)
 			break;
 	}
 	return highest_by_plan(name);
+}
+
+bool
+kv_secret_rows_lock_version(const KvSecretName *name, int32 version)
+{
+	Datum		values[4];
+	bool		found;
+
+	name_values(name, values);
+	values[3] = Int32GetDatum(version);
+	kv_spi_connect();
+	found = kv_statement_run_as_owner(&lock_version, values, NULL, 1) > 0;
+	SPI_finish();
+	return found;
 }
 
 static void

@@ -80,6 +80,13 @@ extern void kv_secret_rows_lock_for_write(void);
 /* The highest version there is, with the newest snapshot; 0 for none. */
 extern int32 kv_secret_rows_highest(const KvSecretName *name);
 
+/*
+ * Keeps others from removing a version to the end of the transaction, once
+ * those who are at it have ended; false when it is gone.
+ */
+extern bool kv_secret_rows_lock_version(const KvSecretName *name,
+										int32 version);
+
 /* Errors: 42501 when the table's policy does not admit the row. */
 extern KvInsertResult kv_secret_rows_insert(const KvSecretName *name,
 											const KvSecretRow *row);

@@ -135,6 +135,14 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 		CHECK_FOR_INTERRUPTS();
 	}
 
+	/*
+	 * A delete() that has not committed yet hid behind the snapshot.  After the
+	 * insert, so that whoever sets the same secret waits for nobody else.
+	 */
+	if (options->has_if_version && highest > 0 &&
+		!kv_secret_rows_lock_version(name, highest))
+		check_if_version(name, 0, options);
+
 	if (row->version > kv_setting_keep_versions + 1)
 		kv_secret_rows_delete_through(name, row->version - kv_setting_keep_versions - 1);
 	return row->version;
