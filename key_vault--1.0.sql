@@ -192,6 +192,30 @@ CREATE VIEW key_vault.inventory WITH (security_barrier) AS
 REVOKE ALL ON key_vault.inventory FROM PUBLIC;
 COMMENT ON VIEW key_vault.inventory IS 'every version of every user''s API keys, without the keys, for admins';
 
+CREATE FUNCTION key_vault.expiring(within interval)
+RETURNS TABLE (
+    user_id text,
+    provider text,
+    label text,
+    version int,
+    hint text,
+    expires_at timestamptz)
+LANGUAGE sql VOLATILE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT i.user_id, i.provider, i.label, i.version, i.hint, i.expires_at
+    FROM key_vault.inventory i
+    WHERE i.is_current AND i.status = 'active' AND i.expires_at <= clock_timestamp() + within
+    ORDER BY i.expires_at, i.user_id, i.provider, i.label;
+END;
+REVOKE ALL ON FUNCTION key_vault.expiring FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.expiring IS 'the current API keys of all users that expire within an interval from now, for admins';
+
+CREATE PROCEDURE key_vault.purge(batch_size int DEFAULT 1000)
+AS 'MODULE_PATHNAME', 'kv_sql_purge'
+LANGUAGE C;
+REVOKE ALL ON PROCEDURE key_vault.purge FROM PUBLIC;
+COMMENT ON PROCEDURE key_vault.purge IS 'removes all versions of what expired longer ago than key_vault.purge_after, committing each batch';
+
 
 -- Root keys
 
@@ -571,7 +595,7 @@ SELECT 'user', 'routine', name, 'EXECUTE'
 FROM unnest('{current_user_id,set,get,require,get_all,source,list,delete,forget,versions,rollback,mode,onboarding,record_usage,import_dotenv,sees_all_users}'::text[]) AS name
 UNION ALL
 SELECT 'admin', 'routine', name, 'EXECUTE'
-FROM unnest('{current_user_id,sees_all_users,mode,add_provider,remove_provider,create_root_key,activate_root_key,retire_root_key,rotate_root_key,root_key_in_ring,status}'::text[]) AS name
+FROM unnest('{current_user_id,sees_all_users,mode,add_provider,remove_provider,create_root_key,activate_root_key,retire_root_key,rotate_root_key,root_key_in_ring,expiring,purge,status}'::text[]) AS name
 UNION ALL VALUES
     ('user', 'schema', 'key_vault', 'USAGE'),
     ('user', 'relation', 'secrets', 'SELECT'),

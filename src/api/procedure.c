@@ -25,9 +25,17 @@ kv_require_own_transactions(FunctionCallInfo fcinfo, const char *name)
 int
 kv_batch_size_argument(FunctionCallInfo fcinfo, int n)
 {
+	int			batch_size;
+
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("batch size is NULL")));
-	return PG_GETARG_INT32(n);
+	batch_size = PG_GETARG_INT32(n);
+	if (batch_size < 1 || batch_size > KV_BATCH_SIZE_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("batch size must be 1 to %d", KV_BATCH_SIZE_MAX),
+				 errdetail("It is %d.", batch_size)));
+	return batch_size;
 }

@@ -21,6 +21,7 @@ char	   *kv_setting_dotenv_file = "";
 int			kv_setting_mode = KV_MODE_AUTO;
 int			kv_setting_hint = KV_HINT_LAST4;
 int			kv_setting_keep_versions = 2;
+int			kv_setting_purge_after = 30 * 24 * 60;
 
 static uint64 keyring_generation = 1;
 
@@ -152,6 +153,15 @@ kv_settings_define(void)
 							   PGC_SIGHUP,
 							   GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE,
 							   check_absolute_path, NULL, NULL);
+
+	DefineCustomIntVariable("key_vault.purge_after",
+							"How long ago a secret must have expired for purge() to remove it.",
+							"-1 means that none is removed.",
+							&kv_setting_purge_after,
+							30 * 24 * 60, -1, INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_MIN | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("key_vault");
 }

@@ -26,7 +26,6 @@
 #include "vault/row_policy.h"
 #include "vault/sealing.h"
 
-#define MAX_BATCH_SIZE 10000
 #define MAX_WARNINGS 1000		/* further ones are only counted */
 #define SECONDS_BETWEEN_NOTICES 5
 
@@ -44,15 +43,6 @@ typedef struct Rotation
 	MemoryContext after_context;
 	MemoryContext batch_context;
 } Rotation;
-
-static void
-check_batch_size(int batch_size)
-{
-	if (batch_size < 1 || batch_size > MAX_BATCH_SIZE)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("batch size must be 1 to %d", MAX_BATCH_SIZE)));
-}
 
 /*
  * The root key to seal with until the transaction ends: retiring it waits for the lock
@@ -333,7 +323,6 @@ kv_rotation_run(Oid procedure, int batch_size)
 	Rotation	rotation = {0};
 
 	PreventCommandIfReadOnly("key_vault.rotate_root_key()");
-	check_batch_size(batch_size);
 	kv_procedure_lock(procedure, "rotating the root key");
 	kv_procedure_begin();
 

@@ -12,9 +12,9 @@
  * What does not open is left as it is, a WARNING each.  NOTICEs and the view
  * key_vault.rotation_progress tell how far it is.
  *
- * Errors: 22023 for a batch size that none can be; 25006 in a read-only
- * transaction; 55006 when another session is at it; F0000 when no root key is active
- * or the active one is not at hand.  Batches before an error stay.
+ * Errors: 25006 in a read-only transaction; 55006 when another session is at it; F0000
+ * when no root key is active or the active one is not at hand.  Batches before an
+ * error stay.
  */
 extern void kv_rotation_run(Oid procedure, int batch_size);
 
