@@ -113,7 +113,9 @@ GRANT USAGE ON SCHEMA key_vault TO regress_kv_dba WITH GRANT OPTION;
 GRANT SELECT ON ALL TABLES IN SCHEMA key_vault TO regress_kv_dba WITH GRANT OPTION;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA key_vault TO regress_kv_dba WITH GRANT OPTION;
 SET ROLE regress_kv_dba;
+\set VERBOSITY default
 SELECT key_vault.grant_access('regress_kv_app', 'service');
+\set VERBOSITY sqlstate
 SELECT key_vault.grant_access('regress_kv_app', 'user');
 RESET ROLE;
 SELECT role, level, complete FROM held WHERE role = 'regress_kv_app';

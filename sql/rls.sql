@@ -80,6 +80,19 @@ SET ROLE regress_kv_user;
 SELECT key_vault.get('user_a', 'exa', 'work');
 RESET ROLE;
 
+-- our own policy, made stricter: it decides, on the straight way too
+ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id() AND label <> 'work');
+SET ROLE regress_kv_user;
+SELECT * FROM everything();
+SET ROLE regress_kv_service;
+SELECT call, work FROM everything() WHERE call = 'get';
+RESET ROLE;
+ALTER POLICY own_rows ON key_vault.secrets USING (false);
+SET ROLE regress_kv_user;
+SELECT * FROM everything();
+RESET ROLE;
+ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id());
+
 -- one that holds for one command
 CREATE POLICY no_set ON key_vault.secrets AS RESTRICTIVE FOR INSERT WITH CHECK (label <> 'work');
 SET ROLE regress_kv_user;
