@@ -88,7 +88,7 @@ kv_identity_check(text *user_id)
 
 	if (identity != NULL)
 	{
-		if (identity_len != VARSIZE_ANY_EXHDR(user_id) ||
+		if (identity_len != (int) VARSIZE_ANY_EXHDR(user_id) ||
 			memcmp(identity, VARDATA_ANY(user_id), identity_len) != 0)
 			ereport(ERROR,
 					(errcode(KV_ERRCODE_OTHER_USER),

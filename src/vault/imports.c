@@ -147,8 +147,7 @@ store_row(const KvImportRow *row, text *passphrase)
 	if (is_stored_already(&target, row))
 		return false;
 	api_key = plaintext_of(row, passphrase);
-	if (api_key != NULL)
-		(void) kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+	(void) kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 	(void) kv_secret_store(&target, api_key, &options);
 	if (api_key != row->key)
 		explicit_bzero(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));

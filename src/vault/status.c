@@ -231,7 +231,7 @@ static const struct
 void
 kv_status_report(Tuplestorestate *result, TupleDesc columns)
 {
-	for (int i = 0; i < lengthof(items); i++)
+	for (int i = 0; i < (int) lengthof(items); i++)
 	{
 		Finding		finding = items[i].check();
 		Datum		values[4];
