@@ -9,7 +9,7 @@ case "${1:-}" in
 	cppcheck)
 		# It reads no header of PostgreSQL's: ereport(ERROR) does not return
 		cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,performance,portability \
-			-DPG_VERSION_NUM=150000 -DERROR=21 -D'ereport(level, rest)=((level) >= ERROR ? exit(1) : (void) 0)' \
+			-DPG_VERSION_NUM=150000 -DERROR=21 -D'ereport(level, rest)=((level) >= ERROR ? exit(1) : (void) 0)' -D'foreach(cell, list)=for (; (list) != 0;)' \
 			--inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Isrc src
 		;;
 	clang-tidy)
