@@ -280,6 +280,13 @@ CREATE VIEW key_vault.root_keys WITH (security_barrier) AS
 REVOKE ALL ON key_vault.root_keys FROM PUBLIC;
 COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets each seals (a scan)';
 
+CREATE FUNCTION key_vault.escrow_keyring(pgp_public_key text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_escrow_keyring'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.escrow_keyring FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.escrow_keyring IS 'the keyring as an armored OpenPGP message to the holder of a public key, which gpg --decrypt opens; for superusers';
+
 
 -- Rotation
 

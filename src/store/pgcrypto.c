@@ -67,11 +67,12 @@ kv_pgp_sym_decrypt(bytea *message, text *passphrase)
 bytea *
 kv_pgp_pub_encrypt(bytea *plaintext, bytea *public_key)
 {
-	Oid			types[2] = {BYTEAOID, BYTEAOID};
+	Oid			types[3] = {BYTEAOID, BYTEAOID, TEXTOID};
 
-	return DatumGetByteaP(OidFunctionCall2(find_function("pgp_pub_encrypt_bytea", 2, types),
+	return DatumGetByteaP(OidFunctionCall3(find_function("pgp_pub_encrypt_bytea", 3, types),
 										   PointerGetDatum(plaintext),
-										   PointerGetDatum(public_key)));
+										   PointerGetDatum(public_key),
+										   CStringGetTextDatum("cipher-algo=aes256")));
 }
 
 text *

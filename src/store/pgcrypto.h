@@ -11,7 +11,7 @@
 /* What pgp_sym_encrypt(text) made; palloc'd, the caller wipes it. */
 extern text *kv_pgp_sym_decrypt(bytea *message, text *passphrase);
 
-/* Encrypts to the public key (binary); 39000 when it has no usable subkey. */
+/* Encrypts to the public key (binary) with AES-256; 39000 when it has no usable subkey. */
 extern bytea *kv_pgp_pub_encrypt(bytea *plaintext, bytea *public_key);
 
 /* ASCII armor around a message, and the bytes within one. */

@@ -125,6 +125,19 @@ read_ring(const char *source)
 	return result;
 }
 
+char *
+kv_keyring_read_text(Size *len, Size *allocated)
+{
+	RingText	text;
+
+	if (!is_configured())
+		kv_keyring_report_not_configured();
+	text = read_text();
+	*len = text.len;
+	*allocated = text.allocated;
+	return text.bytes;
+}
+
 /* Remembers that the ring was read, or tried to be, as the settings are now. */
 static void
 note_attempt(void)

@@ -47,6 +47,12 @@ extern bool kv_keyring_contains(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 /* Reads the keyring now.  Errors: F0000, and the old one stays. */
 extern void kv_keyring_reload(void);
 
+/*
+ * The keyring's text as it is now, which is not parsed.  The caller frees it with
+ * kv_locked_free(result, *allocated).  Errors: F0000.
+ */
+extern char *kv_keyring_read_text(Size *len, Size *allocated);
+
 /* How many root keys the keyring in memory has; 0 when there is none. */
 extern int	kv_keyring_count(void);
 
