@@ -8,6 +8,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "rewrite/rowsecurity.h"
@@ -28,11 +29,24 @@ struct KvPolicy
 	List	   *restrictive;	/* of ExprState: all of them must hold */
 };
 
+/* The roles that a policy is for: a palloc'd array of OIDs. */
+static Datum *
+roles_of(const RowSecurityPolicy *policy, int *count)
+{
+	Datum	   *roles;
+
+	deconstruct_array(policy->roles, OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+					  &roles, NULL, count);
+	return roles;
+}
+
 static bool
 is_for_public(const RowSecurityPolicy *policy)
 {
-	return ARR_DIMS(policy->roles)[0] == 1 &&
-		((Oid *) ARR_DATA_PTR(policy->roles))[0] == ACL_ID_PUBLIC;
+	int			count;
+	Datum	   *roles = roles_of(policy, &count);
+
+	return count == 1 && DatumGetObjectId(roles[0]) == ACL_ID_PUBLIC;
 }
 
 bool
@@ -53,11 +67,14 @@ kv_policy_is_single(Relation rel)
 static bool
 is_for_user(const RowSecurityPolicy *policy, Oid user)
 {
-	Oid		   *roles = (Oid *) ARR_DATA_PTR(policy->roles);
+	int			count;
+	Datum	   *roles = roles_of(policy, &count);
 
-	for (int i = 0; i < ARR_DIMS(policy->roles)[0]; i++)
+	for (int i = 0; i < count; i++)
 	{
-		if (roles[i] == ACL_ID_PUBLIC || has_privs_of_role(user, roles[i]))
+		Oid			role = DatumGetObjectId(roles[i]);
+
+		if (role == ACL_ID_PUBLIC || has_privs_of_role(user, role))
 			return true;
 	}
 	return false;
