@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # lib.sh: what demo.sh, check.sh and versions.sh share: packages, the build, throwaway servers.
 #
-# Nothing outside two folders is written: a cache of the last build, and a
-# temporary folder that is gone at the end.  No existing cluster is touched, and
-# nothing is installed into the system's PostgreSQL where that can be avoided.
+# But for Debian packages, nothing is written outside two folders: a cache of the
+# last build, and a temporary folder that is gone at the end.  No existing cluster
+# is touched, and key_vault is not installed into the system's PostgreSQL.
 
 set -euo pipefail
 umask 022
@@ -160,7 +160,7 @@ make_work() {
 	cd "$work"		# the server's user may not be able to enter the caller's folder
 }
 
-own_by_server() { if is_root; then chown -R postgres: "$@"; fi; }
+own_by_server() { if is_root; then chown -hR postgres: "$@"; fi; }
 
 clean_up() {
 	local status=$? pid
@@ -190,9 +190,8 @@ checkout_files() (
 	done
 )
 
-# Builds a copy of the checkout and lays it into the temporary folder: the built
-# tree as $work/tree, what `make install` would install under $work/stage.  What
-# has not changed since the last time is not built again.
+# Builds a copy of the checkout, as $work/tree, and installs it into a copy of
+# PostgreSQL.  What has not changed since the last time is not built again.
 build() {
 	local kind=$1 cache tar sum status=0
 	shift
@@ -205,24 +204,17 @@ build() {
 	checkout_files | tar -C "$top" -c --null -T - --sort=name --owner=0 --group=0 -f "$tar"
 	sum=$( { cat "$tar"; "$pg_config"; say "$@"; } | sha256sum)
 	if [[ ! -e $cache/sum || $(<"$cache/sum") != "$sum" ]]; then
-		rm -rf "$cache/sum" "$cache/tree" "$cache/stage"
-		mkdir "$cache/tree" "$cache/stage"
+		rm -rf "$cache/sum" "$cache/tree"
+		mkdir "$cache/tree"
 		tar -C "$cache/tree" -xf "$tar"
-		if run_make -C "$cache/tree" -j "$(nproc)" "$@" &&
-			run_make -C "$cache/tree" install DESTDIR="$cache/stage" "$@" >/dev/null; then
-			say "$sum" >"$cache/sum"
-		else
-			status=1
-		fi
+		if run_make -C "$cache/tree" -j "$(nproc)" "$@"; then say "$sum" >"$cache/sum"; else status=1; fi
 	fi
-
-	cp -a "$cache/tree" "$cache/stage" "$work/"
-	own_by_server "$work/tree" "$work/stage"
+	cp -a "$cache/tree" "$work/"
+	own_by_server "$work/tree"
 	exec 8>&-
 	((status == 0)) || return "$status"
 
-	[[ -n $(load_setting) ]] || install_into_system "$@"
-	touch "$work/built"
+	copy_server && as_server make -s -C "$work/tree" install "$@" >/dev/null && touch "$work/built"
 }
 
 # The caller's make variables and compiler flags stay out.
@@ -230,28 +222,28 @@ run_make() {
 	env -u MAKEFLAGS -u MAKELEVEL -u CFLAGS -u CPPFLAGS -u LDFLAGS -u COPT PG_CONFIG="$pg_config" make -s "$@"
 }
 
-# The setting by which a server loads an extension from elsewhere: Debian's own
-# one, PostgreSQL 18's, or none.
-load_setting() {
-	"$bindir/postgres" --describe-config | cut -f1 | grep -xE 'extension_(destdir|control_path)' || true
-}
-
-install_into_system() {
-	say "Installing key_vault into $("$pg_config" --pkglibdir), because this PostgreSQL loads extensions from nowhere else."
-	as_root env PG_CONFIG="$pg_config" make -s -C "$work/tree" install "$@" >/dev/null
+# Copies PostgreSQL, so that nothing is installed into the system's own.  It finds
+# its files by where its programs are: those are copied, and all else is links.
+copy_server() {
+	local copy=$work/postgresql folder
+	for folder in --pkglibdir --sharedir; do
+		folder=$("$pg_config" "$folder")
+		mkdir -p "$copy$folder"
+		cp -as "$folder/." "$copy$folder"
+	done
+	find "$copy" -name 'key_vault*' -prune -exec rm -r {} +
+	mkdir -p "$copy$bindir"
+	cp -a "$bindir/." "$copy$bindir"
+	for folder in --includedir --includedir-server --libdir --localedir; do
+		folder=$("$pg_config" "$folder")
+		[[ ! -d $folder || -e $copy$folder ]] || { mkdir -p "$copy${folder%/*}"; ln -s "$folder" "$copy$folder"; }
+	done
+	own_by_server "$copy"
+	bindir=$copy$bindir
+	pg_config=$bindir/pg_config
 }
 
 # --- Servers ----------------------------------------------------------------
-
-# The settings with which a server finds the build.
-build_settings() {
-	case "$(load_setting)" in
-		extension_destdir) say "extension_destdir = '$work/stage'" ;;
-		extension_control_path) say "extension_control_path = '$work/stage$("$pg_config" --sharedir):\$system'" ;;
-		*) return ;;
-	esac
-	say "dynamic_library_path = '$work/stage$("$pg_config" --pkglibdir):\$libdir'"
-}
 
 # Starts a server in $work/data that is reached by its socket alone; further
 # settings come from standard input.
@@ -260,7 +252,6 @@ start_server() {
 		{ cat "$work/initdb.log" >&2; die "initdb failed"; }
 	{
 		say "listen_addresses = ''" "unix_socket_directories = '$work/sock'" 'fsync = off'
-		build_settings
 		cat
 	} | as_server tee -a "$work/data/postgresql.conf" >/dev/null
 	as_server pg_ctl -D "$work/data" -l "$work/server.log" -w start >/dev/null ||
