@@ -148,6 +148,25 @@ print $handle $whole;
 close $handle;
 chmod 0600, $path;
 
+# --- Never half written
+
+# Large, so that writing it takes a while
+append_to_file($path, ('#' x 79 . "\n") x 5000);
+my $expected = ids_in_keyring() + 8 * 20;
+my @sessions = start_sessions(8, 20);
+my ($seen, $looks, $torn) = ('', 0, 0);
+while ($looks < 100_000)
+{
+	my $now = eval { slurp_file($path) } // '';
+	$looks++;
+	$torn++ if substr($now, 0, length $seen) ne $seen || $now !~ /\n\z/;
+	$seen = $now;
+	last if (() = $now =~ /^[0-9a-f]{16} /mg) == $expected;
+}
+$_->finish for @sessions;
+is($torn, 0, "of $looks looks at the keyring, each shows all that the one before did");
+is(scalar(ids_in_keyring()), $expected, 'while it grew');
+
 # --- Killed in the middle
 
 my $lock = "$path.lock";
