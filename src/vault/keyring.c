@@ -20,8 +20,12 @@
 #include "vault/keyring.h"
 #include "vault/mode.h"
 
-/* Within one statement, the keyring is not read anew more often than this. */
+/*
+ * Within one statement, the keyring is not read anew for the same root key more often
+ * than this.  For another one it is: that may have been made since.
+ */
 #define RELOAD_INTERVAL_MS 1000
+#define MAX_MISSED_IDS 16
 
 /* Keyring text on its way in. */
 typedef struct RingText
@@ -36,9 +40,12 @@ static int	ring_pid;			/* 0: there is no ring */
 static char *ring_source;		/* where it was read from, or is read from now */
 static uint64 ring_generation;	/* of the settings, when last tried */
 
-/* When the ring was last read, or tried to. */
+/* When the ring was last read, or tried to, and what it lacked since. */
 static TimestampTz tried_in_statement;
 static instr_time tried_at;
+static bool tried_in_vain;		/* it could not be read */
+static uint8 missed_ids[MAX_MISSED_IDS][KV_ROOT_KEY_ID_LEN];
+static int	missed_count;
 
 static void
 forget_ring(void)
@@ -138,13 +145,29 @@ kv_keyring_read_text(Size *len, Size *allocated)
 	return text.bytes;
 }
 
-/* Remembers that the ring was read, or tried to be, as the settings are now. */
+/* True when the ring was read, or tried to be, a moment ago in this statement. */
+static bool
+tried_just_now(void)
+{
+	instr_time	now;
+
+	if (tried_in_statement != GetCurrentStatementStartTimestamp())
+		return false;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, tried_at);
+	return INSTR_TIME_GET_MILLISEC(now) < RELOAD_INTERVAL_MS;
+}
+
+/* Remembers that the ring is read, or tried to be, as the settings are now. */
 static void
 note_attempt(void)
 {
+	if (!tried_just_now())
+		missed_count = 0;
 	ring_generation = kv_settings_keyring_generation();
 	tried_in_statement = GetCurrentStatementStartTimestamp();
 	INSTR_TIME_SET_CURRENT(tried_at);
+	tried_in_vain = true;
 }
 
 void
@@ -176,6 +199,7 @@ kv_keyring_reload(void)
 	forget_ring();
 	ring = fresh;
 	ring_pid = MyProcPid;
+	tried_in_vain = false;
 	if (ring_source != NULL)
 		pfree(ring_source);
 	ring_source = MemoryContextStrdup(TopMemoryContext, source);
@@ -241,17 +265,40 @@ reload_or_keep(void)
 	}
 }
 
-/* True when it is too early to read the ring again because an id is missing. */
+/* True when it is too early to read the ring again because this id is missing. */
 static bool
-tried_just_now(void)
+missed_just_now(const uint8 *id)
 {
-	instr_time	now;
-
-	if (tried_in_statement != GetCurrentStatementStartTimestamp())
+	if (!tried_just_now())
 		return false;
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, tried_at);
-	return INSTR_TIME_GET_MILLISEC(now) < RELOAD_INTERVAL_MS;
+	if (tried_in_vain || missed_count == MAX_MISSED_IDS)
+		return true;
+	for (int i = 0; i < missed_count; i++)
+	{
+		if (memcmp(missed_ids[i], id, KV_ROOT_KEY_ID_LEN) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Remembers that the ring lacks the id, although it was read for it. */
+static void
+note_missed(const uint8 *id)
+{
+	if (missed_count < MAX_MISSED_IDS)
+		memcpy(missed_ids[missed_count++], id, KV_ROOT_KEY_ID_LEN);
+}
+
+static const KvRootKey *
+find_after_reload(const uint8 *id)
+{
+	const KvRootKey *key;
+
+	reload_or_keep();
+	key = kv_ring_find(&ring, id);
+	if (key == NULL)
+		note_missed(id);
+	return key;
 }
 
 const KvRootKey *
@@ -259,7 +306,7 @@ kv_keyring_peek(const uint8 id[KV_ROOT_KEY_ID_LEN])
 {
 	if (unlikely(!have_ring() ||
 				 ring_generation != kv_settings_keyring_generation()))
-		reload_or_keep();
+		return find_after_reload(id);
 	return kv_ring_find(&ring, id);
 }
 
@@ -268,11 +315,8 @@ kv_keyring_find(const uint8 id[KV_ROOT_KEY_ID_LEN])
 {
 	const KvRootKey *key = kv_keyring_peek(id);
 
-	if (key == NULL && !tried_just_now())
-	{
-		reload_or_keep();
-		key = kv_ring_find(&ring, id);
-	}
+	if (key == NULL && !missed_just_now(id))
+		key = find_after_reload(id);
 	return key;
 }
 

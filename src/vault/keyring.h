@@ -11,6 +11,7 @@
 #ifndef KV_KEYRING_H
 #define KV_KEYRING_H
 
+#include "server/compat.h"
 #include "vault/ring.h"
 
 /* A keyring has at most this many bytes. */
@@ -33,8 +34,8 @@ typedef enum KvKeyringState
 extern const KvRootKey *kv_keyring_peek(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 
 /*
- * As kv_keyring_peek(), but reads the keyring anew before it returns NULL; not more
- * often than once a statement, or once a second within one.
+ * As kv_keyring_peek(), but reads the keyring anew before it returns NULL; for the
+ * same root key not more often than once a statement, or once a second within one.
  */
 extern const KvRootKey *kv_keyring_find(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 
@@ -69,6 +70,6 @@ extern KvKeyringState kv_keyring_check(char **detail, char **remedy);
 extern int	kv_keyring_file_flags(void);
 
 /* Throws what everybody says who needs a keyring when none is configured. */
-extern void kv_keyring_report_not_configured(void) pg_attribute_noreturn();
+pg_noreturn extern void kv_keyring_report_not_configured(void);
 
 #endif							/* KV_KEYRING_H */

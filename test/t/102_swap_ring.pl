@@ -64,6 +64,29 @@ for my $ring (sort keys %rings)
 	$super->value(q{SELECT key_vault.delete('user_b', 'gemini')});
 }
 
+# --- A statement that is under way when another root key is made
+
+for my $which ('first', 'next')
+{
+	my $session = session($node);
+	my $n = $which eq 'first' ? 3 : 4;
+	$session->value(q{SELECT key_vault.get('user_a', 'gemini')}) if $which eq 'next';
+	$session->send(q{SELECT key_vault.set('user_' || n, 'gemini', 'AIza-under-way'), pg_sleep(0.4) FROM generate_series(1, $1::int) n}, $n);
+	for my $made (2 .. $n)
+	{
+		sleep 0.4;
+		$super->value('SELECT key_vault.activate_root_key(key_vault.create_root_key())');
+	}
+	my $result = $session->receive;
+	is($result->{error}, undef, "a statement that uses the keyring for the $which time finds the root keys that were made meanwhile")
+	  or diag($result->{error}{message});
+	cmp_ok($super->value(q{SELECT count(DISTINCT root_key_id) FROM key_vault.secrets WHERE user_id ~ '^user_[0-9]+$'}), '>', 1,
+		'and seals with them');
+	$super->value(q{SELECT count(key_vault.forget('user_' || n)) FROM generate_series(1, $1::int) n}, $n);
+}
+$good = slurp_file($path);
+@rings{'both', 'the good one'} = ($foreign . $good, $good);
+
 # --- All at once: sessions come and go, read and write, while it is swapped
 
 # A worker has users of its own.  An answer is good when it is the value that was last
@@ -161,7 +184,7 @@ for my $worker (@workers)
 }
 is_deeply(\@lost, [], 'the sessions from meanwhile find what was set last');
 outcome_is(session($node), '1', 'nothing was sealed with another root key',
-	'SELECT count(DISTINCT root_key_id) FROM key_vault.secrets');
+	q{SELECT count(DISTINCT root_key_id) FROM key_vault.secrets WHERE user_id LIKE 'user\__\__'});
 outcome_is(session($node), '0', 'status finds nothing wrong', q{SELECT count(*) FROM key_vault.status() WHERE state = 'error'});
 
 done_testing();
