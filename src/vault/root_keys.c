@@ -347,15 +347,16 @@ kv_root_key_retire(const text *id_text)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("root key %s is active", id_to_hex(id)),
-				 errhint("Activate another one, and re-seal what this one sealed.")));
+				 errhint("Activate another one, then CALL key_vault.rotate_root_key().")));
 
 	sealed = kv_root_key_lock_and_count_secrets(id);
 	if (sealed > 0)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("root key %s is in use", id_to_hex(id)),
-				 errdetail("It seals " INT64_FORMAT " secrets.", sealed),
-				 errhint("Re-seal them with the active root key first.")));
+				 errdetail_plural("It seals %lld secret.", "It seals %lld secrets.",
+								  (unsigned long) sealed, (long long) sealed),
+				 errhint("Re-seal them first: CALL key_vault.rotate_root_key().")));
 	kv_root_key_row_retire(id);
 }
 
