@@ -20,6 +20,11 @@
 #include "varatt.h"
 #endif
 
+/* 18 says it in front of the declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* 18 tells apart whether a deferrable primary key will do; ours never is. */
 #if PG_VERSION_NUM >= 180000
 #define kv_primary_key_index(rel) RelationGetPrimaryKeyIndex((rel), false)

@@ -29,7 +29,7 @@ enum
 	COLUMN_TIME
 };
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 bad_query(const char *why)
 {
 	ereport(ERROR,

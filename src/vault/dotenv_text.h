@@ -5,6 +5,7 @@
 #ifndef KV_DOTENV_TEXT_H
 #define KV_DOTENV_TEXT_H
 
+#include "server/compat.h"
 #include "status.h"
 
 /* The file's bytes, in memory of this file: good until the next call. */
@@ -18,7 +19,7 @@ typedef struct KvDotenvText
 extern KvDotenvText kv_dotenv_text_current(void);
 
 /* Raises what is wrong with the file.  line 0 means that no line is to blame. */
-extern void kv_dotenv_text_report(KvStatus status, Size line) pg_attribute_noreturn();
+pg_noreturn extern void kv_dotenv_text_report(KvStatus status, Size line);
 
 /* The flags with which the file is read, locked and written. */
 #define KV_DOTENV_FILE_FLAGS \

@@ -19,7 +19,7 @@
 #include "vault/keyring.h"
 
 /* Says what pgcrypto said of the key, and what key will do. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 report_bad_key(const char *problem)
 {
 	ereport(ERROR,

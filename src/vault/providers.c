@@ -189,7 +189,7 @@ nearest_name(const char *name, int len)
 	return nearest;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 unknown_provider(const char *name, int len)
 {
 	const char *nearest = nearest_name(name, len);

@@ -94,7 +94,7 @@ kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 }
 
 /* Raises what is known about a secret that does not open. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 does_not_open(const KvSecretName *name, const KvSecretRow *row,
 			  const char *reason)
 {

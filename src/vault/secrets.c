@@ -100,7 +100,7 @@ why_not_found(const KvSecretTarget *target, const KvSecretRow *expired)
 	return why.data;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 not_found(const KvSecretTarget *target, const char *display_name,
 		  const KvSecretRow *expired)
 {
