@@ -200,7 +200,7 @@ RETURNS TABLE (
     version int,
     hint text,
     expires_at timestamptz)
-LANGUAGE sql VOLATILE PARALLEL SAFE
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
     SELECT i.user_id, i.provider, i.label, i.version, i.hint, i.expires_at
     FROM key_vault.inventory i
