@@ -1,0 +1,64 @@
+"""The endpoints: who may ask, what they answer, and that no answer holds a key."""
+
+import time
+
+from tap import ok, same
+
+from backend import Client, token_for
+from keys import new_key
+
+
+def run(world):
+    world.production()
+    stranger = Client(world.backend)
+    for method, path in ("GET", "/api/onboarding"), ("PUT", "/api/keys/gemini"), ("DELETE", "/api/keys/gemini"), ("POST", "/api/generate"), ("POST", "/api/jobs"), ("GET", "/api/jobs/1"), ("POST", "/api/session"):
+        same(stranger.ask(method, path, {"api_key": "x", "topic": "x"})[0], 401, f"{method} {path} without a token")
+    for name, token in {
+        "an expired token": token_for("user_a", seconds=-10),
+        "a token of another secret": token_for("user_a", secret="x" * 32),
+        "a token without a signature": token_for("user_a", secret="", algorithm="none"),
+        "a token for no user": token_for(""),
+        "no token at all": "garbage",
+    }.items():
+        same(Client(world.backend, token=token).ask("GET", "/api/onboarding")[0], 401, name)
+
+    user, other = world.user("user_api"), world.user("user_other")
+    key = new_key("gemini")
+    status, answer = user.ask("PUT", "/api/keys/gemini", {"api_key": key})
+    same((status, answer), (200, {"warnings": []}), "a key is saved")
+    status, answer = user.ask("PUT", "/api/keys/openai", {"api_key": new_key("exa")})
+    ok(status == 200 and "does not look like" in answer["warnings"][0], "one of another form is saved with a warning", answer)
+    row = user.providers()["gemini"]
+    same((row["configured"], row["source"], row["hint"]), (True, "database", key[-4:]), "the user sees its hint")
+    ok(not other.providers()["gemini"]["configured"], "nobody else does")
+    same(other.generate(), 409, "a user without a key is told so")
+    ok(other.ask("POST", "/api/generate", {"topic": "x"})[1]["detail"].startswith("no API key found"), "... in words that users know")
+    same(user.generate(), world.fingerprint(key), "the provider is called with the user's key")
+
+    same(user.ask("PUT", "/api/keys/nonsense", {"api_key": "x"})[0], 404, "an unknown provider")
+    same(user.ask("PUT", "/api/keys/exa", {"api_key": ""})[0], 422, "an empty key")
+    same(user.ask("PUT", "/api/keys/exa", {"api_key": new_key("exa") * 2000})[0], 422, "a key of 70 kB")
+    secret = new_key("exa")
+    for body in ({"api_key": [secret]}, {"key": secret}, f'{{"api_key": "{secret}'):
+        status, answer = user.ask("PUT", "/api/keys/exa", body)
+        ok(status == 422 and secret not in str(answer), "a bad request is not repeated in the answer", answer)
+    same(user.ask("DELETE", "/api/keys/exa")[0], 404, "deleting what is not there")
+
+    # A job looks its key up when it runs, after the request has ended
+    world.provider.calls.clear()
+    status, answer = user.ask("POST", "/api/jobs", {"topic": "keys"})
+    ended = time.monotonic()
+    for _ in range(100):
+        job = user.ask("GET", f"/api/jobs/{answer['job_id']}")[1]
+        if job["state"] != "waiting":
+            break
+        time.sleep(0.02)
+    same((status, job), (202, {"state": "done", "text": world.fingerprint(key)}), "a background job uses the user's key")
+    ok(world.provider.calls[0] > ended, "... after the request has ended")
+    same(other.ask("GET", f"/api/jobs/{answer['job_id']}")[0], 404, "... and is nobody else's")
+    answer = other.ask("POST", "/api/jobs", {"topic": "keys"})[1]
+    time.sleep(0.1)
+    same(other.ask("GET", f"/api/jobs/{answer['job_id']}")[1]["state"], "failed", "a job of a user without a key fails")
+
+    same(user.ask("DELETE", "/api/keys/gemini")[0], 204, "a key is deleted")
+    same(user.generate(), 409, "... and not used any more")
