@@ -16,11 +16,13 @@ class SecurityHeaders:
         self.app = app
 
     async def __call__(self, scope, receive, send):
+        may_be_cached = scope.get("path", "").startswith("/static/")
+
         async def send_with_headers(message):
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                if not scope["path"].startswith("/static/"):
+                if not may_be_cached:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 

@@ -44,7 +44,7 @@ function warningFor(provider, key) {
   } catch {
     return '';    // the database's regular expressions know more than a browser's
   }
-  return pattern.test(key) ? '' : `This does not look like a ${provider.display_name} key. Formats change, so you can save it anyway.`;
+  return pattern.test(key) ? '' : `This does not look like a key of ${provider.display_name}. Formats change, so you can save it anyway.`;
 }
 
 // Cards -----------------------------------------------------------------------
@@ -131,10 +131,12 @@ function makeCard(provider) {
       const { warnings } = await request('PUT', `/api/keys/${encodeURIComponent(provider.name)}`, { api_key: key });
       close();
       await refresh();
+      find('.open').focus();
       tell([`${provider.display_name} key saved.`, ...warnings.map((warning) => `${warning}.`)].join('\n'), warnings.length ? 'warn' : '');
     } catch (error) {
       tell(error.message, 'bad');
       save.disabled = false;
+      input.focus();
     }
   });
 
@@ -143,6 +145,7 @@ function makeCard(provider) {
     try {
       await request('DELETE', `/api/keys/${encodeURIComponent(provider.name)}`);
       await refresh();
+      find('.open').focus();
       tell(`${provider.display_name} key deleted.`);
     } catch (error) {
       tell(error.message, 'bad');
@@ -167,8 +170,6 @@ function tell(text, kind = '') {
   const message = byId('message');
   message.className = `message ${kind}`;
   message.textContent = text;
-  message.hidden = !text;
-  message.focus();
 }
 
 function group(category) {

@@ -53,7 +53,8 @@ class World:
     def end(self):
         if self.backend:
             self.backend.stop()
-        self.cluster.stop("immediate")
+        if (self.cluster.data / "postmaster.pid").exists():
+            self.cluster.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
