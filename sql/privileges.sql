@@ -81,7 +81,7 @@ INSERT INTO call (statement) VALUES
     ('key_vault.import_dotenv(%L, ''EXA_API_KEY='' || repeat(''n'', 20))'), ('key_vault.import_keys(''SELECT ''''user_a'''', ''''exa'''', repeat(''''n'''', 20)'')'),
     ('key_vault.mode()'), ('key_vault.sees_all_users()'), ('key_vault.add_provider(''acme'')'), ('key_vault.remove_provider(''deepl'')'),
     ('key_vault.create_root_key()'), ('key_vault.activate_root_key(''0123456789abcdef'')'),
-    ('key_vault.retire_root_key(''0123456789abcdef'')'), ('key_vault.status()'), ('key_vault.grant_access(''regress_kv_nobody'', ''user'')'), ('key_vault.revoke_access(''regress_kv_user'')');
+    ('key_vault.retire_root_key(''0123456789abcdef'')'), ('key_vault.expiring(''1 day'')'), ('key_vault.escrow_keyring(''no key'')'), ('key_vault.status()'), ('key_vault.grant_access(''regress_kv_nobody'', ''user'')'), ('key_vault.revoke_access(''regress_kv_user'')');
 SELECT statement AS call,
        max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_nobody') AS nobody,
        max(attempt(role_name, 'user_a', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_user') AS "user",
@@ -93,7 +93,8 @@ SELECT statement AS call,
        max(attempt(role_name, 'user_a', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_admin') AS admin_as_user
 FROM call, level GROUP BY call.id, statement ORDER BY call.id;
 
-SELECT role_name, attempt(role_name, '', 'CALL key_vault.rotate_root_key()') AS "rotate_root_key, in a transaction" FROM level ORDER BY id;
+SELECT role_name, attempt(role_name, '', 'CALL key_vault.rotate_root_key()') AS "rotate_root_key, in a transaction",
+       attempt(role_name, '', 'CALL key_vault.purge()') AS "purge, in a transaction" FROM level ORDER BY id;
 
 -- what each sees of the tables
 SET key_vault.user_id = 'user_a';
