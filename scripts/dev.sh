@@ -88,7 +88,6 @@ write_settings() {
 		session_preload_libraries = 'key_vault'
 		key_vault.keyring_file = '$folder/keyring/keyring'
 		key_vault.dotenv_file = '$dotenv'
-		$(build_settings)
 	CONF
 }
 
@@ -126,7 +125,7 @@ start_dev() {
 		write_settings
 		as_server pg_ctl -D "$folder/data" reload >/dev/null
 	else
-		rm -rf "$folder/stage" "$folder/tree" "$folder/built"
+		rm -rf "$folder/postgresql" "$folder/tree" "$folder/built"
 		build demo with_llvm=no
 		rm -rf "$folder/tree"
 		write_settings
