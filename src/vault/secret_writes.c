@@ -24,6 +24,8 @@
 #include "vault/secret_name.h"
 #include "vault/secrets.h"
 
+#define VAIN_ATTEMPTS_MAX 100
+
 static void
 check_api_key(const text *api_key)
 {
@@ -99,6 +101,22 @@ check_if_version(const KvSecretName *name, int32 current, const KvSetOptions *op
 }
 
 /*
+ * A version that is taken although it is not there was removed meanwhile, which
+ * does not go on for ever; or a trigger keeps the row out, which does.
+ */
+static void
+check_row_can_be_stored(int32 version, int attempts)
+{
+	if (attempts < VAIN_ATTEMPTS_MAX)
+		return;
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_STATE),
+			 errmsg("version %d was not stored", version),
+			 errdetail("Table \"key_vault.secrets\" took no row, %d times.", attempts),
+			 errhint("Look for a trigger on the table that leaves rows out.")));
+}
+
+/*
  * Seals the key as the version after the highest, and trims old versions.
  * row holds hint and expiry.
  */
@@ -109,6 +127,7 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 	const KvRootKey *root_key;
 	uint8		active[KV_ROOT_KEY_ID_LEN];
 	int32		highest;
+	int			vain_attempts = 0;
 
 	/* The lock first: a root key that is active after it cannot be retired. */
 	kv_secret_rows_lock_for_write();
@@ -128,6 +147,8 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 					(errcode(KV_ERRCODE_STATE),
 					 errmsg("version numbers are used up"),
 					 errhint("Delete the key and set it again.")));
+		vain_attempts = row->version == highest + 1 ? vain_attempts + 1 : 0;
+		check_row_can_be_stored(row->version, vain_attempts);
 		row->version = highest + 1;
 		kv_seal(name, row, root_key, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 		if (kv_secret_rows_insert(name, row) == KV_INSERTED)
