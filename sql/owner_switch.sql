@@ -99,6 +99,76 @@ DROP FUNCTION around;
 DROP TRIGGER fail ON key_vault.secrets;
 DROP FUNCTION fail;
 
+-- a trigger that leaves rows out, or makes others of them
+CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER leave_out BEFORE INSERT OR DELETE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION leave_out();
+SET SESSION AUTHORIZATION regress_kv_service;
+\set VERBOSITY default
+SELECT key_vault.set('user_a', 'exa', repeat('4', 20));
+\set VERBOSITY sqlstate
+SELECT key_vault.rollback('user_a', 'exa', 2);
+SELECT key_vault.delete('user_a', 'exa');
+SELECT current_user, key_vault.current_user_id() IS NULL AS none, key_vault.get('user_a', 'exa') = repeat('3', 20) AS same;
+RESET SESSION AUTHORIZATION;
+DROP TRIGGER leave_out ON key_vault.secrets;
+DROP FUNCTION leave_out;
+CREATE FUNCTION make_other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.user_id := 'user_b'; RETURN NEW; END $$;
+CREATE TRIGGER make_other BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION make_other();
+SET SESSION AUTHORIZATION regress_kv_service;
+SELECT key_vault.set('user_a', 'exa', repeat('4', 20));
+RESET SESSION AUTHORIZATION;
+DROP TRIGGER make_other ON key_vault.secrets;
+DROP FUNCTION make_other;
+
+-- in a read-only transaction: an error, whatever there is to do
+BEGIN READ ONLY;
+SAVEPOINT s;
+SELECT key_vault.set('user_a', 'exa', repeat('4', 20));
+ROLLBACK TO s;
+SELECT key_vault.rollback('user_a', 'exa', 2);
+ROLLBACK TO s;
+SELECT key_vault.delete('user_a', 'groq');
+ROLLBACK TO s;
+SELECT key_vault.forget('user_c');
+ROLLBACK TO s;
+SELECT key_vault.create_root_key();
+ROLLBACK TO s;
+SELECT current_user = :'me' AS still_me, key_vault.get('user_a', 'exa') = repeat('3', 20) AS same;
+COMMIT;
+
+-- an error, or a call within the call, in our own policy: on the straight way
+CREATE TABLE todo (what text);
+INSERT INTO todo VALUES ('nothing');
+GRANT SELECT, UPDATE ON todo TO PUBLIC;
+CREATE FUNCTION policy_calls() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    CASE (SELECT what FROM todo)
+        WHEN 'fail' THEN RAISE EXCEPTION USING ERRCODE = 'KVTST';
+        WHEN 'call' THEN
+            UPDATE todo SET what = 'nothing';
+            ASSERT key_vault.get(NULL, 'exa') = repeat('3', 20);
+        ELSE NULL;
+    END CASE;
+    RETURN true;
+END $$;
+ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id() AND policy_calls());
+SET SESSION AUTHORIZATION regress_kv_service;
+SELECT key_vault.get('user_a', 'exa') = repeat('3', 20) AS same;
+UPDATE todo SET what = 'fail';
+SELECT key_vault.get('user_a', 'exa');
+SELECT key_vault.get('user_a', 'exa');
+SELECT key_vault.set('user_a', 'exa', repeat('4', 20));
+UPDATE todo SET what = 'nothing';
+SELECT key_vault.get('user_a', 'exa') = repeat('3', 20) AS same, current_user, key_vault.current_user_id() IS NULL AS none;
+UPDATE todo SET what = 'call';
+SELECT key_vault.get('user_a', 'exa') = repeat('3', 20) AS same, (SELECT what FROM todo);
+UPDATE todo SET what = 'call';
+SELECT key_vault.get_all('user_a') ->> 'exa' = repeat('3', 20) AS same;
+RESET SESSION AUTHORIZATION;
+ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id());
+DROP FUNCTION policy_calls;
+DROP TABLE todo;
+
 -- what goes on as the owner cannot change who the session is, or lay out anything for later
 CREATE FUNCTION escape() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
