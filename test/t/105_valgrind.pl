@@ -1,0 +1,206 @@
+# A server under valgrind: calls of every kind, with errors and cancels mixed in.  No
+# invalid access, no value that was never set, and nothing lost for good, in a stack
+# that goes through key_vault.  What PostgreSQL's own code does is left aside.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+plan skip_all => 'takes a minute or more: set KV_LONG=1' unless $ENV{KV_LONG};
+my $valgrind = (grep { -x } map { "$_/valgrind" } split /:/, $ENV{PATH})[0];
+plan skip_all => 'valgrind is not installed' unless defined $valgrind;
+
+my $folder = PostgreSQL::Test::Utils::tempdir;
+my $node = new_vault('watched', conf => "log_statement = none\nautovacuum = off\njit = off\n"
+	. "shared_buffers = 16MB\nmax_parallel_workers = 0\n");
+my $path = keyring_path($node);
+add_role($node, 'regress_kv_service', 'service');
+add_role($node, 'regress_kv_tenant', 'user', 'user_1');
+$node->stop;
+
+# PostgreSQL moves the entries of its cache of regular expressions onto themselves
+append_to_file("$folder/suppressions", <<'END');
+{
+   RE_compile_and_cache
+   Memcheck:Overlap
+   fun:__memcpy_chk
+   fun:RE_compile_and_cache
+}
+{
+   RE_compile_and_cache
+   Memcheck:Overlap
+   fun:memcpy*
+   fun:RE_compile_and_cache
+}
+END
+
+# pg_ctl -p: the same server, run by valgrind
+my $postgres = $node->config_data('--bindir') . '/postgres';
+append_to_file("$folder/postgres", <<"END");
+#!/bin/sh
+exec $valgrind --quiet --trace-children=yes --child-silent-after-fork=no --xml=yes --xml-file=$folder/%p.xml \\
+	--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --track-origins=no \\
+	--num-callers=40 --error-limit=no --suppressions=$folder/suppressions $postgres "\$@"
+END
+chmod 0755, "$folder/postgres";
+command_ok([ 'pg_ctl', '-w', '-t', '180', '-D', $node->data_dir, '-l', $node->logfile, '-p', "$folder/postgres", 'start' ],
+	'a server under valgrind');
+$node->_update_pid(1);
+
+# --- Calls
+
+my $calls = 0;
+my %states;
+
+sub call
+{
+	my ($session, $sql, @parameters) = @_;
+	my $result = $session->query($sql, @parameters);
+	$states{ $result->{error}{state} // 'ok' }++;
+	$calls++;
+	return $result;
+}
+
+my $start = time;
+my $super = session($node);
+my $service = session($node, 'regress_kv_service');
+my $tenant = session($node, 'regress_kv_tenant');
+
+sub everything
+{
+	my ($session, $n) = @_;
+	my $user = "user_$n";
+	call($session, 'SELECT key_vault.set($1, $2, $3)', $user, 'gemini', "AIza-$n");
+	call($session, 'SELECT key_vault.set($1, $2, $3, label => $4, expires_at => $5)', $user, 'hf', "hf_$n", 'work', '2100-01-01');
+	call($session, 'SELECT key_vault.set($1, $2, $3)', $user, 'openai', 'sk-' . 'x' x 60000) if $n % 10 == 0;
+	call($session, 'SELECT key_vault.set($1, $2, $3)', $user, 'no_such', 'x');
+	call($session, 'SELECT key_vault.set($1, $2, $3)', $user, 'gemini', '');
+	call($session, 'SELECT key_vault.set($1, $2, $3)', $user, 'gemini', ' spaces around ');
+	call($session, 'SELECT key_vault.set($1, $2, $3)', $user, 'gemini', 'x' x 70000);
+	call($session, 'SELECT key_vault.set($1, $2, $3, if_version => 0)', $user, 'gemini', 'AIza-x');
+	call($session, 'SELECT key_vault.set($1, $2, $3)', 'u' x 256, 'gemini', 'AIza-x');
+	call($session, 'SELECT key_vault.set($1, $2, $3)', undef, undef, undef);
+	call($session, "SELECT key_vault.set('$user', 'gemini', 'AIza-literal')");
+	call($session, 'SELECT key_vault.get($1, $2)', $user, $_) for 'gemini', ' Gemini ', 'google', 'exa', 'gemin', '';
+	call($session, 'SELECT key_vault.get($1, $2)', $user, 'openai') if $n % 10 == 0;
+	call($session, 'SELECT key_vault.get($1, $2, $3)', $user, 'huggingface', 'work');
+	call($session, 'SELECT key_vault.require($1, $2)', $user, $_) for 'gemini', 'exa';
+	call($session, "SELECT key_vault.$_(\$1)", $user) for 'get_all', 'list', 'onboarding';
+	call($session, "SELECT key_vault.$_(\$1, \$2)", $user, 'gemini') for 'source', 'versions';
+	call($session, 'SELECT key_vault.rollback($1, $2, $3)', $user, 'gemini', $_) for 1, 99;
+	call($session, 'SELECT key_vault.record_usage($1, $2, cost => 0.5)', $user, 'gemini');
+	call($session, "SELECT * FROM key_vault.$_") for 'api_keys', 'onboarding_sessions', 'monthly_costs', 'providers';
+	call($session, 'SELECT key_vault.import_dotenv($1, $2)', $user, "EXA_API_KEY='exa-$n'\n# x\nexport OPENAI_API_KEY=\"sk-\\n\$x\"\nbroken");
+	call($session, 'SELECT key_vault.import_dotenv($1, $2)', $user, "EXA_API_KEY=exa-$n\nSERPER_API_KEY=serper-$n\n");
+	call($session, q{SELECT key_vault.import_keys('SELECT $$i$$ || n, CASE n WHEN 3 THEN $$no_such$$ ELSE $$exa$$ END, $$k$$ || n FROM generate_series(1, 5) n')});
+	call($session, q{SELECT key_vault.import_keys('SELECT 1/0')});
+	call($session, 'SELECT key_vault.delete($1, $2)', $user, 'exa');
+	call($session, 'SELECT mode, reason FROM key_vault.mode()');
+	$session->run('BEGIN');
+	call($session, q{SELECT set_config('key_vault.user_id', $1, true)}, $user);
+	call($session, 'SELECT key_vault.get(NULL, $1)', 'gemini');
+	call($session, 'SAVEPOINT s');
+	call($session, 'SELECT key_vault.get($1, $2)', 'user_other', 'gemini');
+	call($session, 'ROLLBACK TO s');
+	$session->run('ROLLBACK');
+	call($session, 'SELECT key_vault.forget($1)', $user) if $n % 3 == 0;
+	return;
+}
+
+everything($super, $_) for 1 .. 10;
+everything($service, $_) for 11 .. 40;
+everything($tenant, $_) for 1 .. 3;
+
+# The planner's way, and a table that is not as shipped
+$super->run('SET row_security = off');
+everything($super, $_) for 41 .. 45;
+$super->run('RESET row_security');
+
+# Rows that do not open
+$super->run(q{SELECT key_vault.set('user_tampered', 'gemini', 'AIza-x')});
+for my $change ('set_byte(sealed, 0, 9)', 'set_byte(sealed, 5, get_byte(sealed, 5) # 1)', 'set_byte(sealed, 40, get_byte(sealed, 40) # 1)',
+	'substr(sealed, 1, 50)', 'sealed || sealed')
+{
+	$super->run('BEGIN', "UPDATE key_vault.secrets SET sealed = $change WHERE user_id = 'user_tampered'");
+	call($super, q{SELECT key_vault.get('user_tampered', 'gemini')});
+	$super->run('ROLLBACK');
+}
+
+# Root keys, the keyring broken and well again, rotation, status
+my $ring = slurp_file($path);
+for my $content ("garbage\n", '', substr($ring, 0, -70), "$ring$ring", "# x\r\n$ring")
+{
+	unlink $path;
+	append_to_file($path, $content);
+	chmod 0600, $path;
+	my $fresh = session($node, 'regress_kv_service');
+	call($fresh, q{SELECT key_vault.get('user_11', 'gemini')}) for 1, 2;
+	call($super, $_) for 'SELECT * FROM key_vault.root_keys', 'SELECT key_vault.create_root_key()', 'SELECT * FROM key_vault.status()';
+	$fresh->close;
+}
+unlink $path;
+append_to_file($path, $ring);
+chmod 0600, $path;
+call($super, 'SELECT key_vault.activate_root_key(key_vault.create_root_key())') for 1 .. 3;
+call($super, 'CALL key_vault.rotate_root_key(7)');
+call($super, 'CALL key_vault.rotate_root_key(0)');
+call($super, 'SELECT key_vault.retire_root_key(id) FROM key_vault.root_keys') for 1, 2;
+call($super, q{SELECT key_vault.retire_root_key(id) FROM key_vault.root_keys WHERE state = 'standby'});
+call($super, $_) for 'SELECT * FROM key_vault.status()', 'SELECT * FROM key_vault.access', 'SELECT * FROM key_vault.inventory',
+  q{SELECT key_vault.grant_access('regress_kv_tenant', 'admin')}, q{SELECT key_vault.revoke_access('regress_kv_tenant')},
+  q{SELECT key_vault.grant_access('nobody_here', 'user')}, q{SELECT key_vault.add_provider('acme')}, q{SELECT key_vault.add_provider('bad name!')},
+  q{SELECT key_vault.remove_provider('acme')}, q{SELECT key_vault.escrow_keyring('garbage')}, 'CALL key_vault.purge()';
+
+# Cancelled anywhere
+for my $n (1 .. 60)
+{
+	$service->run('SET statement_timeout = ' . (5 + 5 * ($n % 12)));
+	call($service, $n % 2 ? q{SELECT count(key_vault.get('user_' || n % 50, 'gemini')) FROM generate_series(1, 20000) n}
+		: q{SELECT count(key_vault.set('user_' || n % 50, 'exa', 'exa-' || n)) FROM generate_series(1, 2000) n});
+	1 while $service->simple('SET statement_timeout = 0')->{error};
+}
+everything($service, $_) for 46 .. 60;
+
+# In one statement, many
+call($service, q{SELECT count(key_vault.get('user_' || n % 60, 'gemini')) FROM generate_series(1, 20000) n});
+my $result = call($service, q{SELECT key_vault.get('user_50', 'gemini')});
+like($result->{rows}[0][0], qr/^AIza-/, 'after all that, a get works');
+
+$_->close for $super, $service, $tenant;
+note sprintf '%d calls in %.0f s: %s', $calls, time - $start, join ', ', map { "$_ $states{$_}" } sort keys %states;
+cmp_ok($states{ok}, '>', 1000, 'calls that worked');
+cmp_ok($states{$_} // 0, '>', 0, "calls that failed with $_") for qw(22023 42501 42704 55000 57014 F0000 P0002 XX001);
+
+is(system('pg_ctl', '-w', '-t', '180', '-D', $node->data_dir, '-m', 'fast', 'stop'), 0, 'the server stops');
+$node->_update_pid(-1);
+
+# --- What valgrind says
+
+my @reports = glob("$folder/*.xml");
+cmp_ok(scalar @reports, '>', 5, 'processes were watched');
+my ($all, %kinds, @ours) = (0);
+for my $report (@reports)
+{
+	for my $error (slurp_file($report) =~ m{<error>.*?</error>}sg)
+	{
+		my ($kind) = $error =~ m{<kind>(\w+)</kind>};
+		$all++;
+		next unless $error =~ m{<obj>[^<]*/key_vault\.so</obj>};
+		$kinds{$kind}++;
+		my @frames = map { my ($fn) = m{<fn>(.*?)</fn>}; my ($at) = m{<line>(\d+)</line>}; ($fn // '?') . (defined $at ? ":$at" : '') }
+		  $error =~ m{<frame>.*?</frame>}sg;
+		push @ours, "$kind: " . join(' < ', @frames[ 0 .. ($#frames < 14 ? $#frames : 14) ]);
+	}
+}
+my %seen;
+@ours = grep { !$seen{$_}++ } @ours;
+note "$all reports, of which through key_vault: " . (join(', ', map { "$kinds{$_} $_" } sort keys %kinds) || 'none');
+is_deeply(\@ours, [], 'none of them is key_vault\'s') or diag(join "\n\n", @ours[ 0 .. ($#ours < 9 ? $#ours : 9) ]);
+
+done_testing();
