@@ -1,0 +1,73 @@
+# scripts/dev.sh: a developer's own server, from nothing to a key in the .env file.
+use strict;
+use warnings;
+
+use FindBin;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'it builds key_vault once more: set KV_LONG' unless $ENV{KV_LONG};
+plan skip_all => 'PostgreSQL does not run as root' if $> == 0;
+
+my $folder = PostgreSQL::Test::Utils::tempdir_short;
+my $dotenv = "$folder/backend/.env";
+my $home = "$folder/dev";
+my $script = "$FindBin::RealBin/../../scripts/dev.sh";
+mkdir "$folder/backend";
+delete @ENV{ grep { /^(PG(?!_CONFIG)|DEBUG$|DEPLOY_ENV$|KEY_VAULT)/ } keys %ENV };
+@ENV{qw(KEY_VAULT_DEV HOME XDG_CACHE_HOME)} = ($home, $folder, "$folder/cache");
+
+# What the script says, and whether it went well.
+sub dev
+{
+	my (@arguments) = @_;
+	my $said = '';
+	my $done = IPC::Run::run([ $script, @arguments ], '<', \undef, '>', \$said, '2>&1');
+	return ($done ? 'ok: ' : 'failed: ') . $said;
+}
+
+sub query { return dev('psql', '-At', '-c', shift); }
+
+sub mode_of { return sprintf '%04o', (stat shift)[2] & 07777; }
+
+like(dev('status'), qr/^failed: .*not up\nStart it with: scripts\/dev\.sh\n\z/s, 'status before there is one');
+like(dev('start', '--dotenv', "$folder/nowhere/.env"), qr/^failed: .*there is no folder/s, 'a .env file in a folder that is not there');
+like(dev('frobnicate'), qr/^failed: .*usage:/s, 'an unknown command');
+SKIP:
+{
+	skip '/etc/os-release is one\'s own here', 1 if !-e '/etc/os-release' || -o '/etc/os-release';
+	like(dev('--dotenv', '/etc/os-release'), qr/^failed: .*is not yours.*chown/s, 'another user\'s .env file');
+}
+
+my $said = dev('start', '--dotenv', $dotenv);
+like($said, qr/^ok: .*DATABASE_URL="postgresql:\/\/app\@\/dev\?host=\Q$home\E\/sock"/s, 'start makes a server and says how a backend reaches it');
+like($said, qr/development, because DEBUG is true in the \.env file/, '... in development mode');
+is(mode_of($dotenv), '0600', '... and makes the .env file');
+is(mode_of("$home/keyring/keyring") . mode_of("$home/keyring") . mode_of($home), '060007000700', '... and a keyring that nobody else reads');
+is(query(q(SELECT level, complete FROM key_vault.access)), "ok: service|t\n", '... and a role for the backend');
+is(query(q(SELECT count(*) FROM key_vault.status() WHERE state <> 'ok')), "ok: 0\n", '... with nothing that status() finds wrong');
+is(query(q(SHOW listen_addresses)), "ok: \n", '... that no network reaches');
+is(query(q(SHOW fsync)), "ok: on\n", '... and that keeps what it is told');
+
+like(query(q(SELECT key_vault.set('me', 'gemini', 'AIza' || repeat('x', 20)))), qr/^ok: 1$/m, 'a key that is set');
+like(slurp_file($dotenv), qr/^DEBUG=true\n.*^GEMINI_API_KEY=["']?AIzax{20}["']?$/ms, '... is in the .env file');
+
+my $started = time;
+like(dev(), qr/^ok: .*The server is up/s, 'start when it is up');
+cmp_ok(time - $started, '<', 5, '... is quick');
+like(dev('stop'), qr/^ok: The server is stopped/, 'stop');
+like(dev('stop'), qr/^ok: The server is not up/, '... twice');
+ok(!-e "$home/data/postmaster.pid", '... and nothing runs');
+
+append_to_file($dotenv, "DEPLOY_ENV=render\n");
+my $text = slurp_file($dotenv) =~ s/DEBUG=true/DEBUG=false/r;
+unlink $dotenv;
+append_to_file($dotenv, $text);
+$started = time;
+like(dev('start'), qr/^ok: .*production, because .*\Q$dotenv\E/s, 'another start keeps the .env file that it was told');
+cmp_ok(time - $started, '<', 20, '... and is quick');
+is(slurp_file($dotenv), $text, '... and leaves it as it is');
+is(query(q(SELECT key_vault.get('me', 'gemini') = 'AIza' || repeat('x', 20))), "ok: t\n", '... and the data');
+dev('stop');
+
+done_testing();
