@@ -25,7 +25,6 @@ case "${1:-}" in
 		trap 'rm -rf "$built"' EXIT
 		cp -r . "$built/tree"
 		make -s -C "$built/tree" clean
-		# shellcheck disable=SC2016
 		scan-build --status-bugs -o "$built/report" sh -c 'make -s -j "$(nproc)" -C "$1" with_llvm=no CC="$CC"' sh "$built/tree"
 		;;
 	*)

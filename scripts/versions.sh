@@ -22,7 +22,6 @@ flock 7
 contained() { unshare --mount --pid --fork --kill-child -- "$@" 7>&-; }
 
 in_root() {
-	# shellcheck disable=SC2016
 	contained sh -ec '
 		root=$1; shift
 		mount -t proc proc "$root/proc"
