@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# test.sh: tests the example on a server of its own; prints TAP.  It fetches pg with npm.
+#
+# key_vault has to be installed in the PostgreSQL of $PG_CONFIG.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+pg_config=${PG_CONFIG:-$(find /usr/lib/postgresql -path '*/bin/pg_config' 2>/dev/null | sort -V | tail -n 1)}
+
+skip_all() { echo "1..0 # SKIP $1"; exit 0; }
+
+[[ -n $pg_config ]] || skip_all 'there is no PostgreSQL'
+command -v node >/dev/null || skip_all 'the Debian package nodejs is not installed'
+command -v npm >/dev/null || skip_all 'the Debian package npm is not installed'
+[[ $(node -p 'process.versions.node.split(".")[0] >= 18') == true ]] || skip_all 'node is older than 18'
+
+work=$(mktemp -d /tmp/kv-node.XXXXXX)
+as_user=()
+if [[ $(id -u) == 0 ]]; then as_user=(setpriv --reuid=postgres --regid=postgres --init-groups); fi
+bin=$("$pg_config" --bindir)
+
+run() {
+	"${as_user[@]}" env -i PATH="$bin:$(dirname "$(command -v node)"):/usr/bin:/bin" HOME="$work" LC_ALL=C.UTF-8 PGDATA="$work/data" \
+		PG_CTL="$bin/pg_ctl" POOL_SIZE=4 DATABASE_URL="postgresql://app@/blog?host=$work/sock" "$@"
+}
+
+clean_up() {
+	if [[ -e $work/data/postmaster.pid ]]; then run pg_ctl -m immediate -w stop >/dev/null || true; fi
+	rm -rf "$work"
+}
+trap clean_up EXIT
+
+mkdir "$work/sock" "$work/example"
+cp "$here"/*.js "$here/package.json" "$work/example/"
+if [[ $(id -u) == 0 ]]; then chown -R postgres: "$work"; fi
+cd "$work/example"
+
+run npm install --no-package-lock --no-audit --no-fund --loglevel=error >"$work/npm.log" 2>&1 ||
+	{ sed 's/^/# /' "$work/npm.log"; skip_all 'npm could not fetch pg'; }
+
+run initdb -U postgres -A trust -E UTF8 --no-sync >"$work/initdb.log" 2>&1 || { cat "$work/initdb.log"; exit 1; }
+run tee -a "$work/data/postgresql.conf" >/dev/null <<CONF
+listen_addresses = ''
+unix_socket_directories = '$work/sock'
+fsync = off
+key_vault.keyring_file = '$work/keyring'
+CONF
+run pg_ctl -l "$work/server.log" -w start >/dev/null || { cat "$work/server.log"; exit 1; }
+run psql -X -q -v ON_ERROR_STOP=1 -h "$work/sock" -U postgres -d postgres >/dev/null <<'SQL'
+CREATE DATABASE blog;
+\connect blog
+SET client_min_messages = warning;
+CREATE EXTENSION key_vault CASCADE;
+SELECT key_vault.create_root_key();
+CREATE ROLE app LOGIN;
+SELECT key_vault.grant_access('app', 'service');
+SQL
+
+run node --test --test-reporter=tap test.js

@@ -1,0 +1,72 @@
+// A user's API keys, for whatever runs on behalf of that user.
+//
+//     asUser(request.user.id, async () => {
+//       const key = await requireApiKey('gemini');
+//     });
+//
+// Whose keys they are travels with the asynchronous calls (AsyncLocalStorage), so
+// two requests that take turns never see each other's.  A key is looked up where it
+// is needed and kept nowhere: not in process.env, not in a client that all share.
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import pg from 'pg';
+
+const users = new AsyncLocalStorage();
+
+export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL_SIZE ?? 10) });
+
+// A connection that breaks is replaced.  Without listeners, for those in use as well, the process would end.
+const report = (error) => console.error(`database: ${error.message}`);
+pool.on('error', report);
+pool.on('connect', (client) => client.on('error', report));
+
+// There is no key.  hint says what to do about it.
+export class NoApiKey extends Error {
+  constructor({ message, hint }) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+// Runs work for a user, with everything that it calls or starts.
+export function asUser(userId, work) {
+  return users.run({ userId }, work);
+}
+
+// The current user's key, or null.  A database that cannot be reached is an error, never null.
+export async function getApiKey(provider) {
+  const [row] = await transaction('SELECT key_vault.get(NULL, $1) AS key', [provider]);
+  return row.key;
+}
+
+// The current user's key, or NoApiKey.
+export async function requireApiKey(provider) {
+  try {
+    const [row] = await transaction('SELECT key_vault.require(NULL, $1) AS key', [provider]);
+    return row.key;
+  } catch (error) {
+    throw error.code === 'P0002' ? new NoApiKey(error) : error;
+  }
+}
+
+// One statement, in a transaction that acts for the current user.  The identity ends
+// with it (that is what `true` says): whoever gets the connection next does not inherit it.
+async function transaction(sql, parameters) {
+  const context = users.getStore();
+  if (!context) throw new Error('API keys are looked up inside asUser()');
+  const client = await pool.connect();
+  let broken;
+  try {
+    await client.query('BEGIN');
+    // without a user: the .env file in development, an error in production
+    if (context.userId != null) await client.query("SELECT set_config('key_vault.user_id', $1, true)", [context.userId]);
+    const { rows } = await client.query(sql, parameters);
+    await client.query('COMMIT');
+    return rows;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((problem) => { broken = problem; });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
