@@ -301,6 +301,16 @@ kv_secret_delete(const KvSecretArgs *args)
 	return removed;
 }
 
+/* Who asks for erasure has a right to know what is out of our reach. */
+static void
+tell_of_backups(void)
+{
+	ereport(NOTICE,
+			(errmsg("backups and WAL from before now still hold what was stored about the user"),
+			 errdetail("The secrets in them are sealed, and open with the root keys of that time."),
+			 errhint("Let them expire; or rotate, retire the old root keys, and destroy every copy of those.")));
+}
+
 uint64
 kv_secret_forget(text *user_id)
 {
@@ -313,6 +323,7 @@ kv_secret_forget(text *user_id)
 		(void) kv_usage_rows_delete_user(user);
 	}
 	KV_ACT_END();
+	tell_of_backups();
 	return removed;
 }
 

@@ -1,0 +1,37 @@
+-- forget() leaves no row of any table about the user, and says what is out of its reach.
+\set VERBOSITY sqlstate
+SET client_min_messages = warning;
+CREATE EXTENSION key_vault CASCADE;
+SELECT key_vault.create_root_key() IS NOT NULL AS ready;
+
+-- how many rows of each table of ours have the user in any column
+CREATE FUNCTION rows_about(who text) RETURNS TABLE (name regclass, has_user_id boolean, about bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR name, has_user_id IN
+        SELECT c.oid, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'user_id')
+        FROM pg_class c WHERE c.relnamespace = 'key_vault'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname
+    LOOP
+        EXECUTE format('SELECT count(*) FROM %s t WHERE position($1 IN t::text) > 0', name) INTO about USING who;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- all that can be stored about a user
+SELECT key_vault.set('user-7f3a', 'exa', repeat('1', 20)), key_vault.set('user-7f3a', 'exa', repeat('2', 20)),
+       key_vault.set('user-7f3a', 'exa', repeat('3', 20), 'work', now() + interval '1 day');
+SELECT key_vault.record_usage('user-7f3a', 'exa', 3, 4, 0.05), key_vault.record_usage('user-7f3a', 'openai');
+SELECT key_vault.set('user-b', 'exa', repeat('4', 20)), key_vault.record_usage('user-b', 'exa');
+CALL key_vault.rotate_root_key();
+-- a table with none is one that this test forgot to fill
+SELECT name, about FROM rows_about('user-7f3a') WHERE has_user_id OR about > 0;
+
+SET client_min_messages = notice;
+\set VERBOSITY default
+SELECT key_vault.forget('user-7f3a');
+\set VERBOSITY sqlstate
+SET client_min_messages = warning;
+SELECT name, about FROM rows_about('user-7f3a') WHERE about > 0;
+SELECT name, about FROM rows_about('user-b') WHERE about > 0;
+
+DROP FUNCTION rows_about;
+DROP EXTENSION key_vault;
