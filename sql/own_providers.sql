@@ -12,6 +12,17 @@ CREATE FUNCTION provider(wanted text) RETURNS TABLE (provider json) LANGUAGE sql
     SELECT row_to_json(p) FROM key_vault.providers p WHERE p.name = wanted $$;
 GRANT EXECUTE ON FUNCTION provider TO PUBLIC;
 
+-- forms of keys are data: a key of another form is stored, with a WARNING
+SELECT key_vault.set('user_p', 'gemini', 'AIza' || repeat('1', 20)), key_vault.set('user_p', 'gemini', 'AQ.' || repeat('1', 20)),
+       key_vault.set('user_p', 'openai', 'sk-' || repeat('1', 20)), key_vault.set('user_p', 'openai', 'sk-proj-' || repeat('1', 20)),
+       key_vault.set('user_p', 'anthropic', 'sk-ant-' || repeat('1', 20));
+\set VERBOSITY default
+SELECT key_vault.set('user_p', 'gemini', 'sk-' || repeat('2', 20));
+SELECT key_vault.set('user_p', 'anthropic', 'sk-' || repeat('2', 20));
+\set VERBOSITY sqlstate
+SELECT key_vault.get('user_p', 'gemini') = 'sk-' || repeat('2', 20) AS stored;
+SELECT key_vault.forget('user_p') > 0 AS forgotten;
+
 -- an admin adds one; what is not said has a default
 SET ROLE regress_kv_dba;
 SELECT key_vault.add_provider('acme');

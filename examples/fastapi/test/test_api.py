@@ -1,11 +1,24 @@
 """The endpoints: who may ask, what they answer, and that no answer holds a key."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tap import ok, same
 
 from backend import Client, token_for
 from keys import new_key
+
+
+def save_at_once(world):
+    """A new user's first saves, all in parallel."""
+    sent = [new_key("gemini") for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda key: world.user("user_hasty").onboard(gemini=key)[0], sent))
+    same(answers, [200] * 8, "first saves in parallel all succeed")
+    count = """SELECT (SELECT count(*) FROM key_vault.onboarding_sessions WHERE user_id = 'user_hasty'),
+                      (SELECT count(*) FROM key_vault.api_keys WHERE session_id = 'user_hasty')"""
+    same(world.cluster.sql(count), "1|1", "... into one session with one key")
+    ok(world.user("user_hasty").generate() in [world.fingerprint(key) for key in sent], "... which is one of them")
 
 
 def run(world):
@@ -59,6 +72,10 @@ def run(world):
     answer = other.ask("POST", "/api/jobs", {"topic": "keys"})[1]
     time.sleep(0.1)
     same(other.ask("GET", f"/api/jobs/{answer['job_id']}")[1]["state"], "failed", "a job of a user without a key fails")
+
+    long = new_key("gemini") * 200
+    same((user.onboard(gemini=long), user.generate()), ([200], world.fingerprint(long)), "a key of 7,800 bytes is not cut")
+    save_at_once(world)
 
     same(user.ask("DELETE", "/api/keys/gemini")[0], 204, "a key is deleted")
     same(user.generate(), 409, "... and not used any more")
