@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "server/compat.h"
 #include "store/rotation_rows.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
