@@ -17,7 +17,7 @@ SELECT key_vault.set('user_xxx', 'gemini', 'AIza' || repeat('0', 31) || 'wxyz'),
        key_vault.set('user_yyy', 'copilotkit', 'ck_' || repeat('3', 16) || 'ijkl');
 -- not the current ones, not of other labels, and not expired ones
 SELECT key_vault.set('user_xxx', 'gemini', 'AIza' || repeat('0', 31) || 'abcd'),
-       key_vault.set('user_xxx', 'gemini', 'AIza' || repeat('0', 31) || 'work', label => 'work'),
+       key_vault.set('user_xxx', 'mistral', repeat('0', 31) || 'work', label => 'work'),
        key_vault.set('user_xxx', 'tavily', 'tvly-' || repeat('0', 31), expires_at => clock_timestamp() + '0.05 s');
 SELECT pg_sleep(0.1);
 SET search_path = key_vault;
