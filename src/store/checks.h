@@ -23,23 +23,9 @@ extern void kv_checks_init(void);
 extern KvChecks *kv_checks_prepare(Relation rel, MemoryContext parent);
 
 /*
- * Between the two, the first statement that starts runs these instead of its
- * own.  The block between them is left by its end or by an error, no other
- * way.  checks may be NULL.
+ * The first statement that starts now runs these instead of its own.  They must
+ * not be freed before it ends.  NULL takes back what no statement has taken.
  */
-#define KV_LEND_CHECKS(checks) \
-	do { \
-		kv_checks_lend(checks); \
-		PG_TRY()
-#define KV_LEND_CHECKS_END() \
-		PG_FINALLY(); \
-		{ \
-			kv_checks_lend(NULL); \
-		} \
-		PG_END_TRY(); \
-	} while (0)
-
-/* For the two macros only. */
 extern void kv_checks_lend(KvChecks *checks);
 
 #endif							/* KV_CHECKS_H */

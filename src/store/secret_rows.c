@@ -325,7 +325,7 @@ kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 		nulls[7] = 'n';
 
 	kv_spi_connect();
-	KV_LEND_CHECKS(kv_secret_table_checks());
+	KV_LEND_CHECKS();
 	{
 		count = kv_statement_run_as_owner(&insert_row, values, nulls, 0);
 	}

@@ -29,6 +29,7 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "store/checks.h"
@@ -41,14 +42,15 @@
  * What was decided for one user under one setting of row_security.  Dropped
  * when the table, a role, a membership or a function changes.
  */
-typedef struct Access
+struct KvTableAccess
 {
 	MemoryContext context;		/* holds this and all below */
 	Oid			user;
 	bool		row_security;
 	bool		straight;		/* the table is as shipped */
 	bool		privileges_hold;	/* checked, and nobody else wants to know */
-	bool		busy;			/* the slot is in use further up the stack */
+	int			users;			/* calls up the stack that use any of this */
+	bool		slot_in_use;	/* by one of them */
 	List	   *range_table;
 	List	   *permissions;
 	bool		policy_applies; /* not for superusers, owners, BYPASSRLS */
@@ -60,7 +62,9 @@ typedef struct Access
 	KvChecks   *checks;			/* of an INSERT */
 	TupleTableSlot *slot;
 	ScanKeyData keys[PROBE_KEYS];
-} Access;
+};
+
+typedef struct KvTableAccess Access;
 
 static Access *known = NULL;
 static bool known_is_valid = false;
@@ -219,6 +223,15 @@ build_access(Relation rel)
 	return new;
 }
 
+/* Lets go of what is known; calls up the stack that use it free it. */
+static void
+give_up_known(void)
+{
+	if (known != NULL && known->users == 0)
+		MemoryContextDelete(known->context);
+	known = NULL;
+}
+
 /* What holds for the current user now.  rel is locked. */
 static Access *
 current_access(Relation rel)
@@ -227,17 +240,29 @@ current_access(Relation rel)
 		known->row_security == row_security)
 		return known;
 
-	if (known != NULL)
-	{
-		/* A call further up the stack still uses it: leave it to that one. */
-		if (!known->busy)
-			MemoryContextDelete(known->context);
-		known = NULL;
-	}
+	give_up_known();
 	/* Before building: a change that comes in meanwhile must not be lost. */
 	known_is_valid = true;
 	known = build_access(rel);
 	return known;
+}
+
+/*
+ * From here to release(), a call of ours further down the stack, by a trigger or a
+ * policy of this database, does not free it.
+ */
+static Access *
+hold(Access *now)
+{
+	now->users++;
+	return now;
+}
+
+static void
+release(Access *now)
+{
+	if (--now->users == 0 && now != known)
+		MemoryContextDelete(now->context);
 }
 
 static void
@@ -317,13 +342,13 @@ read_newest(const KvSecretName *name, Reader reader, KvSecretRow *row)
 	bool		found = false;
 
 	/* a policy that calls get() again comes here while the slot is in use */
-	if (!now->straight || now->busy)
+	if (!now->straight || now->slot_in_use)
 	{
 		table_close(rel, NoLock);
 		return KV_STRAIGHT_IMPOSSIBLE;
 	}
 
-	now->busy = true;
+	hold(now)->slot_in_use = true;
 	PG_TRY();
 	{
 		if (reader == READER_CALLER)
@@ -336,13 +361,12 @@ read_newest(const KvSecretName *name, Reader reader, KvSecretRow *row)
 		/* the slot may point into a buffer that is no longer pinned */
 		if (known == now)
 			known = NULL;
-		MemoryContextDelete(now->context);
+		release(now);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	now->busy = false;
-	if (known != now)
-		MemoryContextDelete(now->context);
+	now->slot_in_use = false;
+	release(now);
 
 	table_close(rel, NoLock);
 	return found ? KV_STRAIGHT_FOUND : KV_STRAIGHT_NONE;
@@ -360,8 +384,8 @@ kv_secret_table_highest(const KvSecretName *name, KvSecretRow *row)
 	return read_newest(name, READER_OWNER, row);
 }
 
-KvChecks *
-kv_secret_table_checks(void)
+Access *
+kv_secret_table_lend_checks(void)
 {
 	Relation	rel = table_open(kv_secret_table_oid(), AccessShareLock);
 	Access	   *now = current_access(rel);
@@ -370,7 +394,15 @@ kv_secret_table_checks(void)
 		now->checks = kv_checks_prepare(rel, now->context);
 	now->checks_prepared = true;
 	table_close(rel, NoLock);
-	return now->checks;
+	kv_checks_lend(now->checks);
+	return hold(now);
+}
+
+void
+kv_secret_table_take_back_checks(Access *lender)
+{
+	kv_checks_lend(NULL);
+	release(lender);
 }
 
 /* The policy for one kind of write, prepared when first asked for. */
@@ -389,13 +421,23 @@ void
 kv_secret_table_check_policy(char command, HeapTuple tuple, TupleDesc columns)
 {
 	Relation	rel = table_open(kv_secret_table_oid(), AccessShareLock);
-	KvPolicy   *policy = write_policy(current_access(rel), rel, command);
+	Access	   *now = hold(current_access(rel));
 
-	if (policy != NULL && !kv_policy_admits_returned(policy, rel, tuple, columns))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("row-level security policy of table \"%s\" refuses the row",
-						RelationGetRelationName(rel)),
-				 errdetail("The row belongs to another user than the call acts for, or a policy of this database is stricter.")));
+	PG_TRY();
+	{
+		KvPolicy   *policy = write_policy(now, rel, command);
+
+		if (policy != NULL && !kv_policy_admits_returned(policy, rel, tuple, columns))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("row-level security policy of table \"%s\" refuses the row",
+							RelationGetRelationName(rel)),
+					 errdetail("The row belongs to another user than the call acts for, or a policy of this database is stricter.")));
+	}
+	PG_FINALLY();
+	{
+		release(now);
+	}
+	PG_END_TRY();
 	table_close(rel, NoLock);
 }

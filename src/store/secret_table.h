@@ -9,7 +9,6 @@
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 
-#include "store/checks.h"
 #include "store/secret_rows.h"
 
 /* Columns, in the order of the install script. */
@@ -48,8 +47,26 @@ extern KvStraight kv_secret_table_current(const KvSecretName *name,
 extern KvStraight kv_secret_table_highest(const KvSecretName *name,
 										  KvSecretRow *row);
 
-/* The table's CHECK constraints for the INSERT that comes next, or NULL. */
-extern KvChecks *kv_secret_table_checks(void);
+/*
+ * Between the two, the INSERT that starts first runs the table's CHECK constraints
+ * as they were prepared before.  The block between them is left by its end or by
+ * an error, no other way.
+ */
+#define KV_LEND_CHECKS() \
+	do { \
+		struct KvTableAccess *kv_lender = kv_secret_table_lend_checks(); \
+		PG_TRY()
+#define KV_LEND_CHECKS_END() \
+		PG_FINALLY(); \
+		{ \
+			kv_secret_table_take_back_checks(kv_lender); \
+		} \
+		PG_END_TRY(); \
+	} while (0)
+
+/* For the two macros only. */
+extern struct KvTableAccess *kv_secret_table_lend_checks(void);
+extern void kv_secret_table_take_back_checks(struct KvTableAccess *lender);
 
 /* The OID of key_vault.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);
