@@ -10,7 +10,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
@@ -127,7 +126,7 @@ unpack(HeapTuple tuple, TupleDesc columns)
 static List *
 read_table(const char *name)
 {
-	Oid			relid = get_relname_relid(name, get_namespace_oid("key_vault", false));
+	Oid			relid = get_relname_relid(name, kv_schema());
 	Relation	table = table_open(relid, AccessShareLock);
 	TupleDesc	columns = RelationGetDescr(table);
 	List	   *rows = NIL;

@@ -13,7 +13,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -125,7 +124,7 @@ open_registry(void)
 	relid = registered.relid;
 	if (!OidIsValid(relid))
 		relid = get_relname_relid("root_key_registry",
-								  get_namespace_oid("key_vault", false));
+								  kv_schema());
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),

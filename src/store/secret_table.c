@@ -13,7 +13,6 @@
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -35,6 +34,7 @@
 #include "store/checks.h"
 #include "store/policy.h"
 #include "store/secret_table.h"
+#include "store/statement.h"
 
 #define PROBE_KEYS 3			/* user_id, provider, label */
 
@@ -101,7 +101,7 @@ kv_secret_table_oid(void)
 {
 	if (!OidIsValid(secrets_oid))
 	{
-		Oid			namespace = get_namespace_oid("key_vault", false);
+		Oid			namespace = kv_schema();
 
 		secrets_oid = get_relname_relid("secrets", namespace);
 		if (!OidIsValid(secrets_oid))

@@ -9,17 +9,60 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "server/errors.h"
 #include "store/statement.h"
 
+static Oid	known_schema = InvalidOid;
 static Oid	known_owner = InvalidOid;
+
+static void
+forget_schema(Datum arg, int cacheid, uint32 hashvalue)
+{
+	known_schema = InvalidOid;
+}
+
+static Oid
+read_schema(void)
+{
+	Oid			schema = get_namespace_oid("key_vault", true);
+	Oid			extension = get_extension_oid("key_vault", true);
+
+	if (!OidIsValid(schema) || !OidIsValid(extension) ||
+		getExtensionOfObject(NamespaceRelationId, schema) != extension)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("schema \"key_vault\" is not the one of the extension"),
+				 errdetail("The extension's own was given another name."),
+				 errhint("Give it back with ALTER SCHEMA ... RENAME TO key_vault.")));
+	return schema;
+}
+
+Oid
+kv_schema(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+	{
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
+		watching = true;
+	}
+	if (!OidIsValid(known_schema))
+		known_schema = read_schema();
+	return known_schema;
+}
 
 static void
 forget_owner_of_table(Datum arg, Oid relid)
@@ -64,6 +107,8 @@ kv_statement_run(KvStatement *statement, Datum *values, const char *nulls,
 {
 	int			result;
 
+	/* Whoever makes another schema of that name would see us run what is theirs. */
+	(void) kv_schema();
 	if (statement->plan == NULL)
 		prepare(statement);
 

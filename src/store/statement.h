@@ -21,6 +21,12 @@ typedef struct KvStatement
 	SPIPlanPtr	plan;			/* NULL until first run */
 } KvStatement;
 
+/*
+ * The schema key_vault, which is the extension's own: 55000 when it is not.  For
+ * looking up what is in it, and asked before any statement runs.
+ */
+extern Oid	kv_schema(void);
+
 /* SPI_connect(), which cannot fail but says that it might. */
 extern void kv_spi_connect(void);
 

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -42,7 +41,7 @@ static KvStatement delete_user = {
 static void
 check_policy(char command, uint64 count)
 {
-	Relation	rel = table_open(get_relname_relid("usage", get_namespace_oid("key_vault", false)),
+	Relation	rel = table_open(get_relname_relid("usage", kv_schema()),
 								 AccessShareLock);
 	KvPolicy   *policy = kv_policy_prepare(rel, command, CurrentMemoryContext);
 

@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -14,6 +13,7 @@
 #include "server/compat.h"
 #include "server/errors.h"
 #include "store/access_rows.h"
+#include "store/statement.h"
 #include "vault/access.h"
 
 /* Whether the rights of level contain one that is listed under listed. */
@@ -125,7 +125,7 @@ kv_access_take_level(const char *role)
 
 	change_level(role, NULL);
 
-	schema = get_namespace_oid("key_vault", false);
+	schema = kv_schema();
 	if (!superuser_arg(role_oid) && kv_may_use_schema(schema, role_oid))
 		ereport(WARNING,
 				(errmsg("role \"%s\" still reaches key_vault through another role", role),
@@ -153,7 +153,7 @@ bool
 kv_access_sees_all_users(void)
 {
 	Oid			inventory = get_relname_relid("inventory",
-											  get_namespace_oid("key_vault", false));
+											  kv_schema());
 
 	return OidIsValid(inventory) &&
 		pg_class_aclcheck(inventory, GetUserId(), ACL_SELECT) == ACLCHECK_OK;

@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -18,6 +17,7 @@
 #include "server/errors.h"
 #include "store/provider_rows.h"
 #include "store/secret_rows.h"
+#include "store/statement.h"
 #include "vault/providers.h"
 
 /*
@@ -94,7 +94,7 @@ load_names(void)
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "key_vault providers",
 												  ALLOCSET_SMALL_SIZES);
-	Oid			namespace = get_namespace_oid("key_vault", false);
+	Oid			namespace = kv_schema();
 	KvProviderRow *rows;
 	uint64		count;
 	int			total = 0;

@@ -1,0 +1,46 @@
+-- A schema that somebody makes under the name of ours, after ours was renamed: we
+-- run nothing that is in it.
+\set VERBOSITY sqlstate
+SET client_min_messages = warning;
+CREATE EXTENSION key_vault CASCADE;
+SELECT key_vault.create_root_key() IS NOT NULL AS ready;
+CREATE ROLE regress_kv_user;
+SELECT key_vault.grant_access('regress_kv_user', 'user');
+SET key_vault.user_id = 'user_a';
+-- with the plans of all statements ready, and all tables known
+SELECT key_vault.set(NULL, 'exa', repeat('k', 20)), key_vault.get(NULL, 'exa') IS NOT NULL AS found;
+SELECT count(*) FROM key_vault.list(NULL);
+
+ALTER SCHEMA key_vault RENAME TO kv_renamed;
+SELECT kv_renamed.set(NULL, 'exa', repeat('l', 20));
+
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_kv_user', current_database()); END $$;
+SET ROLE regress_kv_user;
+CREATE SCHEMA key_vault;
+CREATE TABLE key_vault.secrets (
+    user_id text COLLATE "C", provider text COLLATE "C", label text COLLATE "C", version int,
+    root_key_id text COLLATE "C", sealed bytea, hint text COLLATE "C", expires_at timestamptz,
+    created_at timestamptz, PRIMARY KEY (user_id, provider, label, version));
+CREATE TABLE key_vault.root_key_registry (id text, created_at timestamptz, activated_at timestamptz, retired_at timestamptz);
+CREATE TABLE key_vault.own_providers (name text, display_name text, env_var text, aliases text[],
+    key_pattern text, required boolean, category text, key_url text, hidden boolean);
+CREATE TABLE key_vault.builtin_providers AS TABLE kv_renamed.providers;
+CREATE FUNCTION key_vault.become() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN ALTER ROLE regress_kv_user CREATEROLE; RETURN NEW; END $$;
+CREATE TRIGGER become BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION key_vault.become();
+INSERT INTO key_vault.root_key_registry SELECT root_key_id, now(), now() FROM kv_renamed.secrets;
+SELECT kv_renamed.set(NULL, 'exa', repeat('m', 20));
+SELECT kv_renamed.list(NULL);
+SELECT kv_renamed.delete(NULL, 'exa');
+RESET ROLE;
+SELECT rolcreaterole FROM pg_roles WHERE rolname = 'regress_kv_user';
+
+-- ours again
+DROP SCHEMA key_vault CASCADE;
+ALTER SCHEMA kv_renamed RENAME TO key_vault;
+SELECT key_vault.set(NULL, 'exa', repeat('n', 20)), key_vault.get(NULL, 'exa') = repeat('n', 20) AS found;
+
+RESET key_vault.user_id;
+DROP EXTENSION key_vault;
+DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_kv_user', current_database()); END $$;
+DROP ROLE regress_kv_user;
