@@ -31,6 +31,17 @@ RESET SESSION AUTHORIZATION;
 DROP TRIGGER look_up ON key_vault.secrets;
 ALTER TABLE key_vault.secrets DROP CONSTRAINT few_versions;
 
+-- and has the keyring read again, before the row is sealed once more
+CREATE FUNCTION read_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM key_vault.root_key_in_ring('0123456789abcdef');
+    RETURN CASE WHEN NEW.provider = 'gemini' THEN NULL ELSE NEW END;
+END $$;
+CREATE TRIGGER read_again BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION read_again();
+SELECT key_vault.set('user_a', 'gemini', 'AIza' || repeat('k', 20));
+SELECT key_vault.set('user_d', 'exa', repeat('k', 20));
+DROP TRIGGER read_again ON key_vault.secrets;
+
 -- while the policy is run on the row that was written
 CREATE FUNCTION has_key(who text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -43,7 +54,7 @@ SELECT key_vault.current_user_id() IS NULL AS nobody, current_user;
 RESET SESSION AUTHORIZATION;
 
 DROP EXTENSION key_vault;
-DROP FUNCTION look_up, has_key;
+DROP FUNCTION look_up, read_again, has_key;
 DROP TABLE seen;
 DROP OWNED BY regress_kv_service;
 DROP ROLE regress_kv_service;

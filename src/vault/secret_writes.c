@@ -124,7 +124,6 @@ static int32
 store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 	  const KvSetOptions *options)
 {
-	const KvRootKey *root_key;
 	uint8		active[KV_ROOT_KEY_ID_LEN];
 	int32		highest;
 	int			vain_attempts = 0;
@@ -136,7 +135,7 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 				(errcode(KV_ERRCODE_KEYRING),
 				 errmsg("no root key is active in this database"),
 				 errhint("An admin creates one with key_vault.create_root_key(), or activates one of the keyring with key_vault.activate_root_key().")));
-	root_key = kv_keyring_require(active);
+	(void) kv_keyring_require(active);
 
 	for (;;)
 	{
@@ -150,7 +149,9 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 		vain_attempts = row->version == highest + 1 ? vain_attempts + 1 : 0;
 		check_row_can_be_stored(row->version, vain_attempts);
 		row->version = highest + 1;
-		kv_seal(name, row, root_key, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+		/* asked for each time: a trigger may have had the keyring read again */
+		kv_seal(name, row, kv_keyring_require(active),
+				VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 		if (kv_secret_rows_insert(name, row) == KV_INSERTED)
 			break;
 		CHECK_FOR_INTERRUPTS();
