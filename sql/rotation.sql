@@ -143,9 +143,22 @@ DROP PROCEDURE around;
 SELECT DISTINCT root_key_id = :'second' AS second FROM key_vault.secrets;
 SELECT * FROM unreadable;
 
+-- rows in another table of the tree, at places that the first one has, too
+CREATE TABLE child (PRIMARY KEY (user_id, provider, label, version)) INHERITS (key_vault.secrets);
+VACUUM FULL key_vault.secrets;
+WITH moved AS (DELETE FROM ONLY key_vault.secrets WHERE user_id IN ('user_5', 'user_7') RETURNING *)
+INSERT INTO child SELECT * FROM moved ORDER BY user_id;
+SELECT count(*) > 0 AS some FROM child JOIN ONLY key_vault.secrets s ON s.ctid = child.ctid;
+SELECT key_vault.activate_root_key(:'third');
+CALL key_vault.rotate_root_key();
+SELECT DISTINCT root_key_id = :'third' AS third FROM key_vault.secrets;
+SELECT * FROM unreadable;
+WITH moved AS (DELETE FROM child RETURNING *) INSERT INTO key_vault.secrets SELECT * FROM moved;
+DROP TABLE child;
+
 -- a root key that is not in this database's registry opens nothing here; it is told, too
 UPDATE key_vault.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_7';
-SELECT key_vault.activate_root_key(:'third');
+SELECT key_vault.activate_root_key(:'second');
 \set VERBOSITY default
 CALL key_vault.rotate_root_key();
 \set VERBOSITY sqlstate
