@@ -121,6 +121,14 @@ unpack(HeapTuple tuple, TupleDesc columns, KvImportRow *row)
 		row->changed_at = column_time(value, SPI_gettypeid(columns, COLUMN_TIME));
 }
 
+static void
+wipe_key(KvImportRow *row)
+{
+	if (row->key != NULL)
+		explicit_bzero(VARDATA(row->key), VARSIZE(row->key) - VARHDRSZ);
+	row->key = NULL;
+}
+
 /* Hands on one batch; each row's memory is gone when the consumer returns. */
 static void
 consume_batch(SPITupleTable *batch, uint64 count, KvImportRow *row,
@@ -131,18 +139,26 @@ consume_batch(SPITupleTable *batch, uint64 count, KvImportRow *row,
 													  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
 
-	for (uint64 i = 0; i < count; i++)
+	PG_TRY();
 	{
-		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(row_context);
-		row->number++;
-		unpack(batch->vals[i], batch->tupdesc, row);
-		consumer(row, state);
-		if (row->key != NULL)
-			explicit_bzero(VARDATA(row->key), VARSIZE(row->key) - VARHDRSZ);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(row_context);
+		for (uint64 i = 0; i < count; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextSwitchTo(row_context);
+			row->number++;
+			unpack(batch->vals[i], batch->tupdesc, row);
+			consumer(row, state);
+			wipe_key(row);
+			MemoryContextSwitchTo(caller);
+			MemoryContextReset(row_context);
+		}
 	}
+	PG_CATCH();
+	{
+		wipe_key(row);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	MemoryContextDelete(row_context);
 }
 

@@ -147,10 +147,17 @@ store_row(const KvImportRow *row, text *passphrase)
 	if (is_stored_already(&target, row))
 		return false;
 	api_key = plaintext_of(row, passphrase);
-	(void) kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
-	(void) kv_secret_store(&target, api_key, &options);
-	if (api_key != row->key)
-		explicit_bzero(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+	PG_TRY();
+	{
+		(void) kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+		(void) kv_secret_store(&target, api_key, &options);
+	}
+	PG_FINALLY();
+	{
+		if (api_key != row->key)
+			explicit_bzero(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+	}
+	PG_END_TRY();
 	return true;
 }
 
@@ -322,8 +329,15 @@ import_variable(text *user_id, const KvProvider *provider, const char *utf8, int
 
 	values[0] = PointerGetDatum(args.provider);
 	values[1] = CStringGetTextDatum(variable);
-	values[2] = Int32GetDatum(kv_secret_set(&args, api_key, &options));
-	explicit_bzero(VARDATA(api_key), len);
+	PG_TRY();
+	{
+		values[2] = Int32GetDatum(kv_secret_set(&args, api_key, &options));
+	}
+	PG_FINALLY();
+	{
+		explicit_bzero(VARDATA(api_key), len);
+	}
+	PG_END_TRY();
 	tuplestore_putvalues(result, columns, values, nulls);
 }
 
@@ -380,6 +394,8 @@ kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDes
 	PG_FINALLY();
 	{
 		explicit_bzero(buffer, utf8_len + 1);
+		if (utf8 != VARDATA_ANY(content))
+			explicit_bzero(unconstify(char *, utf8), utf8_len);
 	}
 	PG_END_TRY();
 }
