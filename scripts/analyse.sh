@@ -7,16 +7,18 @@ pg_config=${PG_CONFIG:-pg_config}
 
 case "${1:-}" in
 	cppcheck)
-		# It reads no header of PostgreSQL's: ereport(ERROR) does not return
+		# It reads no header of PostgreSQL's, and has to be told that ereport(ERROR) does not return
 		cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,performance,portability \
-			-DPG_VERSION_NUM=150000 -DERROR=21 -D'ereport(level, rest)=((level) >= ERROR ? exit(1) : (void) 0)' -D'foreach(cell, list)=for (; (list) != 0;)' \
+			-DPG_VERSION_NUM=150000 -DERROR=21 \
+			-D'ereport(level, rest)=((level) >= ERROR ? exit(1) : (void) 0)' \
+			-D'foreach(cell, list)=for (; (list) != 0;)' \
 			--inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Isrc src
 		;;
 	clang-tidy)
-		# PostgreSQL's headers are not ours to mend
+		# PostgreSQL's headers are not ours to mend; an Assert tells it what cannot be
 		find src -name '*.c' -print0 | xargs -0 -P "$(nproc)" -I '{}' \
 			clang-tidy --quiet --warnings-as-errors='*' '{}' -- \
-			-std=gnu11 -D_GNU_SOURCE -Isrc -isystem "$("$pg_config" --includedir-server)" 2>&1 |
+			-std=gnu11 -D_GNU_SOURCE -DUSE_ASSERT_CHECKING -Isrc -isystem "$("$pg_config" --includedir-server)" 2>&1 |
 			{ grep -vE '^[0-9]+ warnings? generated' || true; }
 		;;
 	scan-build)

@@ -3,8 +3,9 @@
 #
 # Installs the Debian packages that are missing, builds key_vault with warnings
 # as errors, and tests it on throwaway servers in a temporary folder.  --long
-# adds what takes longer: other PostgreSQL versions, minutes of fuzzing, and the
-# benchmark.  --server-tests leaves out what needs no server.
+# adds what takes longer: slow tests, minutes of fuzzing, the benchmarks, and other
+# PostgreSQL versions.  --server-tests leaves out what needs no server, and the
+# examples.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -60,11 +61,13 @@ step() {
 	fi
 }
 
-# A step whose files or tools are not there says why it did not run.
+# skip NAME REASON
 skip() { say "skipped $1 ($2)"; }
 
-# has PATTERN: whether it matches a file in the tree.
-has() { compgen -G "$1" >/dev/null; }
+# step_of PATTERN NAME COMMAND...: a step, if there are such files.
+step_of() {
+	if compgen -G "$1" >/dev/null; then step "${@:2}"; else skip "$2" "there is no $1"; fi
+}
 
 # --- Tests on servers -------------------------------------------------------
 
@@ -90,7 +93,7 @@ keep_server_logs() {
 
 # The demo goes through, with both of its refusals.
 demo() {
-	"$top/scripts/demo.sh" | tee "$work/demo.out"
+	"$top/scripts/demo.sh" | tee "$work/demo.out" || return
 	grep -q 'SQLSTATE 42501' "$work/demo.out" && grep -q 'SQLSTATE XX001' "$work/demo.out"
 }
 
@@ -100,11 +103,12 @@ server_tests() {
 	start_server <<-CONF
 		key_vault.keyring_file = '$work/keyring'
 	CONF
-	if has 'sql/*.sql'; then step regress regress; else skip regress 'there is no sql/*.sql'; fi
-	if has 'test/isolation/specs/*.spec'; then step isolation isolation; else skip isolation 'there is no test/isolation/specs/*.spec'; fi
-	if has 'test/t/*.pl'; then step tap tap; else skip tap 'there is no test/t/*.pl'; fi
+	step_of 'sql/*.sql' regress regress
+	step_of 'test/isolation/specs/*.spec' isolation isolation
+	step_of 'test/t/*.pl' tap tap
+	[[ $mode != --server-tests ]] || return 0
 	for test in examples/*/test.sh; do
-		if [[ -x $test && $mode != --server-tests ]]; then step "example-$(basename "$(dirname "$test")")" as_server "$test"; fi
+		[[ ! -x $test ]] || step "example-$(basename "${test%/*}")" as_server "$test"
 	done
 }
 
@@ -123,18 +127,20 @@ lint() {
 unit() {
 	local cached status=0
 	cached=$(cache_folder)/npm
+	as_server mkdir -p test/unit/build
 	[[ ! -d $cached ]] || as_server cp -r "$cached" test/unit/build/
 	as_server make -s -C test/unit check || status=$?
 	[[ -d $cached || ! -d test/unit/build/npm/node_modules ]] || cp -r test/unit/build/npm "$cached"
 	return "$status"
 }
 
-# fuzz SECONDS: each target for so long.
+# Each target for some seconds.
 fuzz() {
-	local target n=0
+	local target n=0 seconds=5
+	! is_long || seconds=60
 	for target in test/fuzz/fuzz_*.c; do
 		target=$(basename "${target#*/fuzz_}" .c)
-		if as_server make -s -C test/fuzz "check-$target" FUZZ_SECONDS="$1"; then
+		if as_server make -s -C test/fuzz "check-$target" FUZZ_SECONDS="$seconds"; then
 			say "ok $((++n)) - $target"
 		else
 			say "not ok $((++n)) - $target"
@@ -143,25 +149,23 @@ fuzz() {
 }
 
 other_tests() {
-	if [[ -e test/unit/Makefile ]]; then step unit unit; else skip unit 'there is no test/unit/Makefile'; fi
-	if [[ -e test/fuzz/Makefile ]]; then step fuzz fuzz 5; else skip fuzz 'there is no test/fuzz/Makefile'; fi
+	step_of test/unit/Makefile unit unit
+	step_of test/fuzz/Makefile fuzz fuzz
 	lint
 }
 
 # --- What takes longer ------------------------------------------------------
 
 long_tests() {
-	[[ ! -e test/fuzz/Makefile ]] || step fuzz-long fuzz 60
 	for bench in "$top"/bench/*.sh; do
-		if [[ -x $bench ]]; then step "bench-$(basename "$bench" .sh)" "$bench"; fi
+		[[ ! -x $bench ]] || step "bench-$(basename "$bench" .sh)" "$bench"
 	done
-	if is_root; then
-		step postgresql-17 "$top/scripts/versions.sh" 17 trixie
-		step postgresql-18 "$top/scripts/versions.sh" 18 sid
-	else
-		skip postgresql-17 'building a Debian root needs root'
-		skip postgresql-18 'building a Debian root needs root'
-	fi
+	other_version 17 trixie
+	other_version 18 sid
+}
+
+other_version() {
+	if is_root; then step "postgresql-$1" "$top/scripts/versions.sh" "$@"; else skip "postgresql-$1" 'making a Debian root needs root'; fi
 }
 
 # --- All of it --------------------------------------------------------------
@@ -183,19 +187,25 @@ warnings+=" -isystem $("$pg_config" --includedir-server)"
 step build build check COPT="$warnings"
 cd "$work/tree"
 
-# Two lanes, because most of a server's test is waiting
-set -m
-server_tests &
-pids+=($!)
-if [[ $mode != --server-tests ]]; then
-	other_tests &
-	pids+=($!)
-fi
-for pid in "${pids[@]}"; do
-	wait "$pid" || say '0 1' >>"$logs/counts"
-done
-pids=()
-set +m
-! is_long || long_tests
+# run LANE...: the steps of each lane, beside the other lanes'.
+run() {
+	local lane
+	set -m		# each has a process group of its own, which clean_up ends
+	for lane; do
+		"$lane" &
+		pids+=($!)
+	done
+	set +m
+	for lane in "${pids[@]}"; do
+		wait "$lane" || say '0 1' >>"$logs/counts"
+	done
+	pids=()
+}
+
+case "$mode" in
+	--server-tests) run server_tests ;;
+	*) run server_tests other_tests ;;
+esac
+! is_long || run long_tests
 
 awk '{ ok += $1; bad += $2 } END { print ok + 0 " passed, " bad + 0 " failed"; exit bad > 0 || ok == 0 }' "$logs/counts"
