@@ -2,9 +2,10 @@
 # compare.sh [--long]: what key_vault costs, side by side with plaintext and with pgcrypto.
 #
 # Measures on a throwaway server of its own, server and client pinned to one CPU.
-# The ways take turns within a round; a figure is the median of the rounds, a ratio
-# the median of the rounds' ratios.  Prints Markdown, with the aims at the end; an
-# aim that is not met is no failure.  --long adds 1,000,000 secrets.
+# The ways take turns: loops by round, pgbench's transactions one by one.  A figure
+# is the median of the rounds, a ratio the median of the rounds' ratios.  Prints
+# Markdown, with the aims at the end; an aim that is not met is no failure.  --long
+# adds 1,000,000 secrets.
 #
 # ROUNDS=n changes the number of rounds, SIZES='n n' the numbers of secrets.
 
@@ -37,17 +38,12 @@ write_scripts() {
 	lookup pgp "pgp_sym_decrypt(sealed, 'passphrase')" pgp
 	lookup pgp_s2k0 "pgp_sym_decrypt(sealed, 'passphrase')" pgp_s2k0
 	say "$draw" "SELECT key_vault.get(:u, 'gemini', :l);" >"$folder/get"
-	say "\\set u random($owner + 1, $owner + :users)" "SELECT key_vault.get(:u, 'gemini');" >"$folder/get_any"
 	say "$draw" "SELECT :l;" >"$folder/nothing"
 	say "$draw" "SELECT key_vault.set(:u, 'gemini', :k, :l);" >"$folder/set"
 	say "$draw" "INSERT INTO bench.plaintext (user_id, provider, label, api_key) VALUES (:u, 'gemini', :l, :k)" \
 		'ON CONFLICT (user_id, provider, label) DO UPDATE' \
 		'SET api_key = excluded.api_key, version = plaintext.version + 1, created_at = clock_timestamp();' >"$folder/upsert"
 	own_by_server "$folder"
-}
-
-database_of() {
-	case "$1" in *_planned) say "planned_$size" ;; *) say "straight_$size" ;; esac
 }
 
 # --- Measuring --------------------------------------------------------------
@@ -58,34 +54,48 @@ as_app() { as_server psql -X -q -A -t -v ON_ERROR_STOP=1 -U app "$@"; }
 # record METRIC WAY ROUND VALUE
 record() { printf '%s\t%s\t%s\t%s\t%s\n' "$size" "$@" >>"$results"; }
 
-# in_loop ROUND WAY: CPU time of a call inside the server, in microseconds.
-in_loop() {
-	local calls=$fast_calls users=$((size - owned)) way=${2%_planned} value
-	case "$way" in
-		pgp) calls=$slow_calls ;;
-		set | upsert) calls=5000 users=$((users < 5000 ? users : 5000)) ;;
-	esac
-	value=$(as_app -d "$(database_of "$2")" <<-SQL
-		SELECT bench.loop_$way(500, $users) \g /dev/null
-		SELECT bench.loop_$way($calls, $users);
-	SQL
-	)
-	record loop "$2" "$1" "$value"
+# in_loops ROUND DATABASE WAY...: CPU time of a call inside the server, in microseconds.
+in_loops() {
+	local round=$1 database=$2 suffix='' way calls users
+	shift 2
+	[[ $database != planned_* ]] || suffix=_planned
+	for way; do
+		calls=$fast_calls users=$((size - owned))
+		case "$way" in
+			pgp) calls=$slow_calls ;;
+			set | upsert) calls=5000 users=$((users < 5000 ? users : 5000)) ;;
+		esac
+		say "SELECT bench.loop_$way(500, $users) \\g /dev/null" \
+			"SELECT 'loop', '$way$suffix', $round, bench.loop_$way($calls, $users);"
+	done | as_app -F $'\t' -d "$database" | sed "s/^/$size\t/" >>"$results"
 }
 
-# by_pgbench ROUND WAY: transactions a second.
+# by_pgbench ROUND SECONDS DATABASE WAY@WEIGHT...: transactions a second.  One
+# client draws the next transaction from all ways, so that whatever else the
+# machine does meets each way alike; and the slower half of each is left out.
 by_pgbench() {
-	local way=${2%_planned} identity=$owner seconds=1 value
-	case "$way" in
-		get_any) identity= ;;		# each call names the user that it is for
-		set | upsert) seconds=2 ;;
-	esac
-	value=$(as_server PGOPTIONS="-c key_vault.user_id=$identity" taskset -c "$cpu" \
-		pgbench -n -M prepared -c 1 -T "$seconds" -U app -f "$work/pgbench/$way" \
-		-D u="$owner" -D users="$((size - owned))" -D k=AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456 \
-		"$(database_of "$2")" 2>&1 | sed -nE 's/^tps = ([0-9.]+).*/\1/p')
-	[[ $value ]] || die "pgbench failed in $way"
-	record pgbench "$2" "$1" "$value"
+	local round=$1 seconds=$2 database=$3 suffix='' way rate
+	shift 3
+	[[ $database != planned_* ]] || suffix=_planned
+	as_server PGOPTIONS="-c key_vault.user_id=$owner" taskset -c "$cpu" \
+		pgbench -n -M prepared -c 1 -T "$seconds" -U app "${@/#/-f$work/pgbench/}" \
+		-D u="$owner" -D k=AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456 \
+		--log --log-prefix="$work/tmp/$round" "$database" >"$work/pgbench.log" 2>&1 ||
+		{ cat "$work/pgbench.log" >&2; die "pgbench failed"; }
+	# Fields: client, transaction, microseconds, script, ...
+	while read -r way rate; do
+		record pgbench "${way%@*}$suffix" "$round" "$rate"
+	done < <(sort -k4,4n -k3,3n "$work/tmp/$round".* | awk -v ways="$*" '
+		{ time[$4, ++count[$4]] = $3 }
+		END {
+			split(ways, way, " ")
+			for (script in count) {
+				kept = int((count[script] + 1) / 2); sum = 0
+				for (i = 1; i <= kept; i++) sum += time[script, i]
+				print way[script + 1], 1000000 * kept / sum
+			}
+		}')
+	rm -f "$work/tmp/$round".*
 }
 
 # What a fresh backend gains by its first lookup: in its memory contexts, and in
@@ -95,15 +105,6 @@ first_lookup() {
 	values=$(as_app -d "straight_$size" -v lookup="$3" <"$here/memory.sql")
 	record contexts "$way" "$1" "$(sed -n 1p <<<"$values")"
 	record private "$way" "$1" "$(sed -n 2p <<<"$values")"
-}
-
-# take_turns HOW WAY...: every way in every round.
-take_turns() {
-	local how=$1 round way
-	shift
-	for ((round = 1; round <= rounds; round++)); do
-		for way; do "$how" "$round" "$way"; done
-	done
 }
 
 measure_memory() {
@@ -145,7 +146,7 @@ load() {
 	as_admin -d "$planned" <<-SQL
 		CREATE FUNCTION bench.never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 		CREATE TRIGGER never BEFORE TRUNCATE ON key_vault.secrets EXECUTE FUNCTION bench.never();
-		DROP TABLE bench.plaintext, bench.pgp, bench.pgp_s2k0;
+		DROP TABLE bench.pgp, bench.pgp_s2k0;
 	SQL
 	as_admin -d postgres -c CHECKPOINT
 	say "$size secrets loaded in $((SECONDS - begun)) seconds" >&2
@@ -163,14 +164,21 @@ load_versions() {
 }
 
 measure() {
+	local round
 	load
 	measure_storage
 	measure_memory
-	take_turns in_loop nothing plaintext get get_query get_planned pgp_s2k0 pgp
-	take_turns by_pgbench nothing plaintext get get_any get_planned pgp_s2k0 pgp
+	for ((round = 1; round <= rounds; round++)); do
+		in_loops "$round" "straight_$size" nothing plaintext get get_query pgp_s2k0 pgp
+		in_loops "$round" "planned_$size" get
+		by_pgbench "$round" 3 "straight_$size" nothing@1 plaintext@5 get@5 pgp_s2k0@3 pgp@1
+		by_pgbench "$round" 1 "planned_$size" plaintext@1 get@1
+	done
 	load_versions
-	take_turns in_loop upsert set
-	take_turns by_pgbench upsert set
+	for ((round = 1; round <= rounds; round++)); do
+		in_loops "$round" "straight_$size" upsert set
+		by_pgbench "$round" 3 "straight_$size" upsert@1 set@1
+	done
 	as_admin -d postgres -c "DROP DATABASE straight_$size" -c "DROP DATABASE planned_$size"
 }
 
@@ -181,6 +189,7 @@ make_work
 results=$work/results
 : >"$results"
 build bench with_llvm=no >&2
+sync	# pages of a library that was written just now would count as a backend's own
 
 # The last CPU that we may use; the kernel's own work tends to be on the first.
 cpu=$(taskset -cp $$ | sed -E 's/.*[ ,-]//')

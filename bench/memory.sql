@@ -5,11 +5,11 @@ SELECT pg_backend_pid() AS pid \gset
 \setenv PID :pid
 \set private `awk '/^[0-9a-f]+-/ { own = $2 ~ /p$/ } own && /^(Private_Dirty|Swap):/ { kb += $2 } END { print kb * 1024 }' /proc/$PID/smaps`
 -- The first look at either costs memory itself
-SELECT sum(total_bytes) AS contexts FROM pg_backend_memory_contexts \gset
-SELECT sum(total_bytes) AS contexts FROM pg_backend_memory_contexts \gset
-SELECT sum(total_bytes) AS contexts FROM pg_backend_memory_contexts \gset
+SELECT sum(used_bytes) AS contexts FROM pg_backend_memory_contexts \gset
+SELECT sum(used_bytes) AS contexts FROM pg_backend_memory_contexts \gset
+SELECT sum(used_bytes) AS contexts FROM pg_backend_memory_contexts \gset
 \set private `awk '/^[0-9a-f]+-/ { own = $2 ~ /p$/ } own && /^(Private_Dirty|Swap):/ { kb += $2 } END { print kb * 1024 }' /proc/$PID/smaps`
 :lookup \g /dev/null
 \set private_after `awk '/^[0-9a-f]+-/ { own = $2 ~ /p$/ } own && /^(Private_Dirty|Swap):/ { kb += $2 } END { print kb * 1024 }' /proc/$PID/smaps`
-SELECT sum(total_bytes) - :contexts FROM pg_backend_memory_contexts;
+SELECT sum(used_bytes) - :contexts FROM pg_backend_memory_contexts;
 SELECT :private_after - :private;
