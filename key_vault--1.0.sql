@@ -591,8 +591,10 @@ CREATE TABLE key_vault.level_privileges (
     level      text COLLATE "C" NOT NULL CHECK (level IN ('user', 'service', 'admin')),
     kind       text COLLATE "C" NOT NULL CHECK (kind IN ('schema', 'relation', 'routine', 'parameter')),
     object     text COLLATE "C" NOT NULL,
-    privilege  text COLLATE "C" NOT NULL,
-    PRIMARY KEY (level, kind, object, privilege)
+    -- it becomes a part of a GRANT
+    privilege  text COLLATE "C" NOT NULL CHECK (privilege IN ('USAGE', 'SELECT', 'EXECUTE', 'SET')),
+    PRIMARY KEY (level, kind, object, privilege),
+    CHECK (kind <> 'parameter' OR (level = 'service' AND object = 'key_vault.user_id'))
 );
 REVOKE ALL ON TABLE key_vault.level_privileges FROM PUBLIC;
 COMMENT ON TABLE key_vault.level_privileges IS 'what each level of key_vault.grant_access() holds; service holds what user holds, too';
@@ -729,3 +731,27 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10
 SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION key_vault.status FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.status IS 'whether everything is in order; state is ok, warning or error, remedy says what to do';
+
+
+-- ALTER DEFAULT PRIVILEGES of whoever installs this may have given roles rights on
+-- all of the above.  Nobody has any but by key_vault.grant_access().
+DO $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT DISTINCT object, grantee
+        FROM (SELECT 'SCHEMA key_vault', nspowner, nspacl
+              FROM pg_namespace WHERE nspname = 'key_vault'
+              UNION ALL
+              SELECT format('TABLE key_vault.%I', relname), relowner, relacl
+              FROM pg_class WHERE relnamespace = 'key_vault'::regnamespace AND relkind IN ('r', 'v')
+              UNION ALL
+              SELECT format('ROUTINE key_vault.%I', proname), proowner, proacl
+              FROM pg_proc WHERE pronamespace = 'key_vault'::regnamespace) AS all_objects (object, owner, acl),
+             LATERAL aclexplode(acl)
+        WHERE grantee NOT IN (0, owner)
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %I', given.object, pg_get_userbyid(given.grantee));
+    END LOOP;
+END $$;
