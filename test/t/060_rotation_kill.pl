@@ -66,9 +66,10 @@ sub wait_for_server
 my %kills = (
 	backend => sub {
 		my ($session) = @_;
+		my $bystander = session($node);
 		kill 'KILL', $session->pid;
-		# the postmaster takes the server down and up again
-		until ($session->ready) { sleep 0.001; }
+		# the postmaster takes the server down, and so ends every session, and up again
+		until ($bystander->{closed}) { $bystander->ready; sleep 0.001; }
 	},
 	postmaster => sub {
 		my ($session) = @_;
