@@ -1,0 +1,147 @@
+# What the README tells people to type: every block of SQL, the Python, and the shell
+# line that makes a root key.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $readme = PostgreSQL::Test::Utils::slurp_file("$FindBin::RealBin/../../README.md");
+my $folder = PostgreSQL::Test::Utils::tempdir;
+my $keyring = "$folder/keyring";
+
+sub blocks
+{
+	my ($language) = @_;
+	my @found = $readme =~ /^ *```$language\n(.*?)^ *```/msg;
+	return @found;
+}
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE DATABASE app');
+
+# The SQLSTATEs that a block raises, in order.
+sub run_block
+{
+	my ($sql, $role) = @_;
+	my ($stdout, $stderr);
+	$node->psql('app', "\\set VERBOSITY sqlstate\n$sql", stdout => \$stdout, stderr => \$stderr,
+		on_error_stop => 0, defined $role ? (connstr => $node->connstr('app') . " user=$role") : ());
+	return (join(' ', $stderr =~ /ERROR:  (\w{5})/g), $stdout);
+}
+
+# What stands for something else in the text.
+my ($old_id, $new_id);
+
+sub with_real_names
+{
+	my ($sql) = @_;
+	$sql =~ s{/etc/postgresql/key_vault/keyring}{$keyring}g;
+	$sql =~ s{<new id>|0123456789abcdef}{$new_id}g if defined $new_id;
+	$sql =~ s{<old id>}{$old_id}g if defined $old_id;
+	return $sql;
+}
+
+# What an application had before.
+$node->safe_psql('app', q{
+	CREATE TABLE public.onboarding_sessions (id int, user_id text);
+	CREATE TABLE public.api_keys (session_id int, provider text, key text, updated_at timestamptz);
+	INSERT INTO public.onboarding_sessions VALUES (1, 'user_old');
+	INSERT INTO public.api_keys VALUES (1, 'gemini', 'AIza-' || repeat('o', 30), now())});
+
+my @sql = blocks('sql');
+cmp_ok(scalar @sql, '>=', 20, 'the README has blocks of SQL');
+
+# The first one is the pitch: there is nothing yet.
+shift @sql;
+
+# The DBA's optional schema for pgcrypto comes after the start, but is done before it.
+my ($pgcrypto) = grep { /CREATE SCHEMA pgcrypto/ } @sql;
+my @rest = grep { !/CREATE SCHEMA pgcrypto/ } @sql;
+is((run_block($pgcrypto))[0], '', 'pgcrypto in a schema of its own');
+
+my %expected = (q{SELECT key_vault.get('user_b', 'gemini');} => '42501');
+my $number = 0;
+for my $block (@rest)
+{
+	my ($title) = $block =~ /^\s*(\S[^\n]{0,60})/;
+	my $states = '';
+	$number++;
+
+	if ($block =~ /activate_root_key/)
+	{
+		$old_id //= $node->safe_psql('app', q{SELECT id FROM key_vault.root_keys WHERE state = 'active'});
+		$new_id = $node->safe_psql('app', 'SELECT key_vault.create_root_key()');
+		$block =~ s/^SELECT key_vault.create_root_key\(\);.*\n//m;
+	}
+	for my $marker (keys %expected)
+	{
+		$states = $expected{$marker} if index($block, $marker) >= 0;
+	}
+	# keys for those who are asked about, from the second block on
+	$node->safe_psql('app', q{SELECT key_vault.set(u, 'gemini', 'AIza-' || repeat('k', 30)) FROM unnest('{user_a,user_b}'::text[]) u})
+		if $number > 2;
+	my ($got, $out) = run_block(with_real_names($block));
+	is($got, $states, "block $number: $title");
+}
+
+is($node->safe_psql('app', q{SELECT count(*) FROM key_vault.root_keys WHERE state = 'retired'}), '1',
+	'the rotation as written ends with a retired root key');
+is($node->safe_psql('app', q{SELECT key_vault.get('user_old', 'gemini') LIKE 'AIza-o%'}), 't', 'the import as written imports');
+
+# --- Python, as the backend's role, which one of the blocks has revoked ---
+
+$node->safe_psql('app', q{SELECT key_vault.grant_access('app_backend', 'service')});
+
+SKIP:
+{
+	my $python = '/usr/bin/python3';
+	skip 'python3-psycopg is not installed', 2 if system("$python -c 'import psycopg' 2>/dev/null") != 0;
+	my ($code) = blocks('python');
+	my $program = "$folder/readme.py";
+	open my $file, '>', $program or die $!;
+	print $file $code, q{
+import sys
+with psycopg.connect(sys.argv[1], autocommit=True) as conn:
+    save_key(conn, 'user_p', 'exa', 'exa-key-of-python-0123456789')
+    print(key_for(conn, 'user_p', 'exa'))
+    print(conn.execute("SELECT current_setting('key_vault.user_id')").fetchone()[0] == '')
+};
+	close $file;
+	my ($out, $err) = run_command([ $python, $program, $node->connstr('app') . ' user=app_backend' ]);
+	is($out, "exa-key-of-python-0123456789\nTrue", 'the Python as written');
+	is($err, '', 'without a warning');
+}
+
+# --- The shell's root key ---
+
+my ($line) = grep { /key_vault root key v1/ } blocks('sh');
+my ($written, $error) = run_command([ 'sh', '-c', "cd '$folder' && $line" ]);
+is($error, '', 'the shell line runs');
+open my $ring, '>>', $keyring or die $!;
+print $ring "$written\n";
+close $ring;
+my ($id) = $written =~ /^(\w+)/;
+is((run_block("SELECT key_vault.activate_root_key('$id')"))[0], '', 'the root key that it writes can be activated');
+is($node->safe_psql('app', q{SELECT key_vault.set('user_a', 'exa', repeat('e', 20)); SELECT key_vault.get('user_a', 'exa')}),
+	"1\n" . 'e' x 20, 'and seals');
+
+# --- The reference names what there is ---
+
+my $missing = $node->safe_psql('app', q{
+	SELECT string_agg(DISTINCT name, ' ') FROM (
+	    SELECT proname::text AS name FROM pg_proc WHERE pronamespace = 'key_vault'::regnamespace
+	        AND obj_description(oid) NOT LIKE 'internal:%'
+	    UNION ALL SELECT relname FROM pg_class WHERE relnamespace = 'key_vault'::regnamespace AND relkind = 'v'
+	    UNION ALL SELECT name FROM pg_settings WHERE name LIKE 'key\_vault.%') AS n
+	WHERE position(name IN $README$} . $readme . q{$README$) = 0});
+is($missing, '', 'the README names every function, view and setting');
+
+$node->stop;
+done_testing();
