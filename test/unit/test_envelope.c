@@ -68,6 +68,34 @@ what_was_sealed_opens(void)
 	check(memcmp(sealed + 33, again + 33, SECRET_LEN) != 0);
 }
 
+/* Many seals under nonces that were drawn at once. */
+static void
+drawn_nonces_differ_and_are_used(void)
+{
+	enum
+	{
+		COUNT = 1000
+	};
+	static uint8_t nonces[COUNT * KV_XAES_NONCE_LEN + 1];
+	uint8_t		sealed[SEALED_LEN];
+
+	nonces[sizeof(nonces) - 1] = 0x5a;
+	require(kv_envelope_draw_nonces(nonces, COUNT) == KV_OK);
+	check(nonces[sizeof(nonces) - 1] == 0x5a);
+	for (int i = 0; i < COUNT; i++)
+	{
+		const uint8_t *nonce = nonces + i * KV_XAES_NONCE_LEN;
+
+		for (int j = 0; j < i; j++)
+			check(memcmp(nonce, nonces + j * KV_XAES_NONCE_LEN, KV_XAES_NONCE_LEN) != 0);
+		require(kv_envelope_seal_under(&xaes_key, id, &plain_binding, nonce,
+									   (const uint8_t *) secret, SECRET_LEN, sealed) == KV_OK);
+		check(memcmp(sealed + 9, nonce, KV_XAES_NONCE_LEN) == 0);
+		check(open_envelope(&plain_binding, sealed, SEALED_LEN) == KV_OK);
+	}
+	check(kv_envelope_draw_nonces(nonces, SIZE_MAX / 2) == KV_CRYPTO_FAILURE);
+}
+
 /* The format is a promise to old rows, so here it is by hand. */
 static void
 the_layout_is_as_documented(void)
@@ -384,6 +412,7 @@ main(void)
 	}
 
 	run(what_was_sealed_opens);
+	run(drawn_nonces_differ_and_are_used);
 	run(the_layout_is_as_documented);
 	run(every_bit_flipped_is_found);
 	run(every_truncation_and_extension_is_found);
