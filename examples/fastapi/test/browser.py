@@ -32,6 +32,7 @@ class Driver:
     def __init__(self, folder: Path):
         self.folder = folder
         self.log = folder / "chromedriver.log"
+        self.browsers = []
         with open(self.log, "w") as out:
             self.process = subprocess.Popen(
                 ["chromedriver", "--port=0"], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
@@ -47,9 +48,13 @@ class Driver:
         self.url = f"http://127.0.0.1:{started[1]}"
 
     def open(self, profile):
-        return Browser(self, self.folder / profile)
+        self.browsers.append(Browser(self, self.folder / profile))
+        return self.browsers[-1]
 
     def stop(self):
+        """Ends the browsers that are open, too: after a failure there may be some."""
+        for browser in self.browsers:
+            browser.close()
         self.process.terminate()
         self.process.wait(10)
 
@@ -135,7 +140,9 @@ class Browser:
         self._ask("POST", "/goog/cdp/execute", {"cmd": f"Emulation.{command}", "params": parameters})
 
     def close(self):
-        self._ask("DELETE", "")
+        if self.session:
+            self._ask("DELETE", "")
+            self.session = ""
 
     def files(self):
         """What the browser has written to its profile, when it is closed."""
