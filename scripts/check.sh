@@ -171,7 +171,7 @@ other_version() {
 # --- All of it --------------------------------------------------------------
 
 sections=(demo test)
-[[ $mode == --server-tests ]] || sections+=(lint examples)
+[[ $mode == --server-tests ]] || sections+=(lint examples browser)
 ! is_long || sections+=(long)
 need_packages "${sections[@]}"
 

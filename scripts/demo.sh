@@ -3,7 +3,8 @@
 #
 # Installs the Debian packages that are missing, builds key_vault, and starts a
 # server of its own in a temporary folder.  It stops the server and removes the
-# folder at the end; with --keep both stay, and it prints how to get in.
+# folder at the end; with --keep both stay, with the example's backend beside them,
+# and it prints how to get in.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -35,7 +36,27 @@ show() {
 	as_server psql -X -q -U postgres -d demo <"$top/scripts/demo.sql" 2>&1
 }
 
-need_packages demo
+# The backend of examples/fastapi, for the page on which users enter their keys.
+start_backend() {
+	local python=/usr/bin/python3
+	backend=("DATABASE_URL=postgresql://app@/demo?host=$work/sock" "JWT_SECRET=$(random_text 40)")
+	address=http://127.0.0.1:$("$python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	cd "$work/tree/examples/fastapi"
+	# shellcheck disable=SC2016
+	as_server "${backend[@]}" setsid --fork sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$work/backend.pid" \
+		"$python" -m uvicorn --port "${address##*:}" main:app >"$work/backend.log" 2>&1 </dev/null
+	for _ in {1..100}; do
+		(: <"/dev/tcp/127.0.0.1/${address##*:}") 2>/dev/null && return
+		sleep 0.1
+	done
+	cat "$work/backend.log" >&2
+	die "the backend did not start"
+}
+
+# A link that signs a user in.
+link_for() { as_server "${backend[@]}" /usr/bin/python3 sign_in.py "$1" "$address"; }
+
+need_packages demo ${keep:+examples}
 make_work
 build demo with_llvm=no
 start_server <<-CONF
@@ -49,15 +70,20 @@ show
 rm -f "$work/keys.csv"
 
 if [[ $keep ]]; then
+	start_backend
 	cat <<-END
 		The server is still up.  To try it:
 
 		    psql -h $work/sock -U app -d demo
 		    SELECT key_vault.get('user_a', 'gemini');
 
-		(-U postgres is its superuser.)  To stop it and leave nothing behind:
+		(-U postgres is its superuser.)  Where user_a enters keys, in a backend that uses them:
 
-		    kill -INT $(server_pid); sleep 1; rm -rf $work
+		    $(link_for user_a)
+
+		To stop both and leave nothing behind:
+
+		    kill $(<"$work/backend.pid"); kill -INT $(server_pid); sleep 1; rm -rf $work
 	END
 	work=
 else
