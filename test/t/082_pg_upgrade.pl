@@ -1,0 +1,188 @@
+# pg_upgrade to a newer PostgreSQL, then its delete_old_cluster.sh: every secret, level and
+# provider is there, and the keyring is, because it was not in the data directory.
+#
+# The newer server comes from a Debian root that scripts/versions.sh made.  Its programs run
+# by that root's own dynamic linker, so that this needs neither root nor a chroot.
+use strict;
+use warnings;
+
+use File::Path qw(make_path);
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $tree = "$FindBin::RealBin/../..";
+my $roots = '/var/cache/key_vault';
+
+plan skip_all => 'takes half a minute: set KV_LONG=1' unless $ENV{KV_LONG};
+chomp(my $version = `pg_config --version`);
+my ($major) = $version =~ /^PostgreSQL (\d+)/;
+my ($newer, $root) = newest_server();
+plan skip_all => "there is no server newer than $major: run scripts/versions.sh 17 trixie as root first"
+  unless defined $newer;
+
+# The newest major version in the Debian roots that is newer than this server, and its root.
+sub newest_server
+{
+	my %found;
+	for my $program (glob("$roots/debian-*/usr/lib/postgresql/*/bin/pg_upgrade"))
+	{
+		my ($in, $number) = $program =~ m{^(.*)/usr/lib/postgresql/(\d+)/bin/pg_upgrade$};
+		$found{$number} = $in if $number > $major && -e "$in/usr/lib/postgresql/$number/lib/pgxs/src/makefiles/pgxs.mk";
+	}
+
+	# 17 first: what it needs is further from what is installed here than 18's
+	my ($best) = sort { ($b == 17) <=> ($a == 17) || $b <=> $a } keys %found;
+	return defined $best ? ($best, $found{$best}) : ();
+}
+
+# A tree of links to the newer server, in which key_vault can be installed.
+sub private_copy
+{
+	my ($prefix) = @_;
+	my ($loader) = glob("$root/lib64/ld-linux-*.so.* $root/lib/ld-linux-*.so.*");
+	my $libraries = join ':', glob("$root/lib/*-linux-gnu $root/usr/lib/*-linux-gnu");
+	my ($from, $to) = map { "$_/usr/lib/postgresql/$newer" } $root, $prefix;
+
+	make_path("$to/bin", "$to/lib", "$prefix/usr/share/postgresql/$newer/extension", "$prefix/usr/include");
+	symlink("$root/usr/include/postgresql", "$prefix/usr/include/postgresql");
+	links("$from/lib", "$to/lib");
+	links("$root/usr/share/postgresql/$newer", "$prefix/usr/share/postgresql/$newer", 'extension');
+	links("$root/usr/share/postgresql/$newer/extension", "$prefix/usr/share/postgresql/$newer/extension");
+	for my $program (map { s{.*/}{}r } glob("$from/bin/*"))
+	{
+		append_to_file("$to/bin/$program",
+			qq{#!/bin/sh\nexec "$loader" --argv0 "\$0" --library-path "$libraries" "$from/bin/$program" "\$@"\n});
+		chmod 0755, "$to/bin/$program";
+	}
+	return $to;
+}
+
+sub links
+{
+	my ($from, $to, $except) = @_;
+	for my $name (map { s{.*/}{}r } glob("$from/*"))
+	{
+		next if $name eq ($except // '') || $name =~ /^key_vault|^bitcode$/;
+		symlink("$from/$name", "$to/$name") or die "$to/$name: $!";
+	}
+	return;
+}
+
+# The extension, built for the newer server, with that root's headers and libraries.
+sub build_and_install
+{
+	my ($folder, $bindir) = @_;
+	mkdir $folder;
+	system_or_bail('cp', '-R', (map { "$tree/$_" } 'src', 'Makefile', map { s{.*/}{}r } glob("$tree/key_vault*.sql $tree/*.control")), $folder);
+	system_or_bail('find', $folder, '-name', '*.o', '-delete');
+	my @make = ('make', '-s', '-C', $folder, "PG_CONFIG=$bindir/pg_config", 'with_llvm=no', "CC=gcc --sysroot=$root");
+	system_or_bail(@make, '-j2');
+	system_or_bail(@make, 'install');
+	return;
+}
+
+my $folder = PostgreSQL::Test::Utils::tempdir;
+my $install_path = private_copy("$folder/newer");
+my $bindir = "$install_path/bin";
+my $says = `$bindir/postgres --version 2>&1`;
+plan skip_all => "PostgreSQL $newer does not run here: $says" unless $says =~ /^postgres \(PostgreSQL\) $newer/;
+build_and_install("$folder/build", $bindir);
+
+# --- The old cluster
+
+my $old = new_vault('old');
+my $old_bindir = $old->config_data('--bindir');
+my $ring = keyring_path($old);
+add_role($old, 'regress_kv_service', 'service');
+add_role($old, 'regress_kv_tenant', 'user', 'user_a');
+add_role($old, 'regress_kv_admin', 'admin');
+$old->safe_psql('postgres', q{
+	SELECT count(key_vault.set('user_' || n, 'gemini', 'AIza-of-user_' || n)) FROM generate_series(1, 500) n;
+	SELECT key_vault.activate_root_key(key_vault.create_root_key());
+	SELECT count(key_vault.set('user_' || n, 'gemini', 'AIza-new-of-user_' || n)) FROM generate_series(1, 100) n;
+	SELECT key_vault.set('user_a', 'openai', 'sk-' || repeat('x', 60000), 'work', '2100-01-01');
+	SELECT key_vault.add_provider('acme', required => true);
+	SELECT key_vault.set('user_a', 'acme', 'acme-of-user_a');
+	SELECT key_vault.record_usage('user_a', 'acme', cost => 0.25)});
+
+# Everything of the vault, opened, as one text
+my $contents = q{
+	SELECT md5(string_agg(concat_ws('|', i.user_id, i.provider, i.label, i.version, i.hint, i.created_at, i.expires_at, i.root_key_id,
+			CASE WHEN i.is_current THEN key_vault.require(i.user_id, i.provider, i.label) END), E'\n'
+			ORDER BY i.user_id, i.provider, i.label, i.version))
+		|| ' ' || count(*)
+		|| ' ' || (SELECT string_agg(r::text, ',' ORDER BY r.id) FROM key_vault.root_keys r)
+		|| ' ' || (SELECT string_agg(c::text, ',') FROM key_vault.monthly_costs c)
+		|| ' ' || (SELECT string_agg(p::text, ',' ORDER BY p.name) FROM key_vault.providers p)
+		|| ' ' || (SELECT string_agg(a::text, ',' ORDER BY a.role) FROM key_vault.access a)
+	FROM key_vault.inventory i};
+my $before = $old->safe_psql('postgres', $contents);
+like($before, qr/^[0-9a-f]{32} 602 /, 'the old server has secrets');
+
+# Where the keyring must not be
+append_to_file($old->data_dir . '/keyring_in_data_directory', slurp_file($ring));
+my ($in_data, $from_old) = ('keyring_in_data_directory', $old->data_dir);
+
+# --- The upgrade
+
+# What servers note about columns by themselves: a minor release that is behind does not take it
+my $notes = q{SELECT string_agg(DISTINCT split_part(o, '=', 1), ',') FROM pg_attribute, unnest(attoptions) o};
+my $new = PostgreSQL::Test::Cluster->new('new', install_path => $install_path);
+$new->init(extra => [ '--encoding=UTF8', '--locale=C', $newer >= 18 ? '--no-data-checksums' : () ]);
+$new->start;
+my $difference = join ' and ', map { "'" . $_->safe_psql('postgres', $notes) . "'" } $new, $old;
+$new->stop;
+$old->stop;
+if ($difference !~ /^('.*') and \g1$/)
+{
+	note "column options: $difference";
+	SKIP: { skip "PostgreSQL $newer in $root is a minor release behind this server, and pg_upgrade needs one that is not", 1; }
+	done_testing();
+	exit;
+}
+
+my $log;
+chdir $folder;
+{
+	local %ENV = (%ENV, $new->_get_env());
+	ok(IPC::Run::run([ "$bindir/pg_upgrade", '--no-sync', '-b', $old_bindir, '-B', $bindir, '-d', $old->data_dir,
+		'-D', $new->data_dir, '-p', $old->port, '-P', $new->port, '-s', $new->host ], '>', \$log, '2>&1'),
+		"pg_upgrade from $major to $newer") or die $log;
+}
+ok(-e "$folder/delete_old_cluster.sh", 'it leaves the script that deletes the old cluster');
+command_ok([ 'sh', "$folder/delete_old_cluster.sh" ], 'which is run');
+ok(!-e $from_old, 'the old cluster is gone');
+ok(!-e $new->data_dir . "/$in_data", 'with what was in its data directory: a keyring there would be lost');
+ok(-e $ring, 'the keyring is not');
+
+# --- The new one
+
+$new->start;
+is($new->safe_psql('postgres', 'SHOW server_version_num') =~ s/\d{4}$//r, $newer, 'the new server runs');
+outcome_is(session($new), 'F0000', 'settings are not carried over: no keyring is configured', q{SELECT key_vault.get('user_1', 'gemini')});
+$new->append_conf('postgresql.conf', "key_vault.keyring_file = '$ring'\n");
+$new->reload;
+$new->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_file', true) <> ''});
+is($new->safe_psql('postgres', $contents), $before, 'then everything is as it was, and every secret opens');
+
+my $service = session($new, 'regress_kv_service');
+outcome_is($service, 'AIza-new-of-user_7', 'a service role names the user', q{SELECT key_vault.get('user_7', 'gemini')});
+$service->run('BEGIN', q{SET LOCAL key_vault.user_id = 'user_a'});
+outcome_is($service, 'acme-of-user_a', 'and sets the identity', q{SELECT key_vault.get(NULL, 'acme')});
+outcome_is($service, '42501', 'which it keeps to', q{SELECT key_vault.get('user_7', 'gemini')});
+$service->run('ROLLBACK');
+outcome_is(session($new, 'regress_kv_tenant'), 'acme-of-user_a', 'a tenant has its identity', q{SELECT key_vault.get(NULL, 'acme')});
+outcome_is(session($new, 'regress_kv_admin'), '0', 'status finds no error', q{SELECT count(*) FROM key_vault.status() WHERE state = 'error'});
+
+my $super = session($new);
+outcome_is($super, '3', 'set', q{SELECT key_vault.set('user_7', 'gemini', 'AIza-newest')});
+$super->value('SELECT key_vault.activate_root_key(key_vault.create_root_key())');
+$super->run('CALL key_vault.rotate_root_key()');
+outcome_is($super, '1', 'rotation', 'SELECT count(DISTINCT root_key_id) FROM key_vault.secrets');
+outcome_is($super, 'AIza-newest', 'get', q{SELECT key_vault.get('user_7', 'gemini')});
+
+done_testing();
