@@ -42,7 +42,6 @@ start_backend() {
 	backend=("DATABASE_URL=postgresql://app@/demo?host=$work/sock" "JWT_SECRET=$(random_text 40)")
 	address=http://127.0.0.1:$("$python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	cd "$work/tree/examples/fastapi"
-	# shellcheck disable=SC2016
 	as_server "${backend[@]}" setsid --fork sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$work/backend.pid" \
 		"$python" -m uvicorn --port "${address##*:}" main:app >"$work/backend.log" 2>&1 </dev/null
 	for _ in {1..100}; do
