@@ -4,12 +4,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "parser/parse_func.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
@@ -22,23 +21,18 @@ static KvStatement select_schema = {
 	0
 };
 
-static char *
+static Oid
 pgcrypto_schema(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	char	   *schema = NULL;
+	Oid			schema = InvalidOid;
 	bool		isnull;
 
 	kv_spi_connect();
 	if (kv_statement_run(&select_schema, NULL, NULL, 1) > 0)
-	{
-		Oid			oid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
-														 SPI_tuptable->tupdesc, 1, &isnull));
-
-		schema = MemoryContextStrdup(caller, get_namespace_name(oid));
-	}
+		schema = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+												SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
-	if (schema == NULL)
+	if (!OidIsValid(schema))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("extension \"pgcrypto\" is not installed in this database"),
@@ -46,12 +40,21 @@ pgcrypto_schema(void)
 	return schema;
 }
 
+/* By the catalog, not by name: the caller need not have USAGE on the schema. */
 static Oid
 find_function(const char *name, int nargs, const Oid *types)
 {
-	List	   *qualified = list_make2(makeString(pgcrypto_schema()), makeString(pstrdup(name)));
+	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+										   CStringGetDatum(name),
+										   PointerGetDatum(buildoidvector(types, nargs)),
+										   ObjectIdGetDatum(pgcrypto_schema()));
 
-	return LookupFuncName(qualified, nargs, types, false);
+	if (!OidIsValid(function))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("extension \"pgcrypto\" has no function \"%s\" of the kind that is needed", name),
+				 errhint("Update it: ALTER EXTENSION pgcrypto UPDATE;")));
+	return function;
 }
 
 text *
