@@ -36,6 +36,9 @@ if [[ ! -e $root/made ]]; then
 	say "Making a Debian root of $suite in $root"
 	rm -rf "$root"
 	contained debootstrap --variant=minbase "$suite" "$root"
+	# pg_upgrade wants no server that is a minor release behind the system's
+	[[ $suite == sid ]] || say "deb http://deb.debian.org/debian-security $suite-security main" \
+		>"$root/etc/apt/sources.list.d/security.list"
 	touch "$root/made"
 fi
 
