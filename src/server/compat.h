@@ -49,6 +49,18 @@
 #define ri_CheckConstraintExprs ri_ConstraintExprs
 #endif
 
+/* 16 can leave out summarizing indexes, which a new row never does. */
+static inline void
+kv_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EState *estate,
+					   bool *conflict)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) ExecInsertIndexTuples(target, slot, estate, false, true, conflict, NIL, false);
+#else
+	(void) ExecInsertIndexTuples(target, slot, estate, false, true, conflict, NIL);
+#endif
+}
+
 /* 16 moved the privileges of a range table entry into a node of their own. */
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"

@@ -14,6 +14,7 @@
 
 #include "server/compat.h"
 #include "store/policy.h"
+#include "store/secret_changes.h"
 #include "store/secret_rows.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
@@ -311,8 +312,10 @@ kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 {
 	Datum		values[8];
 	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
-	volatile uint64 count = 0;
+	uint64		count;
 
+	if (kv_secret_insert_straight(name, row))
+		return KV_INSERTED;
 	name_values(name, values);
 	values[3] = Int32GetDatum(row->version);
 	values[4] = CStringGetTextDatum(row->root_key_id);
@@ -325,11 +328,7 @@ kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 		nulls[7] = 'n';
 
 	kv_spi_connect();
-	KV_LEND_CHECKS();
-	{
-		count = kv_statement_run_as_owner(&insert_row, values, nulls, 0);
-	}
-	KV_LEND_CHECKS_END();
+	count = kv_statement_run_as_owner(&insert_row, values, nulls, 0);
 	check_rows(KV_POLICY_INSERT, count);
 	SPI_finish();
 	return count > 0 ? KV_INSERTED : KV_VERSION_TAKEN;
@@ -347,14 +346,16 @@ delete_rows(KvStatement *statement, Datum *values)
 	return count;
 }
 
-uint64
+void
 kv_secret_rows_delete_through(const KvSecretName *name, int32 version)
 {
 	Datum		values[4];
 
+	if (kv_secret_trim_straight(name, version))
+		return;
 	name_values(name, values);
 	values[3] = Int32GetDatum(version);
-	return delete_rows(&delete_through, values);
+	(void) delete_rows(&delete_through, values);
 }
 
 uint64

@@ -91,9 +91,9 @@ extern bool kv_secret_rows_lock_version(const KvSecretName *name,
 extern KvInsertResult kv_secret_rows_insert(const KvSecretName *name,
 											const KvSecretRow *row);
 
-/* Removes versions up to and including the given one; how many. */
-extern uint64 kv_secret_rows_delete_through(const KvSecretName *name,
-											int32 version);
+/* Removes versions up to and including the given one. */
+extern void kv_secret_rows_delete_through(const KvSecretName *name,
+										  int32 version);
 
 /* Removes every version; how many. */
 extern uint64 kv_secret_rows_delete(const KvSecretName *name);

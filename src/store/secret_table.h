@@ -1,7 +1,7 @@
 /*
  * secret_table.h
  *		The table key_vault.secrets as a relation: its columns, and the
- *		straight way of reading it.
+ *		straight way of reading it.  Writing is secret_changes.h's.
  */
 #ifndef KV_SECRET_TABLE_H
 #define KV_SECRET_TABLE_H
@@ -9,6 +9,7 @@
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 
+#include "server/compat.h"
 #include "store/secret_rows.h"
 
 /* Columns, in the order of the install script. */
@@ -47,27 +48,6 @@ extern KvStraight kv_secret_table_current(const KvSecretName *name,
 extern KvStraight kv_secret_table_highest(const KvSecretName *name,
 										  KvSecretRow *row);
 
-/*
- * Between the two, the INSERT that starts first runs the table's CHECK constraints
- * as they were prepared before.  The block between them is left by its end or by
- * an error, no other way.
- */
-#define KV_LEND_CHECKS() \
-	do { \
-		struct KvTableAccess *kv_lender = kv_secret_table_lend_checks(); \
-		PG_TRY()
-#define KV_LEND_CHECKS_END() \
-		PG_FINALLY(); \
-		{ \
-			kv_secret_table_take_back_checks(kv_lender); \
-		} \
-		PG_END_TRY(); \
-	} while (0)
-
-/* For the two macros only. */
-extern struct KvTableAccess *kv_secret_table_lend_checks(void);
-extern void kv_secret_table_take_back_checks(struct KvTableAccess *lender);
-
 /* The OID of key_vault.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);
 
@@ -80,5 +60,8 @@ extern void kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row);
  */
 extern void kv_secret_table_check_policy(char command, HeapTuple tuple,
 										 TupleDesc columns);
+
+/* Says that they do not. */
+pg_noreturn extern void kv_secret_table_refuse(Relation rel);
 
 #endif							/* KV_SECRET_TABLE_H */

@@ -1,0 +1,314 @@
+/*
+ * secret_access.c
+ *		What has to hold before key_vault.secrets is read or written without a
+ *		planner, with all that the executor would check.
+ *
+ * Whatever makes the table other than the install script left it (a
+ * partition, a child, a rule, a trigger, another policy, no usable primary
+ * key) sends the caller to the planner's way: one shape only is known here.
+ */
+#include "postgres.h"
+
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "server/compat.h"
+#include "store/policy.h"
+#include "store/secret_access.h"
+#include "store/secret_table.h"
+#include "store/statement.h"
+
+static KvAccess *known = NULL;
+static bool known_is_valid = false;
+static Oid	secrets_oid = InvalidOid;
+
+static void
+forget_relation(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == secrets_oid)
+	{
+		known_is_valid = false;
+		secrets_oid = InvalidOid;
+	}
+}
+
+static void
+forget_access(Datum arg, int cacheid, uint32 hashvalue)
+{
+	known_is_valid = false;
+}
+
+void
+kv_access_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, forget_access, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_access, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, forget_access, (Datum) 0);
+}
+
+Oid
+kv_secret_table_oid(void)
+{
+	if (!OidIsValid(secrets_oid))
+	{
+		Oid			namespace = kv_schema();
+
+		secrets_oid = get_relname_relid("secrets", namespace);
+		if (!OidIsValid(secrets_oid))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"key_vault.secrets\" does not exist")));
+	}
+	return secrets_oid;
+}
+
+/* Whether the primary key leads with the columns that a probe names. */
+static bool
+primary_key_is_usable(Relation rel)
+{
+	Oid			index_oid = kv_primary_key_index(rel);
+	Relation	index;
+	bool		usable;
+
+	if (!OidIsValid(index_oid))
+		return false;
+
+	index = index_open(index_oid, AccessShareLock);
+	usable = index->rd_rel->relam == BTREE_AM_OID &&
+		index->rd_index->indisvalid &&
+		index->rd_index->indnkeyatts == 4 &&
+		index->rd_index->indkey.values[0] == KV_SECRETS_USER_ID &&
+		index->rd_index->indkey.values[1] == KV_SECRETS_PROVIDER &&
+		index->rd_index->indkey.values[2] == KV_SECRETS_LABEL &&
+		index->rd_index->indkey.values[3] == KV_SECRETS_VERSION &&
+		index->rd_indcollation[0] == C_COLLATION_OID &&
+		index->rd_indcollation[1] == C_COLLATION_OID &&
+		index->rd_indcollation[2] == C_COLLATION_OID;
+	index_close(index, AccessShareLock);
+	return usable;
+}
+
+/* relhasrules and relhastriggers outlive the last rule and trigger. */
+static bool
+table_is_as_shipped(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		!rel->rd_rel->relispartition &&
+		!rel->rd_rel->relhassubclass &&
+		rel->rd_rules == NULL &&
+		rel->trigdesc == NULL &&
+		!rel->rd_rel->relforcerowsecurity &&
+		RelationGetDescr(rel)->natts >= KV_SECRETS_COLUMNS &&
+		kv_policy_is_single(rel) &&
+		primary_key_is_usable(rel);
+}
+
+/* The range table entry that the executor would check for the planner's way. */
+static void
+prepare_privileges(KvAccess *new, Relation rel)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	KvPermissions *permissions;
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = AccessShareLock;
+	rte->inh = true;
+	rte->inFromCl = true;
+	new->range_table = list_make1(rte);
+
+	permissions = kv_permissions_of(rte, &new->permissions);
+	permissions->requiredPerms = ACL_SELECT;
+	for (int column = KV_SECRETS_USER_ID; column <= KV_SECRETS_EXPIRES_AT; column++)
+		permissions->selectedCols =
+			bms_add_member(permissions->selectedCols,
+						   column - FirstLowInvalidHeapAttributeNumber);
+}
+
+static void
+prepare_probe(KvAccess *new, Relation rel)
+{
+	new->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
+										 table_slot_callbacks(rel));
+	for (int i = 0; i < KV_NAME_KEYS; i++)
+		ScanKeyEntryInitialize(&new->keys[i], 0, i + 1, BTEqualStrategyNumber,
+							   InvalidOid, C_COLLATION_OID, F_TEXTEQ, (Datum) 0);
+	ScanKeyEntryInitialize(&new->keys[KV_NAME_KEYS], 0, KV_SECRETS_VERSION,
+						   BTLessEqualStrategyNumber, InvalidOid, InvalidOid,
+						   F_INT4LE, (Datum) 0);
+}
+
+static KvAccess *
+build_access(Relation rel)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "key_vault access",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	KvAccess   *new = palloc0(sizeof(KvAccess));
+
+	new->context = context;
+	new->user = GetUserId();
+	new->row_security = row_security;
+	PG_TRY();
+	{
+		/* with row_security off the planner decides whether that is an error */
+		new->straight = row_security && table_is_as_shipped(rel);
+		if (new->straight)
+		{
+			prepare_privileges(new, rel);
+			prepare_probe(new, rel);
+			if (check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED)
+				new->may_select = kv_policy_prepare(rel, KV_POLICY_SELECT, context);
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		MemoryContextDelete(context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return new;
+}
+
+/* Lets go of what is known; calls up the stack that use it free it. */
+static void
+give_up_known(void)
+{
+	if (known != NULL && known->users == 0)
+		MemoryContextDelete(known->context);
+	known = NULL;
+}
+
+KvAccess *
+kv_access_now(Relation rel)
+{
+	if (known != NULL && known_is_valid && known->user == GetUserId() &&
+		known->row_security == row_security)
+		return known;
+
+	give_up_known();
+	/* Before building: a change that comes in meanwhile must not be lost. */
+	known_is_valid = true;
+	known = build_access(rel);
+	return known;
+}
+
+KvAccess *
+kv_access_hold(KvAccess *access)
+{
+	access->users++;
+	return access;
+}
+
+void
+kv_access_release(KvAccess *access)
+{
+	if (--access->users == 0 && access != known)
+		MemoryContextDelete(access->context);
+}
+
+KvPolicy *
+kv_access_policy(KvAccess *access, Relation rel, char command)
+{
+	KvPolicy  **policy = command == KV_POLICY_INSERT ? &access->may_insert :
+		command == KV_POLICY_UPDATE ? &access->may_update : &access->may_delete;
+
+	if (*policy == NULL)
+		*policy = kv_policy_prepare(rel, command, access->context);
+	return *policy;
+}
+
+void
+kv_access_check_privileges(KvAccess *access)
+{
+	/* Whoever hooks in (an auditor) sees every read, as from the executor. */
+	if (access->privileges_hold && ExecutorCheckPerms_hook == NULL)
+		return;
+	kv_check_permissions(access->range_table, access->permissions);
+	access->privileges_hold = true;
+}
+
+bool
+kv_access_go_straight(LOCKMODE lock, KvStraightWork work, void *arg)
+{
+	Relation	rel;
+	KvAccess   *access;
+
+	/* As for any statement: not while the schema has another name. */
+	(void) kv_schema();
+	rel = table_open(kv_secret_table_oid(), lock);
+	access = kv_access_now(rel);
+	if (!access->straight || access->slot_in_use)
+	{
+		table_close(rel, NoLock);
+		return false;
+	}
+
+	kv_access_hold(access)->slot_in_use = true;
+	PG_TRY();
+	{
+		work(access, rel, arg);
+	}
+	PG_CATCH();
+	{
+		/* the slot may point into a buffer that is no longer pinned */
+		if (known == access)
+			known = NULL;
+		kv_access_release(access);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	access->slot_in_use = false;
+	kv_access_release(access);
+	table_close(rel, NoLock);
+	return true;
+}
+
+void
+kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
+			   int nkeys, KvVisit visit, void *arg)
+{
+	Relation	index = index_open(kv_primary_key_index(rel), AccessShareLock);
+	IndexScanDesc scan;
+
+	access->keys[0].sk_argument = PointerGetDatum(name->user_id);
+	access->keys[1].sk_argument = PointerGetDatum(name->provider);
+	access->keys[2].sk_argument = PointerGetDatum(name->label);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	scan = kv_index_beginscan(rel, index, GetActiveSnapshot(), nkeys);
+	index_rescan(scan, access->keys, nkeys, NULL, 0);
+	while (index_getnext_slot(scan, BackwardScanDirection, access->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!visit(access, rel, arg))
+			break;
+	}
+	ExecClearTuple(access->slot);
+	index_endscan(scan);
+	PopActiveSnapshot();
+	/* the lock stays to the end of the transaction, as the executor's would */
+	index_close(index, NoLock);
+}

@@ -1,0 +1,80 @@
+/*
+ * secret_access.h
+ *		What was decided about key_vault.secrets for the current user, for those
+ *		files of this room that work on the table without a planner.
+ */
+#ifndef KV_SECRET_ACCESS_H
+#define KV_SECRET_ACCESS_H
+
+#include "access/skey.h"
+#include "executor/tuptable.h"
+#include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+#include "store/policy.h"
+#include "store/secret_rows.h"
+
+#define KV_NAME_KEYS 3			/* user_id, provider, label */
+#define KV_TRIM_KEYS 4			/* and version, at most */
+
+/*
+ * Good for one user under one setting of row_security.  Dropped when the table,
+ * a role, a membership or a function changes.
+ */
+typedef struct KvAccess
+{
+	MemoryContext context;		/* holds this and all below */
+	Oid			user;
+	bool		row_security;
+	bool		straight;		/* the table is as shipped */
+	bool		privileges_hold;	/* checked, and nobody else wants to know */
+	int			users;			/* calls up the stack that use any of this */
+	bool		slot_in_use;	/* by one of them */
+	List	   *range_table;
+	List	   *permissions;
+	KvPolicy   *may_select;		/* NULL for superusers, owners, BYPASSRLS */
+	KvPolicy   *may_insert;
+	KvPolicy   *may_update;
+	KvPolicy   *may_delete;
+	TupleTableSlot *slot;		/* where a scan is */
+	ScanKeyData keys[KV_TRIM_KEYS];
+	struct KvInsertion *insertion;	/* secret_changes.c's, NULL until it is asked for */
+} KvAccess;
+
+/* Registers the callbacks that drop what is cached; once a process. */
+extern void kv_access_init(void);
+
+/* What holds for the current user now.  rel is locked. */
+extern KvAccess *kv_access_now(Relation rel);
+
+/*
+ * Between the two, a call of ours further down the stack, by a trigger or a policy
+ * of this database, does not free it.
+ */
+extern KvAccess *kv_access_hold(KvAccess *access);
+extern void kv_access_release(KvAccess *access);
+
+/* The policies for one kind of write, prepared when first asked for; or NULL. */
+extern KvPolicy *kv_access_policy(KvAccess *access, Relation rel, char command);
+
+/* Checks that the caller may read, as the executor does. */
+extern void kv_access_check_privileges(KvAccess *access);
+
+/*
+ * Does work on the table if it is as shipped, and not in use by a call further up
+ * the stack (a policy may call get() again); false otherwise.
+ */
+typedef void (*KvStraightWork) (KvAccess *access, Relation rel, void *arg);
+extern bool kv_access_go_straight(LOCKMODE lock, KvStraightWork work, void *arg);
+
+/*
+ * For such work: visits the rows of a name in access->slot, newest first, with a
+ * fresh snapshot, until visit returns false.  nkeys says how many of the keys a
+ * row must match; those after the name are the caller's to fill in.
+ */
+typedef bool (*KvVisit) (KvAccess *access, Relation rel, void *arg);
+extern void kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
+						   int nkeys, KvVisit visit, void *arg);
+
+#endif							/* KV_SECRET_ACCESS_H */
