@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -177,7 +178,8 @@ quoted_provider(const text *provider)
 {
 	const char *name = provider != NULL ? text_to_cstring(provider) : "NULL";
 
-	return strlen(name) <= QUOTED_MAX ? name : psprintf("%.4s...", name);
+	return strlen(name) <= QUOTED_MAX ? name :
+		psprintf("%s...", pnstrdup(name, pg_mbcliplen(name, strlen(name), 4)));
 }
 
 /* Stars and the hint. */
@@ -287,6 +289,8 @@ kv_import_keys(const char *query, text *passphrase)
 	Import		import = {0};
 	HASHCTL		control = {0};
 
+	if (passphrase != NULL)
+		(void) kv_statement_text_hides(VARDATA_ANY(passphrase), VARSIZE_ANY_EXHDR(passphrase));
 	control.keysize = sizeof(ImportKey);
 	control.entrysize = sizeof(ImportEntry);
 	control.hcxt = CurrentMemoryContext;
@@ -376,7 +380,7 @@ import_variables(text *user_id, const char *utf8, int utf8_len, char *buffer,
 void
 kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDesc columns)
 {
-	text	   *user = kv_identity_require(user_id);
+	text	   *user;
 	const char *utf8;
 	int			utf8_len;
 	char	   *buffer;
@@ -385,6 +389,9 @@ kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDes
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("content is NULL")));
+	/* before anything else can fail; which keys stand in it is told with each */
+	(void) kv_statement_text_hides(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content));
+	user = kv_identity_require(user_id);
 	utf8 = kv_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &utf8_len);
 	buffer = palloc(utf8_len + 1);
 	PG_TRY();
