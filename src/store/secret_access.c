@@ -286,9 +286,9 @@ kv_access_go_straight(LOCKMODE lock, KvStraightWork work, void *arg)
 	return true;
 }
 
-void
-kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
-			   int nkeys, KvVisit visit, void *arg)
+static void
+scan_rows(KvAccess *access, Relation rel, const KvSecretName *name, int nkeys,
+		  Snapshot snapshot, KvVisit visit, void *arg)
 {
 	Relation	index = index_open(kv_primary_key_index(rel), AccessShareLock);
 	IndexScanDesc scan;
@@ -297,7 +297,7 @@ kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
 	access->keys[1].sk_argument = PointerGetDatum(name->provider);
 	access->keys[2].sk_argument = PointerGetDatum(name->label);
 
-	PushActiveSnapshot(GetTransactionSnapshot());
+	PushActiveSnapshot(snapshot);
 	scan = kv_index_beginscan(rel, index, GetActiveSnapshot(), nkeys);
 	index_rescan(scan, access->keys, nkeys, NULL, 0);
 	while (index_getnext_slot(scan, BackwardScanDirection, access->slot))
@@ -311,4 +311,18 @@ kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
 	PopActiveSnapshot();
 	/* the lock stays to the end of the transaction, as the executor's would */
 	index_close(index, NoLock);
+}
+
+void
+kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
+			   int nkeys, KvVisit visit, void *arg)
+{
+	scan_rows(access, rel, name, nkeys, GetTransactionSnapshot(), visit, arg);
+}
+
+void
+kv_access_scan_latest(KvAccess *access, Relation rel, const KvSecretName *name,
+					  int nkeys, KvVisit visit, void *arg)
+{
+	scan_rows(access, rel, name, nkeys, GetLatestSnapshot(), visit, arg);
 }

@@ -77,4 +77,12 @@ typedef bool (*KvVisit) (KvAccess *access, Relation rel, void *arg);
 extern void kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
 						   int nkeys, KvVisit visit, void *arg);
 
+/*
+ * The same of all that is committed by now, which at REPEATABLE READ and above
+ * can be more than the transaction's snapshot shows.
+ */
+extern void kv_access_scan_latest(KvAccess *access, Relation rel,
+								  const KvSecretName *name, int nkeys,
+								  KvVisit visit, void *arg);
+
 #endif							/* KV_SECRET_ACCESS_H */

@@ -252,8 +252,11 @@ kv_secret_rows_lock_for_write(void)
 	LockRelationOid(kv_secret_table_oid(), RowExclusiveLock);
 }
 
+typedef uint64 (*Run) (KvStatement *statement, Datum *values, const char *nulls,
+					   long limit);
+
 static int32
-highest_by_plan(const KvSecretName *name)
+highest_by_plan(const KvSecretName *name, Run run)
 {
 	Datum		values[3];
 	int32		version = 0;
@@ -261,7 +264,7 @@ highest_by_plan(const KvSecretName *name)
 
 	name_values(name, values);
 	kv_spi_connect();
-	if (kv_statement_run_as_owner(&select_highest, values, NULL, 1) > 0)
+	if (run(&select_highest, values, NULL, 1) > 0)
 		version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
 											  SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
@@ -282,7 +285,24 @@ kv_secret_rows_highest(const KvSecretName *name)
 		case KV_STRAIGHT_IMPOSSIBLE:
 			break;
 	}
-	return highest_by_plan(name);
+	return highest_by_plan(name, kv_statement_run_as_owner);
+}
+
+bool
+kv_secret_rows_overtaken(const KvSecretName *name, int32 version)
+{
+	KvSecretRow row;
+
+	switch (kv_secret_table_latest(name, &row))
+	{
+		case KV_STRAIGHT_FOUND:
+			return row.version > version;
+		case KV_STRAIGHT_NONE:
+			return false;
+		case KV_STRAIGHT_IMPOSSIBLE:
+			break;
+	}
+	return highest_by_plan(name, kv_statement_read_latest_as_owner) > version;
 }
 
 bool

@@ -81,6 +81,14 @@ read_as_owner(KvAccess *access, Relation rel, void *arg)
 	kv_access_scan(access, rel, probe->name, KV_NAME_KEYS, take_newest, probe);
 }
 
+static void
+read_latest_as_owner(KvAccess *access, Relation rel, void *arg)
+{
+	Probe	   *probe = arg;
+
+	kv_access_scan_latest(access, rel, probe->name, KV_NAME_KEYS, take_newest, probe);
+}
+
 static KvStraight
 read_newest(const KvSecretName *name, KvStraightWork read, KvSecretRow *row)
 {
@@ -101,6 +109,12 @@ KvStraight
 kv_secret_table_highest(const KvSecretName *name, KvSecretRow *row)
 {
 	return read_newest(name, read_as_owner, row);
+}
+
+KvStraight
+kv_secret_table_latest(const KvSecretName *name, KvSecretRow *row)
+{
+	return read_newest(name, read_latest_as_owner, row);
 }
 
 void

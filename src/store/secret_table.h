@@ -48,6 +48,10 @@ extern KvStraight kv_secret_table_current(const KvSecretName *name,
 extern KvStraight kv_secret_table_highest(const KvSecretName *name,
 										  KvSecretRow *row);
 
+/* The same of all that is committed by now, whatever the isolation level. */
+extern KvStraight kv_secret_table_latest(const KvSecretName *name,
+										 KvSecretRow *row);
+
 /* The OID of key_vault.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);
 

@@ -19,6 +19,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "server/errors.h"
@@ -101,9 +102,15 @@ prepare(KvStatement *statement)
 	statement->plan = plan;
 }
 
-uint64
-kv_statement_run(KvStatement *statement, Datum *values, const char *nulls,
-				 long limit)
+/* What a statement sees. */
+typedef enum View
+{
+	VIEW_TRANSACTION,			/* a fresh snapshot, as the isolation level has it */
+	VIEW_LATEST					/* all that is committed; only for reading */
+} View;
+
+static uint64
+run(KvStatement *statement, Datum *values, const char *nulls, long limit, View view)
 {
 	int			result;
 
@@ -112,13 +119,25 @@ kv_statement_run(KvStatement *statement, Datum *values, const char *nulls,
 	if (statement->plan == NULL)
 		prepare(statement);
 
-	result = SPI_execute_plan(statement->plan, values, nulls, false, limit);
+	if (view == VIEW_LATEST)
+		result = SPI_execute_snapshot(statement->plan, values, nulls,
+									  GetLatestSnapshot(), InvalidSnapshot,
+									  true, false, limit);
+	else
+		result = SPI_execute_plan(statement->plan, values, nulls, false, limit);
 	if (result < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not run a statement: %s",
 						SPI_result_code_string(result))));
 	return SPI_processed;
+}
+
+uint64
+kv_statement_run(KvStatement *statement, Datum *values, const char *nulls,
+				 long limit)
+{
+	return run(statement, values, nulls, limit, VIEW_TRANSACTION);
 }
 
 /* From pg_extension: there is no syscache for it. */
@@ -165,9 +184,9 @@ extension_owner(void)
 	return known_owner;
 }
 
-uint64
-kv_statement_run_as_owner(KvStatement *statement, Datum *values,
-						  const char *nulls, long limit)
+static uint64
+run_as_owner(KvStatement *statement, Datum *values, const char *nulls,
+			 long limit, View view)
 {
 	Oid			save_user;
 	int			save_context;
@@ -180,7 +199,7 @@ kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 		SetUserIdAndSecContext(owner,
 							   save_context | SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_RESTRICTED_OPERATION);
-		processed = kv_statement_run(statement, values, nulls, limit);
+		processed = run(statement, values, nulls, limit, view);
 	}
 	PG_FINALLY();
 	{
@@ -189,4 +208,18 @@ kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 	PG_END_TRY();
 
 	return processed;
+}
+
+uint64
+kv_statement_run_as_owner(KvStatement *statement, Datum *values,
+						  const char *nulls, long limit)
+{
+	return run_as_owner(statement, values, nulls, limit, VIEW_TRANSACTION);
+}
+
+uint64
+kv_statement_read_latest_as_owner(KvStatement *statement, Datum *values,
+								  const char *nulls, long limit)
+{
+	return run_as_owner(statement, values, nulls, limit, VIEW_LATEST);
 }

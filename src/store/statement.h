@@ -46,4 +46,11 @@ extern uint64 kv_statement_run(KvStatement *statement, Datum *values,
 extern uint64 kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 										const char *nulls, long limit);
 
+/*
+ * The same for a statement that only reads: it sees all that is committed, which
+ * at REPEATABLE READ and above can be more than the transaction's snapshot shows.
+ */
+extern uint64 kv_statement_read_latest_as_owner(KvStatement *statement, Datum *values,
+												const char *nulls, long limit);
+
 #endif							/* KV_STATEMENT_H */

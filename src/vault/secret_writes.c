@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -117,6 +118,21 @@ check_row_can_be_stored(int32 version, int attempts)
 }
 
 /*
+ * Takes back a version that was free only because others had given it before,
+ * and trimmed it: nobody would ever read what is stored there.
+ */
+static void
+take_back(const KvSecretName *name, int32 version)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access to API keys due to concurrent change"),
+				 errhint("Run the transaction again.")));
+	kv_secret_rows_delete_through(name, version);
+}
+
+/*
  * Seals the key as the version after the highest, and trims old versions.
  * row holds hint and expiry.
  */
@@ -153,7 +169,11 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 		kv_seal(name, row, kv_keyring_require(active),
 				VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 		if (kv_secret_rows_insert(name, row) == KV_INSERTED)
-			break;
+		{
+			if (!kv_secret_rows_overtaken(name, row->version))
+				break;
+			take_back(name, row->version);
+		}
 		CHECK_FOR_INTERRUPTS();
 	}
 
