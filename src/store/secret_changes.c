@@ -222,6 +222,7 @@ kv_secret_insert_straight(const KvSecretName *name, const KvSecretRow *row)
 	Insert		insert = {.name = name, .row = row};
 
 	PreventCommandIfReadOnly("INSERT");
+	PreventCommandIfParallelMode("INSERT");
 	if (somebody_looks_on() ||
 		!kv_access_go_straight(RowExclusiveLock, insert_row, &insert))
 		return false;
@@ -270,6 +271,7 @@ kv_secret_trim_straight(const KvSecretName *name, int32 version)
 	Trim		trim = {.name = name, .version = version};
 
 	PreventCommandIfReadOnly("DELETE");
+	PreventCommandIfParallelMode("DELETE");
 	if (somebody_looks_on() ||
 		!kv_access_go_straight(RowExclusiveLock, trim_rows, &trim))
 		return false;
