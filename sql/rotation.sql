@@ -109,7 +109,7 @@ CALL key_vault.rotate_root_key();
 SET client_min_messages = warning;
 SELECT state, total, done, failed, remaining, per_second >= 0 AS rate, pid = pg_backend_pid() AS mine,
        finished_at >= started_at AS in_order FROM key_vault.rotation_progress;
-SELECT state, secrets FROM key_vault.root_keys ORDER BY created_at, state;
+SELECT state, secrets FROM key_vault.root_keys ORDER BY state;
 RESET ROLE;
 RESET key_vault.user_id;
 SELECT user_id, label, version FROM changed WHERE NOT root_key OR NOT sealed OR anything_else;
