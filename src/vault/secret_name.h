@@ -41,6 +41,12 @@ extern KvSecretTarget kv_secret_target(const KvSecretArgs *args);
  */
 extern text *kv_secret_user(text *user_id);
 
+/*
+ * The label as a message may quote it, palloc'd: a long one is cut, because
+ * arguments in the wrong order make a key of it.
+ */
+extern char *kv_secret_quotable_label(const text *label);
+
 /* Whether the row's time is over, by the clock. */
 extern bool kv_secret_row_is_expired(const KvSecretRow *row);
 

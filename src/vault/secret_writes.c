@@ -93,7 +93,7 @@ check_if_version(const KvSecretName *name, int32 current, const KvSetOptions *op
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_STATE),
 			 errmsg("if_version does not hold for provider \"%s\", label \"%s\"",
-					text_to_cstring(name->provider), text_to_cstring(name->label)),
+					text_to_cstring(name->provider), kv_secret_quotable_label(name->label)),
 			 current == 0 ?
 			 errdetail("Expected version %d, but there is no key.", options->if_version) :
 			 errdetail("Expected version %d, but the current version is %d.",

@@ -105,7 +105,7 @@ not_found(const KvSecretTarget *target, const char *display_name,
 		  const KvSecretRow *expired)
 {
 	const char *provider = text_to_cstring(target->name.provider);
-	const char *label = text_to_cstring(target->name.label);
+	const char *label = kv_secret_quotable_label(target->name.label);
 
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_NOT_FOUND),
