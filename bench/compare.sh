@@ -18,7 +18,7 @@ case "${1:-}" in
 	*) die "usage: bench/compare.sh [--long]" ;;
 esac
 read -ra sizes <<<"${SIZES:-${sizes[*]}}"
-rounds=${ROUNDS:-7}
+rounds=${ROUNDS:-5}
 here=$top/bench
 owned=5000			# secrets that are the labels of one user, in each table
 owner=1000000000	# that user; the others count on from there
@@ -51,14 +51,13 @@ write_scripts() {
 as_admin() { as_server psql -X -q -v ON_ERROR_STOP=1 -U postgres "$@"; }
 as_app() { as_server psql -X -q -A -t -v ON_ERROR_STOP=1 -U app "$@"; }
 
-# record METRIC WAY ROUND VALUE
-record() { printf '%s\t%s\t%s\t%s\t%s\n' "$size" "$@" >>"$results"; }
+# record METRIC RUN WAY ROUND VALUE: ways of one run are compared with each other.
+record() { printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$size" "$@" >>"$results"; }
 
 # in_loops ROUND DATABASE WAY...: CPU time of a call inside the server, in microseconds.
 in_loops() {
-	local round=$1 database=$2 suffix='' way calls users
+	local round=$1 database=$2 way calls users
 	shift 2
-	[[ $database != planned_* ]] || suffix=_planned
 	for way; do
 		calls=$fast_calls users=$((size - owned))
 		case "$way" in
@@ -66,17 +65,16 @@ in_loops() {
 			set | upsert) calls=5000 users=$((users < 5000 ? users : 5000)) ;;
 		esac
 		say "SELECT bench.loop_$way(500, $users) \\g /dev/null" \
-			"SELECT 'loop', '$way$suffix', $round, bench.loop_$way($calls, $users);"
+			"SELECT 'loop', '${database%_*}', '$way', $round, bench.loop_$way($calls, $users);"
 	done | as_app -F $'\t' -d "$database" | sed "s/^/$size\t/" >>"$results"
 }
 
-# by_pgbench ROUND SECONDS DATABASE WAY@WEIGHT...: transactions a second.  One
+# by_pgbench ROUND SECONDS RUN DATABASE WAY@WEIGHT...: transactions a second.  One
 # client draws the next transaction from all ways, so that whatever else the
 # machine does meets each way alike; and the slower half of each is left out.
 by_pgbench() {
-	local round=$1 seconds=$2 database=$3 suffix='' way rate
-	shift 3
-	[[ $database != planned_* ]] || suffix=_planned
+	local round=$1 seconds=$2 run=$3 database=$4 way rate
+	shift 4
 	as_server PGOPTIONS="-c key_vault.user_id=$owner" taskset -c "$cpu" \
 		pgbench -n -M prepared -c 1 -T "$seconds" -U app "${@/#/-f$work/pgbench/}" \
 		-D u="$owner" -D k=AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456 \
@@ -84,7 +82,7 @@ by_pgbench() {
 		{ cat "$work/pgbench.log" >&2; die "pgbench failed"; }
 	# Fields: client, transaction, microseconds, script, ...
 	while read -r way rate; do
-		record pgbench "${way%@*}$suffix" "$round" "$rate"
+		record pgbench "$run" "${way%@*}" "$round" "$rate"
 	done < <(sort -k4,4n -k3,3n "$work/tmp/$round".* | awk -v ways="$*" '
 		{ time[$4, ++count[$4]] = $3 }
 		END {
@@ -103,8 +101,8 @@ by_pgbench() {
 first_lookup() {
 	local way=$2 values
 	values=$(as_app -d "straight_$size" -v lookup="$3" <"$here/memory.sql")
-	record contexts "$way" "$1" "$(sed -n 1p <<<"$values")"
-	record private "$way" "$1" "$(sed -n 2p <<<"$values")"
+	record contexts - "$way" "$1" "$(sed -n 1p <<<"$values")"
+	record private - "$way" "$1" "$(sed -n 2p <<<"$values")"
 }
 
 measure_memory() {
@@ -120,7 +118,7 @@ measure_storage() {
 	local way table
 	for way in get:key_vault.secrets plaintext:bench.plaintext pgp:bench.pgp; do
 		table=${way#*:}
-		record storage "${way%:*}" 1 "$(as_admin -A -t -d "straight_$size" \
+		record storage - "${way%:*}" 1 "$(as_admin -A -t -d "straight_$size" \
 			-c "SELECT pg_total_relation_size('$table')::float8 / (SELECT count(*) FROM $table)")"
 	done
 }
@@ -170,14 +168,15 @@ measure() {
 	measure_memory
 	for ((round = 1; round <= rounds; round++)); do
 		in_loops "$round" "straight_$size" nothing plaintext get get_query pgp_s2k0 pgp
-		in_loops "$round" "planned_$size" get
-		by_pgbench "$round" 3 "straight_$size" nothing@1 plaintext@5 get@5 pgp_s2k0@3 pgp@1
-		by_pgbench "$round" 1 "planned_$size" plaintext@1 get@1
+		in_loops "$round" "planned_$size" nothing plaintext get
+		by_pgbench "$round" 2 straight "straight_$size" plaintext@1 get@1
+		by_pgbench "$round" 1 planned "planned_$size" plaintext@1 get@1
+		by_pgbench "$round" 1 others "straight_$size" plaintext@3 pgp_s2k0@3 pgp@1 nothing@3
 	done
 	load_versions
 	for ((round = 1; round <= rounds; round++)); do
 		in_loops "$round" "straight_$size" upsert set
-		by_pgbench "$round" 3 "straight_$size" upsert@1 set@1
+		by_pgbench "$round" 3 straight "straight_$size" upsert@1 set@1
 	done
 	as_admin -d postgres -c "DROP DATABASE straight_$size" -c "DROP DATABASE planned_$size"
 }

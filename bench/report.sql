@@ -7,52 +7,51 @@
 \pset format unaligned
 \pset tuples_only on
 
-CREATE TEMPORARY TABLE measured (secrets int, metric text, way text, round int, value float8);
+CREATE TEMPORARY TABLE measured (secrets int, metric text, run text, way text, round int, value float8);
 COPY measured FROM :'results';
 
 -- A loop's own cost is no part of the calls in it
 CREATE TEMPORARY VIEW net AS
-    SELECT m.secrets, m.metric, m.way, m.round, m.value - coalesce(l.value, 0) AS value
+    SELECT m.secrets, m.metric, m.run, m.way, m.round, m.value - coalesce(l.value, 0) AS value
     FROM measured m
-    LEFT JOIN measured l ON m.metric = 'loop' AND (l.secrets, l.metric, l.round, l.way) = (m.secrets, m.metric, m.round, 'nothing')
+    LEFT JOIN measured l ON m.metric = 'loop'
+        AND (l.secrets, l.metric, l.run, l.round, l.way) = (m.secrets, m.metric, m.run, m.round, 'nothing')
     WHERE (m.metric, m.way) <> ('loop', 'nothing');
 
 CREATE TEMPORARY TABLE medians AS
-    SELECT n.secrets, n.metric, n.way,
+    SELECT n.secrets, n.metric, n.run, n.way,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY n.value) AS value,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY n.value / nullif(p.value, 0)) AS ratio
     FROM net n
-    LEFT JOIN net p ON (p.secrets, p.metric, p.round) = (n.secrets, n.metric, n.round)
-        AND p.way = CASE WHEN n.way IN ('set', 'upsert') THEN 'upsert'
-                         WHEN n.metric = 'pgbench' AND n.way ~ '_planned$' THEN 'plaintext_planned'
-                         ELSE 'plaintext' END
-    GROUP BY n.secrets, n.metric, n.way;
+    LEFT JOIN net p ON (p.secrets, p.metric, p.run, p.round) = (n.secrets, n.metric, n.run, n.round)
+        AND p.way = CASE WHEN n.way IN ('set', 'upsert') THEN 'upsert' ELSE 'plaintext' END
+    GROUP BY n.secrets, n.metric, n.run, n.way;
 
-CREATE TEMPORARY TABLE shown (line int, metric text, way text, title text, unit text);
+CREATE TEMPORARY TABLE shown (line int, metric text, run text, way text, title text, unit text);
 INSERT INTO shown VALUES
-    (10, 'loop', 'plaintext', '**CPU of a lookup inside the server**: plaintext', '%s us'),
-    (11, 'loop', 'get', '`get`, the straight way', '%s us'),
-    (12, 'loop', 'get_query', '`get`, the straight way, in a query of its own', '%s us'),
-    (13, 'loop', 'get_planned', '`get`, the planner''s way', '%s us'),
-    (14, 'loop', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s us'),
-    (15, 'loop', 'pgp', '`pgp_sym_decrypt`, defaults', '%s us'),
-    (20, 'pgbench', 'plaintext', '**Lookups a second through pgbench**: plaintext', '%s'),
-    (21, 'pgbench', 'get', '`get`, the straight way', '%s'),
-    (23, 'pgbench', 'get_planned', '`get`, the planner''s way', '%s'),
-    (24, 'pgbench', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s'),
-    (25, 'pgbench', 'pgp', '`pgp_sym_decrypt`, defaults', '%s'),
-    (26, 'pgbench', 'nothing', 'no lookup at all', '%s'),
-    (30, 'loop', 'upsert', '**CPU of a write inside the server**: plaintext, `INSERT ... ON CONFLICT`', '%s us'),
-    (31, 'loop', 'set', '`set`, which trims the oldest version', '%s us'),
-    (40, 'pgbench', 'upsert', '**Writes a second through pgbench**, fsync on: plaintext, `INSERT ... ON CONFLICT`', '%s'),
-    (41, 'pgbench', 'set', '`set`, which trims the oldest version', '%s'),
-    (50, 'contexts', 'plaintext', '**Memory that a first lookup adds to a backend**, its contexts: plaintext', '%s kB'),
-    (51, 'contexts', 'get', '`get`', '%s kB'),
-    (52, 'private', 'plaintext', '**The same, all its private pages**: plaintext', '%s kB'),
-    (53, 'private', 'get', '`get`', '%s kB'),
-    (60, 'storage', 'plaintext', '**Storage of a secret**, index included: plaintext', '%s bytes'),
-    (61, 'storage', 'get', 'key_vault', '%s bytes'),
-    (62, 'storage', 'pgp', '`pgp_sym_encrypt`', '%s bytes');
+    (10, 'loop', 'straight', 'plaintext', '**CPU of a lookup inside the server**: plaintext', '%s us'),
+    (11, 'loop', 'straight', 'get', '`get`, the straight way', '%s us'),
+    (12, 'loop', 'straight', 'get_query', '`get`, the straight way, in a query of its own', '%s us'),
+    (13, 'loop', 'planned', 'get', '`get`, the planner''s way', '%s us'),
+    (14, 'loop', 'straight', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s us'),
+    (15, 'loop', 'straight', 'pgp', '`pgp_sym_decrypt`, defaults', '%s us'),
+    (20, 'pgbench', 'straight', 'plaintext', '**Lookups a second through pgbench**: plaintext', '%s'),
+    (21, 'pgbench', 'straight', 'get', '`get`, the straight way', '%s'),
+    (22, 'pgbench', 'planned', 'get', '`get`, the planner''s way', '%s'),
+    (23, 'pgbench', 'others', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s'),
+    (24, 'pgbench', 'others', 'pgp', '`pgp_sym_decrypt`, defaults', '%s'),
+    (25, 'pgbench', 'others', 'nothing', 'no lookup at all', '%s'),
+    (30, 'loop', 'straight', 'upsert', '**CPU of a write inside the server**: plaintext, `INSERT ... ON CONFLICT`', '%s us'),
+    (31, 'loop', 'straight', 'set', '`set`, which trims the oldest version', '%s us'),
+    (40, 'pgbench', 'straight', 'upsert', '**Writes a second through pgbench**, fsync on: plaintext, `INSERT ... ON CONFLICT`', '%s'),
+    (41, 'pgbench', 'straight', 'set', '`set`, which trims the oldest version', '%s'),
+    (50, 'contexts', '-', 'plaintext', '**Memory that a first lookup adds to a backend**, in use in its contexts: plaintext', '%s kB'),
+    (51, 'contexts', '-', 'get', '`get`', '%s kB'),
+    (52, 'private', '-', 'plaintext', '**The same, all its private pages**: plaintext', '%s kB'),
+    (53, 'private', '-', 'get', '`get`', '%s kB'),
+    (60, 'storage', '-', 'plaintext', '**Storage of a secret**, index included: plaintext', '%s bytes'),
+    (61, 'storage', '-', 'get', 'key_vault', '%s bytes'),
+    (62, 'storage', '-', 'pgp', '`pgp_sym_encrypt`', '%s bytes');
 
 CREATE FUNCTION pg_temp.figure(value float8, unit text) RETURNS text
 LANGUAGE sql AS $$
@@ -73,7 +72,7 @@ SELECT '| |' || string_agg(format(' %s secrets | × |', to_char(secrets, 'FM9,99
 FROM (SELECT DISTINCT secrets FROM medians) AS sizes;
 SELECT format('| %s |', title)
        || string_agg(format(' %s | %s |', pg_temp.figure(value, unit), to_char(ratio, 'FM9990.00')), '' ORDER BY secrets)
-FROM shown JOIN medians USING (metric, way)
+FROM shown JOIN medians USING (metric, run, way)
 GROUP BY line, title
 ORDER BY line;
 \echo
@@ -82,19 +81,19 @@ ORDER BY line;
 CREATE TEMPORARY TABLE aims (line int, aim text, at_most boolean, bound float8, unit text, value float8);
 INSERT INTO aims
 SELECT 1, '`get`, CPU inside the server, to plaintext', true, 1.3, '', max(ratio)
-FROM medians WHERE (metric, way) = ('loop', 'get')
+FROM medians WHERE (metric, run, way) = ('loop', 'straight', 'get')
 UNION ALL
 SELECT 2, '`get` through pgbench, to plaintext', false, 0.95, '', min(ratio)
-FROM medians WHERE (metric, way) = ('pgbench', 'get')
+FROM medians WHERE (metric, run, way) = ('pgbench', 'straight', 'get')
 UNION ALL
 SELECT 3, '`get` through pgbench, to `pgp_sym_decrypt` with defaults', false, 4, '', min(g.value / p.value)
 FROM medians g JOIN medians p USING (secrets, metric)
-WHERE metric = 'pgbench' AND g.way = 'get' AND p.way = 'pgp'
+WHERE metric = 'pgbench' AND (g.run, g.way) = ('straight', 'get') AND p.way = 'pgp'
 UNION ALL
 SELECT 4, format('`get`, CPU at %s secrets, to that at %s', to_char(max(secrets), 'FM9,999,999'), to_char(min(secrets), 'FM9,999,999')),
        true, 1.5, '',
        (array_agg(value ORDER BY secrets DESC))[1] / (array_agg(value ORDER BY secrets))[1]
-FROM medians WHERE (metric, way) = ('loop', 'get')
+FROM medians WHERE (metric, run, way) = ('loop', 'straight', 'get')
 UNION ALL
 SELECT 5, '`set` through pgbench, fsync on, to the plain upsert', false, 0.85, '', min(ratio)
 FROM medians WHERE (metric, way) = ('pgbench', 'set')
