@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
