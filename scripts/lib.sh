@@ -179,12 +179,15 @@ clean_up() {
 
 # --- Build ------------------------------------------------------------------
 
-# Everything in the checkout that is not ignored, whether committed or not.
+# Everything in the checkout that is not ignored, whether committed or not.  Where
+# there is no git, that is what make and the tests do not leave behind.
 checkout_files() (
 	cd "$top"
 	{
 		git -c safe.directory="$top" ls-files -z --cached --others --exclude-standard 2>/dev/null ||
-			find . -name .git -prune -o -type f ! -name '*.o' ! -name '*.so' ! -name '*.bc' -printf '%P\0'
+			find . \( -name .git -o -name build -o -name node_modules -o -name __pycache__ -o -name results \
+				-o -name output_iso -o -name 'tmp_check*' \) -prune -o \
+				-type f ! -name '*.o' ! -name '*.so' ! -name '*.bc' ! -name exports.list -printf '%P\0'
 	} | while IFS= read -r -d '' file; do
 		if [[ -e $file ]]; then printf '%s\0' "$file"; fi
 	done
@@ -225,13 +228,14 @@ run_make() {
 # Copies PostgreSQL, so that nothing is installed into the system's own.  It finds
 # its files by where its programs are: those are copied, and all else is links.
 copy_server() {
-	local copy=$work/postgresql folder
-	for folder in --pkglibdir --sharedir; do
-		folder=$("$pg_config" "$folder")
+	local copy=$work/postgresql lib share folder
+	lib=$("$pg_config" --pkglibdir)
+	share=$("$pg_config" --sharedir)
+	for folder in "$lib" "$share"; do
 		mkdir -p "$copy$folder"
 		cp -as "$folder/." "$copy$folder"
 	done
-	find "$copy" -name 'key_vault*' -prune -exec rm -r {} +
+	rm -rf "$copy$lib"/{,bitcode/}key_vault* "$copy$share"/extension/key_vault*
 	mkdir -p "$copy$bindir"
 	cp -a "$bindir/." "$copy$bindir"
 	for folder in --includedir --includedir-server --libdir --localedir; do
