@@ -160,7 +160,7 @@ call($super, $_) for 'SELECT * FROM key_vault.status()', 'SELECT * FROM key_vaul
 # Cancelled anywhere
 for my $n (1 .. 60)
 {
-	$service->run('SET statement_timeout = ' . (5 + 5 * ($n % 12)));
+	1 while $service->simple('SET statement_timeout = ' . (5 + 5 * ($n % 12)))->{error};
 	call($service, $n % 2 ? q{SELECT count(key_vault.get('user_' || n % 50, 'gemini')) FROM generate_series(1, 20000) n}
 		: q{SELECT count(key_vault.set('user_' || n % 50, 'exa', 'exa-' || n)) FROM generate_series(1, 2000) n});
 	1 while $service->simple('SET statement_timeout = 0')->{error};

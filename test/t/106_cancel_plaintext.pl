@@ -97,7 +97,7 @@ sub cancelled_at_random
 		my %outcomes;
 		for (1 .. $cancels)
 		{
-			$session->run('SET statement_timeout = ' . (1 + int rand $most));
+			1 while $session->simple('SET statement_timeout = ' . (1 + int rand $most))->{error};
 			$outcomes{ $session->query($sql)->{error}{state} // 'ok' }++;
 			1 while $session->simple('SET statement_timeout = 0')->{error};
 		}
