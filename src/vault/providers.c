@@ -32,7 +32,7 @@ typedef struct Spelling
 	const char *name;
 	int			len;
 	bool		is_alias;
-	KvProvider *provider;
+	int			provider;		/* where in providers */
 } Spelling;
 
 static MemoryContext names_context = NULL;
@@ -78,7 +78,7 @@ compare_spellings(const void *a, const void *b)
 }
 
 static void
-add_spelling(const char *name, bool is_alias, KvProvider *provider)
+add_spelling(const char *name, bool is_alias, int provider)
 {
 	Spelling   *spelling = &spellings[spelling_count++];
 
@@ -138,9 +138,9 @@ load_names(void)
 		provider->key_pattern = rows[i].key_pattern;
 		provider->key_url = rows[i].key_url;
 		provider->required = rows[i].required;
-		add_spelling(rows[i].name, false, provider);
+		add_spelling(rows[i].name, false, (int) i);
 		for (int j = 0; j < rows[i].alias_count; j++)
-			add_spelling(rows[i].aliases[j], true, provider);
+			add_spelling(rows[i].aliases[j], true, (int) i);
 	}
 	qsort(spellings, spelling_count, sizeof(Spelling), compare_spellings);
 }
@@ -163,7 +163,7 @@ find(const char *name, int len)
 	}
 	if (low < spelling_count &&
 		compare_bytes(spellings[low].name, spellings[low].len, name, len) == 0)
-		return spellings[low].provider;
+		return &providers[spellings[low].provider];
 	return NULL;
 }
 
@@ -173,6 +173,8 @@ nearest_name(const char *name, int len)
 	const char *nearest = NULL;
 	int			best = 4;		/* farther than that is no help */
 
+	if (providers == NULL)
+		return NULL;
 	for (int i = 0; i < spelling_count; i++)
 	{
 		int			distance = varstr_levenshtein_less_equal(name, len,
@@ -183,7 +185,7 @@ nearest_name(const char *name, int len)
 		if (distance < best && distance < Max(len, spellings[i].len))
 		{
 			best = distance;
-			nearest = text_to_cstring(spellings[i].provider->name);
+			nearest = text_to_cstring(providers[spellings[i].provider].name);
 		}
 	}
 	return nearest;
