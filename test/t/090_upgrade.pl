@@ -101,7 +101,7 @@ spew("$extension/key_vault--$default--$next.sql", $addition);
 spew("$extension/key_vault--$next.sql", slurp("$extension/key_vault--$default.sql") . $addition);
 
 my $node = PostgreSQL::Test::Cluster->new('main', install_path => $install);
-$node->init;
+$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 $node->append_conf('postgresql.conf',
 	"key_vault.keyring_file = '" . PostgreSQL::Test::Utils::tempdir . "/keyring'\n");
 $node->start;
