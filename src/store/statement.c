@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -86,10 +87,27 @@ kv_spi_connect(void)
 				 errmsg("could not connect to SPI")));
 }
 
+/*
+ * Whether row-level security applies to a role is part of a plan, and PostgreSQL
+ * does not plan again when BYPASSRLS is given or taken.
+ */
+static void
+forget_plans(Datum arg, int cacheid, uint32 hashvalue)
+{
+	ResetPlanCache();
+}
+
 static void
 prepare(KvStatement *statement)
 {
+	static bool watching = false;
 	SPIPlanPtr	plan;
+
+	if (!watching)
+	{
+		CacheRegisterSyscacheCallback(AUTHOID, forget_plans, (Datum) 0);
+		watching = true;
+	}
 
 	/* No parallel plans: a worker would not know for whom the call acts. */
 	plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
