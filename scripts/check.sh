@@ -126,11 +126,14 @@ lint() {
 
 # The npm packages that a unit test compares with are fetched once, not each time.
 unit() {
-	local cached status=0
+	local cached status=0 name network=()
+	for name in http_proxy https_proxy no_proxy npm_config_registry NODE_EXTRA_CA_CERTS; do
+		[[ -z ${!name:-} ]] || network+=("$name=${!name}")
+	done
 	cached=$(cache_folder)/npm
 	as_server mkdir -p test/unit/build
 	[[ ! -d $cached ]] || as_server cp -r "$cached" test/unit/build/
-	as_server make -s -C test/unit check || status=$?
+	as_server "${network[@]}" make -s -C test/unit check || status=$?
 	[[ -d $cached || ! -d test/unit/build/npm/node_modules ]] || cp -r test/unit/build/npm "$cached"
 	return "$status"
 }

@@ -79,7 +79,9 @@ sub build_and_install
 	mkdir $folder;
 	system_or_bail('cp', '-R', (map { "$tree/$_" } 'src', 'Makefile', map { s{.*/}{}r } glob("$tree/key_vault*.sql $tree/*.control")), $folder);
 	system_or_bail('find', $folder, '-name', '*.o', '-delete');
-	my @make = ('make', '-s', '-C', $folder, "PG_CONFIG=$bindir/pg_config", 'with_llvm=no', "CC=gcc --sysroot=$root");
+	# that server's own flags may be ones that this compiler does not know
+	my @make = ('make', '-s', '-C', $folder, "PG_CONFIG=$bindir/pg_config", 'with_llvm=no', "CC=gcc --sysroot=$root",
+		'CFLAGS=-O2 -fno-strict-aliasing -fwrapv');
 	system_or_bail(@make, '-j2');
 	system_or_bail(@make, 'install');
 	return;

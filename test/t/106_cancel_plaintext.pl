@@ -23,19 +23,25 @@ my $node = new_vault('cancelled', conf => "log_statement = none\nshared_buffers 
 add_role($node, 'regress_kv_service', 'service');
 my $super = session($node);
 
-# All that a session's process can write: more than a core dump has, which leaves the root
-# keys' memory out; undef when the system does not let us look.
+# All that a session's process can write, but for the dead part of its stack; undef when the
+# system does not let us look.  That is more than a core dump has, which leaves the root keys'
+# memory out.  On the dead stack, signals and the dynamic linker leave a copy of the processor's
+# registers, and with it the last bytes that libcrypto worked on, until the next one.
 sub memory_of
 {
 	my ($session) = @_;
 	my $pid = $session->pid;
 	open my $memory, '<:raw', "/proc/$pid/mem" or return;
+	my @waiting;    # in a system call: its number, six arguments, the stack pointer, the program counter
+	until (@waiting == 9) { sleep 0.01; @waiting = split / /, slurp_file("/proc/$pid/syscall"); }
+	my $stack_pointer = hex $waiting[7];
 	my $all = '';
 	for (split /\n/, slurp_file("/proc/$pid/maps"))
 	{
-		my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
-		sysseek($memory, hex $from, 0);
-		my ($left, $part) = (hex($to) - hex($from));
+		my ($from, $to) = map { hex } /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
+		$from = $stack_pointer if $from < $stack_pointer && $stack_pointer < $to;
+		sysseek($memory, $from, 0);
+		my ($left, $part) = ($to - $from);
 		while ($left > 0 && (my $got = sysread($memory, $part, $left)))
 		{
 			$all .= $part;
