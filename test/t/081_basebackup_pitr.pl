@@ -41,7 +41,7 @@ sub states
 {
 	my ($node) = @_;
 	return session($node)->value(
-		q{SELECT string_agg(state || ' ' || secrets, ', ' ORDER BY created_at) FROM key_vault.root_keys});
+		q{SELECT string_agg(state || ' ' || secrets, ', ' ORDER BY activated_at) FROM key_vault.root_keys});
 }
 
 # --- What is in a backup

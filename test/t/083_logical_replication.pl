@@ -107,7 +107,7 @@ $publisher_admin->value('SELECT key_vault.retire_root_key($1)', $root_key);
 $publisher->wait_for_catchup($_) for 'secrets', 'root_keys';
 outcome_is($reader, 'AIza-by-second', 'a rotation is replicated', $get);
 outcome_is($admin, 'retired 0, active ' . $publisher_admin->value('SELECT count(*) FROM key_vault.secrets'),
-	'with what became of the root keys', q{SELECT string_agg(state || ' ' || secrets, ', ' ORDER BY created_at) FROM key_vault.root_keys});
+	'with what became of the root keys', q{SELECT string_agg(state || ' ' || secrets, ', ' ORDER BY activated_at) FROM key_vault.root_keys});
 unlike(slurp_file($subscriber->logfile), qr/logical replication (apply|table synchronization) worker.*(exited with exit code 1)/, 'no worker failed');
 
 $subscriber->safe_psql('postgres', "DROP SUBSCRIPTION $_") for 'secrets', 'root_keys';
