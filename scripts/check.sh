@@ -30,14 +30,14 @@ tally() {
 }
 
 skipped_in() {
-	sed -nE 's/^(1\.\.0|ok [0-9]+).*# SKIP:? *(.*)/\2/Ip' "$1" | sort | uniq -c |
+	sed -nE -e 's/^(1\.\.0|ok [0-9]+).*# SKIP:? *(.*)/\2/Ip' -e 's/^.* \.+ skipped: (.*)/\1/p' "$1" | sort | uniq -c |
 		sed -E 's/^ *([0-9]+) (.*)/; \1 skipped: \2/' | tr -d '\n'
 }
 
 # What of a log to show when its step failed: the failures themselves, and the end.
 excerpt() {
 	{
-		grep -E -A 8 '^not ok|\.\.\. +FAILED' "$1" | head -n 60 || true
+		grep -E -A 8 '^not ok|^# +Failed test|\.\.\. +FAILED' "$1" | head -n 60 || true
 		tail -n 30 "$1"
 	} | sed 's/^/    /'
 }
