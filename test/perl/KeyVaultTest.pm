@@ -5,12 +5,14 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use FindBin;
+use IPC::Run;
 use KeyVaultClient;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_vault keyring_path install_vault add_role session outcome_is warned);
+our @EXPORT = qw(new_vault keyring_path install_vault add_role session outcome_is warned operating_blocks run_operating_block);
 
 my %keyrings;
 
@@ -87,6 +89,40 @@ sub warned
 {
 	my ($result, $state) = @_;
 	return scalar grep { $_->{severity} eq 'WARNING' && $_->{state} eq $state } @{ $result->{notices} };
+}
+
+# The blocks of commands in the README's section "Operating key_vault", in order: on which
+# server each is run, its language and its text.
+sub operating_blocks
+{
+	my $readme = slurp_file("$FindBin::RealBin/../../README.md");
+	my ($section) = $readme =~ /^## Operating key_vault\n(.*?)^## /ms or die 'the README has no such section';
+	my @blocks;
+	push @blocks, { on => $1, language => $2, text => $3 } while $section =~ /^<!-- on: (\w+) -->\n```(\w+)\n(.*?)^```$/msg;
+	my $fences = () = $section =~ /^```\w+$/mg;
+	is(scalar @blocks, $fences, 'every block of the section says where it runs') or die 'blocks of the README would not be run';
+	return @blocks;
+}
+
+# run_operating_block(block, node, folder to be in, what stands for what): what it prints.
+# SQL goes to the database app, or to the block's own.
+sub run_operating_block
+{
+	my ($block, $node, $folder, %instead) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $text = $block->{text};
+	for my $name (sort { length $b <=> length $a } keys %instead)
+	{
+		$text =~ s/\Q$name\E/$instead{$name}/g;
+	}
+	local @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
+	my @command = $block->{language} eq 'sql' ? (qw(psql -X -A -t -v ON_ERROR_STOP=1 -f - -d), $block->{dbname} // 'app') : qw(bash -e -s);
+	my ($out, $err) = ('', '');
+	my $ok = IPC::Run::run(\@command, '<', \$text, '>', \$out, '2>', \$err, init => sub { chdir $folder or die });
+	my ($name) = $block->{text} =~ /^(.{1,60})/;
+	ok($ok, "on $block->{on}: $name") or diag("$out\n$err");
+	note $err if $err ne '';
+	return $out;
 }
 
 1;

@@ -1,5 +1,6 @@
-# pg_upgrade to a newer PostgreSQL, then its delete_old_cluster.sh: every secret, level and
-# provider is there, and the keyring is, because it was not in the data directory.
+# pg_upgrade to a newer PostgreSQL, then its delete_old_cluster.sh, with the README's commands:
+# every secret, level and provider is there, and the keyring is, because it was not in the
+# data directory.
 #
 # The newer server comes from a Debian root that scripts/versions.sh made.  Its programs run
 # by that root's own dynamic linker, so that this needs neither root nor a chroot.
@@ -147,29 +148,34 @@ if ($difference !~ /^('.*') and \g1$/)
 	exit;
 }
 
-my $log;
-chdir $folder;
+my @blocks = map { { %$_, dbname => 'postgres' } } grep { $_->{on} eq 'newer' } operating_blocks();
+is(scalar @blocks, 3, 'the README says how');
+my %instead = (
+	'/usr/lib/postgresql/15/bin' => $old_bindir,
+	'/usr/lib/postgresql/17/bin' => $bindir,
+	'/var/lib/postgresql/15/main' => $old->data_dir,
+	'/var/lib/postgresql/17/main' => $new->data_dir,
+	'/etc/postgresql/key_vault/keyring' => $ring);
+
+sub next_block
 {
-	local %ENV = (%ENV, $new->_get_env());
-	ok(IPC::Run::run([ "$bindir/pg_upgrade", '--no-sync', '-b', $old_bindir, '-B', $bindir, '-d', $old->data_dir,
-		'-D', $new->data_dir, '-p', $old->port, '-P', $new->port, '-s', $new->host ], '>', \$log, '2>&1'),
-		"pg_upgrade from $major to $newer") or die $log;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	local %ENV = (%ENV, $new->_get_env(), PGPORTOLD => $old->port, PGPORTNEW => $new->port, PGSOCKETDIR => $new->host);
+	return run_operating_block(shift @blocks, $new, $folder, %instead);
 }
+
+next_block();
+$new->_update_pid(1);
+is($new->safe_psql('postgres', 'SHOW server_version_num') =~ s/\d{4}$//r, $newer, "the server runs, now $newer instead of $major");
 ok(-e "$folder/delete_old_cluster.sh", 'it leaves the script that deletes the old cluster');
-command_ok([ 'sh', "$folder/delete_old_cluster.sh" ], 'which is run');
+is(next_block(), "502|502\n", 'all that is stored opens');
+next_block();
 ok(!-e $from_old, 'the old cluster is gone');
 ok(!-e $new->data_dir . "/$in_data", 'with what was in its data directory: a keyring there would be lost');
 ok(-e $ring, 'the keyring is not');
+is($new->safe_psql('postgres', $contents), $before, 'everything is as it was');
 
 # --- The new one
-
-$new->start;
-is($new->safe_psql('postgres', 'SHOW server_version_num') =~ s/\d{4}$//r, $newer, 'the new server runs');
-outcome_is(session($new), 'F0000', 'settings are not carried over: no keyring is configured', q{SELECT key_vault.get('user_1', 'gemini')});
-$new->append_conf('postgresql.conf', "key_vault.keyring_file = '$ring'\n");
-$new->reload;
-$new->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_file', true) <> ''});
-is($new->safe_psql('postgres', $contents), $before, 'then everything is as it was, and every secret opens');
 
 my $service = session($new, 'regress_kv_service');
 outcome_is($service, 'AIza-new-of-user_7', 'a service role names the user', q{SELECT key_vault.get('user_7', 'gemini')});

@@ -1,6 +1,6 @@
 # The README's section "Operating key_vault": each block of commands is run as it stands there,
 # in the order in which it stands there, on the server that the comment above it names.
-# Only host names and the keyring's folder are replaced.
+# Only hosts, ports, folders and what is in angle brackets are replaced.
 use strict;
 use warnings;
 
@@ -16,14 +16,9 @@ use Test::More;
 my $gpg = (grep { -x } map { "$_/gpg" } split /:/, $ENV{PATH})[0];
 plan skip_all => 'gpg, of GnuPG, is not installed' unless defined $gpg;
 
-my ($section) = slurp_file("$FindBin::RealBin/../../README.md") =~ /^## Operating key_vault\n(.*?)^## /ms
-  or die 'the README has no such section';
-my @blocks;
-push @blocks, { on => $1, language => $2, text => $3 } while $section =~ /^<!-- on: (\w+) -->\n```(\w+)\n(.*?)^```$/msg;
-plan skip_all => 'the README\'s section names no servers' unless @blocks;
-my $fences = () = $section =~ /^```\w+$/mg;
-is(scalar @blocks, $fences, 'every block says where it runs');
-my ($ran, $now) = (0, '');
+# Those for a newer server are run where there is one, in 082_pg_upgrade.pl
+my @blocks = grep { $_->{on} ne 'newer' } operating_blocks();
+my @all = @blocks;
 
 # --- The servers
 
@@ -36,14 +31,20 @@ sub keyring
 	return "$folder{$name}/keyring";
 }
 
-sub start_server
+sub new_server
 {
-	my ($name, $from) = @_;
-	my $node = $node{$name} = PostgreSQL::Test::Cluster->new($name);
+	my ($name) = @_;
+	$node{$name} = PostgreSQL::Test::Cluster->new($name);
 	$folder{$name} = "$work/keyring_of_$name";
 	mkdir $folder{$name}, 0700;
-	if ($from) { $node->init_from_backup($from, 'base', has_streaming => 1); }
-	else { $node->init(allows_streaming => 'logical', extra => [ '--encoding=UTF8', '--locale=C' ]); }
+	return $node{$name};
+}
+
+sub start_server
+{
+	my ($name, %option) = @_;
+	my $node = new_server($name);
+	$node->init(allows_streaming => 'logical', extra => [ '--encoding=UTF8', '--locale=C' ], %option);
 	$node->append_conf('postgresql.conf', "key_vault.keyring_file = '@{[ keyring($name) ]}'\nlog_statement = none\n");
 	$node->start;
 	return;
@@ -80,7 +81,16 @@ sub states
 		q{SELECT string_agg(state || ' ' || secrets, ', ' ORDER BY state) FROM key_vault.root_keys});
 }
 
-start_server('primary');
+# Under whatever name pg_basebackup wrote down for it
+sub wait_for_replica
+{
+	my $reached = $node{primary}->safe_psql('postgres', 'SELECT pg_current_wal_lsn()');
+	$node{primary}->poll_query_until('postgres', "SELECT replay_lsn >= '$reached' FROM pg_stat_replication WHERE state = 'streaming'")
+	  or die 'the replica did not catch up';
+	return;
+}
+
+start_server('primary', has_archiving => 1);
 $node{primary}->safe_psql('postgres', q{CREATE DATABASE app;
 	CREATE ROLE regress_kv_backend LOGIN; CREATE ROLE regress_kv_admin LOGIN; CREATE ROLE regress_kv_tenant LOGIN;
 	ALTER ROLE regress_kv_tenant SET key_vault.user_id = 'user_b'});
@@ -89,11 +99,7 @@ $node{primary}->safe_psql('app', q{SELECT key_vault.grant_access('regress_kv_bac
 	key_vault.grant_access('regress_kv_admin', 'admin'), key_vault.grant_access('regress_kv_tenant', 'user')});
 my @users = map { "user_$_" } 'a' .. 'e';
 fill('primary', @users);
-my $first_root_key = $node{primary}->safe_psql('app', 'SELECT id FROM key_vault.root_keys');
-$node{primary}->backup('base');
-start_server('replica', $node{primary});
-copy(keyring('primary'), keyring('replica'));
-chmod 0600, keyring('replica');
+new_server('replica');
 start_server('rehearsal');
 
 # A server whose database app has a root key and secrets of its own, and which later subscribes
@@ -115,36 +121,40 @@ system_or_bail('sh', '-c', q{
 	g --quick-generate-key vault-escrow@example.com rsa2048 sign never 2>/dev/null &&
 	g --quick-add-key $(g --with-colons --list-keys | awk -F: '/^fpr/ { print $10; exit }') rsa2048 encr never 2>/dev/null});
 
-# scp and ssh reach the replica by what comes after its name
+# scp and ssh reach the other server by what comes after its name
 mkdir "$work/bin";
-append_to_file("$work/bin/scp", qq{#!/bin/sh\nexec cp -p "\$2" "\$(echo "\$3" | sed 's#^replica:$folder{primary}#$folder{replica}#')"\n});
+append_to_file("$work/bin/scp", <<"END");
+#!/bin/sh
+named() { echo "\$1" | sed -e 's#^replica:$folder{primary}#$folder{replica}#' -e 's#^primary:$folder{replica}#$folder{primary}#'; }
+exec cp -p "\$(named "\$2")" "\$(named "\$3")"
+END
 append_to_file("$work/bin/ssh", qq{#!/bin/sh\nshift\nexec \$(echo "\$*" | sed 's#$folder{primary}#$folder{replica}#g')\n});
 chmod 0755, "$work/bin/scp", "$work/bin/ssh";
 mkdir "$work/cwd";
 
+# What stands for what in all blocks, and in those to come
+my %instead = (
+	"'host=primary dbname=app'" => "'" . $node{primary}->connstr . " dbname=app'",
+	"'host=primary'" => "'" . $node{primary}->connstr . "'",
+	'/var/lib/postgresql/15/main' => $node{replica}->data_dir,
+	'/var/lib/postgresql/archive' => $node{primary}->archive_dir);
+my $ran = 0;
+
 sub run_block
 {
 	my ($block) = @_;
-	my $node = $node{ $block->{on} } or die "no server is called $block->{on}";
-	my $text = $block->{text};
-	$text =~ s{/etc/postgresql/key_vault\b}{$folder{ $block->{on} }}g;
-	$text =~ s{'host=primary dbname=app'}{"'" . $node{primary}->connstr . " dbname=app'"}e;
-	local @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	local $ENV{PATH} = "$work/bin:$ENV{PATH}";
-	my @command = $block->{language} eq 'sql' ? ('psql', '-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', 'app', '-f', '-') : ('bash', '-e', '-s');
-	my ($out, $err) = ('', '');
-	my $ok = IPC::Run::run(\@command, '<', \$text, '>', \$out, '2>', \$err, init => sub { chdir "$work/cwd" or die });
-	my ($name) = $block->{text} =~ /^(.{1,60})/;
-	ok($ok, "on $block->{on}: $name") or diag($err);
-	note $err if $err ne '';
 	$ran++;
-	return $out;
+	return run_operating_block($block, $node{ $block->{on} }, "$work/cwd",
+		%instead, '/etc/postgresql/key_vault' => $folder{ $block->{on} });
 }
 
 # The next block, which must be the one that contains this.
 sub next_block
 {
 	my ($part) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $block = shift @blocks;
 	if (index($block->{text}, $part) < 0) { die "expected a block with \"$part\", not:\n$block->{text}"; }
 	return run_block($block);
@@ -156,15 +166,26 @@ next_block('escrow_keyring');
 like(next_block('gpg --quiet --decrypt'), qr/^the escrow is good$/, 'the escrow is the keyring');
 next_block('key_vault.status()');
 
+# --- Replicas
+
+next_block('pg_basebackup --write-recovery-conf');
+$node{replica}->append_conf('postgresql.conf', 'port = ' . $node{replica}->port . "\nkey_vault.keyring_file = '@{[ keyring('replica') ]}'\n");
+$node{replica}->start;
+opens('replica', 'made', @users);
+is(next_block("state = 'missing'"), '', 'the replica lacks no root key');
+
 # --- Rotation
 
-my ($second) = next_block('create_root_key()') =~ /^([0-9a-f]{16})$/;
+my $primary = session($node{primary}, undef, dbname => 'app');
+my $old = $primary->value('SELECT id FROM key_vault.root_keys');
+my ($new) = next_block('create_root_key()') =~ /^([0-9a-f]{16})$/;
+@instead{ '<old id>', '<new id>' } = ($old, $new);
 is(states('primary'), 'active 10, standby 0', 'the new root key waits');
 next_block('scp -p');
 is(slurp_file(keyring('replica')), slurp_file(keyring('primary')), 'the replica has it');
 like(next_block('rotate_root_key()'), qr/^finished\|10\|10\|0\|0$/m, 'the view tells the progress');
 is(states('primary'), 'active 10, retired 0', 'rotated and retired');
-$node{primary}->wait_for_catchup($node{replica});
+wait_for_replica();
 opens($_, 'after the rotation', @users) for 'primary', 'replica';
 
 # --- Backup and rehearsal
@@ -180,11 +201,21 @@ outcome_is(session($node{rehearsal}, 'regress_kv_tenant', dbname => 'app'), 'AIz
 # As the section says: again after each create_root_key()
 sub run_escrow_again
 {
-	my @commands = ($section =~ /^<!-- on: primary -->\n```(sh)\n(gpg --armor.*?)^```$/ms);
-	run_block({ on => 'primary', language => $commands[0], text => $commands[1] });
+	run_block(grep { $_->{text} =~ /^gpg --armor/ } @all);
 	$ran--;
 	return;
 }
+
+# --- Without a superuser
+
+next_block('BYPASSRLS');
+next_block('-U app_restore');
+is($node{primary}->safe_psql('app_copy', q{SELECT string_agg(key_vault.get(user_id, provider), ',' ORDER BY user_id) FROM key_vault.inventory WHERE provider = 'gemini'}),
+	join(',', map { $keys{$_}{gemini} } @users), 'a copy by roles that are no superusers: every key opens');
+outcome_is(session($node{primary}, $_, dbname => 'app'), '42501', "$_ reads no key", q{SELECT key_vault.get('user_b', 'gemini')})
+  for 'app_dump', 'app_restore';
+
+$node{primary}->safe_psql('postgres', 'DROP DATABASE app_copy');
 
 # --- Into a database with a root key of its own
 
@@ -200,9 +231,43 @@ append_to_file(keyring('merge'), $only);
 chmod 0600, keyring('merge');
 opens('merge', 'with that root key alone', @users, 'user_x', 'user_y');
 
-# --- Replicas
+# --- Back to a point in time, before another rotation and before a user changed a key
 
-is(next_block("state = 'missing'"), '', 'the replica lacks no root key');
+next_block('--checkpoint=fast');
+$instead{'<time>'} = $primary->value('SELECT clock_timestamp()');
+$primary->value(q{SELECT key_vault.set('user_b', 'gemini', 'AIza-later')});
+@instead{ '<old id>', '<new id>' } = ($new, $primary->value('SELECT key_vault.create_root_key()'));
+$primary->value('SELECT key_vault.activate_root_key($1)', $instead{'<new id>'});
+$primary->run('CALL key_vault.rotate_root_key()');
+$primary->value('SELECT key_vault.retire_root_key($1)', $new);
+my $last = $primary->value('SELECT pg_walfile_name(pg_current_wal_lsn())');
+$primary->run('SELECT pg_switch_wal()');
+$node{primary}->poll_query_until('postgres', "SELECT last_archived_wal >= '$last' FROM pg_stat_archiver");
+
+$instead{5433} = PostgreSQL::Test::Cluster::get_free_port();
+END { system_log('pg_ctl', '-D', "$work/cwd/base", '-m', 'immediate', 'stop') if defined $work && -e "$work/cwd/base/postmaster.pid"; }
+is(next_block('recovery.signal') =~ s/^(waiting|server).*\n//gmr, '', 'status finds nothing wrong in what was recovered');
+$node{recovered} = PostgreSQL::Test::Cluster->new('recovered', port => $instead{5433});
+$folder{recovered} = $folder{primary};
+$node{recovered}->poll_query_until('app', 'SELECT NOT pg_is_in_recovery()');
+opens('recovered', 'before the other rotation', @users);
+is(states('recovered'), 'active 10, retired 0', 'the root key of that time is active');
+next_block('activate_root_key');
+is(states('recovered'), 'active 10, retired 0, standby 0', 'until the newer one is activated');
+opens('recovered', 'under the newer one', @users);
+command_ok([ 'pg_ctl', '-w', '-D', "$work/cwd/base", '-m', 'fast', 'stop' ], 'it is stopped');
+$keys{user_b}{gemini} = 'AIza-later';
+
+# --- Failover
+
+copy(keyring('primary'), keyring('replica'));
+wait_for_replica();
+is(next_block('pg_promote'), "0\nt\n", 'the replica is promoted');
+opens('replica', 'promoted', @users);
+outcome_is(session($node{replica}, 'regress_kv_backend', dbname => 'app'), '3', 'and takes new ones', q{SELECT key_vault.set('user_b', 'gemini', 'AIza-newest')});
+
+# --- Logical replication
+
 next_block('CREATE PUBLICATION');
 $node{merge}->safe_psql('postgres', 'DROP DATABASE app');
 $node{merge}->safe_psql('postgres', 'CREATE DATABASE app');
@@ -216,9 +281,9 @@ $node{subscriber}->safe_psql('app', 'DROP SUBSCRIPTION key_vault');
 # --- Incidents
 
 next_block('activate_root_key(key_vault.create_root_key())');
-is(states('primary'), 'active 10, retired 0, retired 0', 'after the leak, a new root key seals everything');
+is(states('primary'), 'active 11, retired 0, retired 0, retired 0', 'after the leak, a new root key seals everything');
 my $lines = () = slurp_file(keyring('primary')) =~ /^[0-9a-f]{16} /mg;
-is($lines, 3, 'the keyring has all three');
+is($lines, 4, 'the keyring has all four');
 next_block('sed -i');
 is_deeply([ slurp_file(keyring('primary')) =~ /^([0-9a-f]{16}) /mg ],
 	[ $node{primary}->safe_psql('app', q{SELECT id FROM key_vault.root_keys WHERE state = 'active'}) ], 'then the new one only');
@@ -258,6 +323,6 @@ is($node{primary}->safe_psql('app', q{SELECT count(*) FROM key_vault.secrets WHE
 # --- All of it was run
 
 is(scalar @blocks, 0, 'no block is left out');
-is($ran, $fences, 'and each was run once');
+is($ran, scalar @all, 'and each was run once');
 
 done_testing();
