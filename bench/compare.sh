@@ -2,10 +2,10 @@
 # compare.sh [--long]: what key_vault costs, side by side with plaintext and with pgcrypto.
 #
 # Measures on a throwaway server of its own, server and client pinned to one CPU.
-# The ways take turns: loops by round, pgbench's transactions one by one.  A figure
-# is the median of the rounds, a ratio the median of the rounds' ratios.  Prints
-# Markdown, with the aims at the end; an aim that is not met is no failure.  --long
-# adds 1,000,000 secrets.
+# The ways and the numbers of secrets take turns: loops by round, pgbench's
+# transactions one by one.  A figure is the median of the rounds, a ratio the median
+# of the rounds' ratios.  Prints Markdown, with the aims at the end; an aim that is
+# not met is no failure.  --long adds 1,000,000 secrets.
 #
 # ROUNDS=n changes the number of rounds, SIZES='n n' the numbers of secrets.
 
@@ -150,35 +150,39 @@ load() {
 	say "$size secrets loaded in $((SECONDS - begun)) seconds" >&2
 }
 
-# Every key gets as many versions as are kept, so that a set trims one.
+# Every key gets as many versions as are kept, so that a set trims one.  No
+# checkpoint after it: the full-page images that follow one would be most of what
+# a run of seconds writes.
 load_versions() {
 	as_admin -d "straight_$size" >/dev/null <<-SQL
 		SELECT count(key_vault.set(user_id, 'gemini', api_key, label))
 		FROM bench.content, generate_series(1, 2)
 		WHERE user_id::int <= $owner + 5000;
 		VACUUM ANALYZE;
-		CHECKPOINT;
 	SQL
 }
 
-measure() {
+lookups() {
+	local round=$1
+	in_loops "$round" "straight_$size" nothing plaintext get get_query pgp_s2k0 pgp
+	in_loops "$round" "planned_$size" nothing plaintext get
+	by_pgbench "$round" 2 straight "straight_$size" plaintext@1 get@1
+	by_pgbench "$round" 1 planned "planned_$size" plaintext@1 get@1
+	by_pgbench "$round" 1 others "straight_$size" plaintext@3 pgp_s2k0@3 pgp@1 nothing@3
+}
+
+writes() {
+	local round=$1
+	in_loops "$round" "straight_$size" upsert set
+	by_pgbench "$round" 3 straight "straight_$size" upsert@1 set@1
+}
+
+# take_turns WHAT: for every number of secrets in every round.
+take_turns() {
 	local round
-	load
-	measure_storage
-	measure_memory
 	for ((round = 1; round <= rounds; round++)); do
-		in_loops "$round" "straight_$size" nothing plaintext get get_query pgp_s2k0 pgp
-		in_loops "$round" "planned_$size" nothing plaintext get
-		by_pgbench "$round" 2 straight "straight_$size" plaintext@1 get@1
-		by_pgbench "$round" 1 planned "planned_$size" plaintext@1 get@1
-		by_pgbench "$round" 1 others "straight_$size" plaintext@3 pgp_s2k0@3 pgp@1 nothing@3
+		for size in "${sizes[@]}"; do "$1" "$round"; done
 	done
-	load_versions
-	for ((round = 1; round <= rounds; round++)); do
-		in_loops "$round" "straight_$size" upsert set
-		by_pgbench "$round" 3 straight "straight_$size" upsert@1 set@1
-	done
-	as_admin -d postgres -c "DROP DATABASE straight_$size" -c "DROP DATABASE planned_$size"
 }
 
 # --- The run ----------------------------------------------------------------
@@ -205,7 +209,14 @@ taskset -acp "$cpu" "$(server_pid)" >/dev/null
 as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app'
 write_scripts
 
-for size in "${sizes[@]}"; do measure; done
+for size in "${sizes[@]}"; do
+	load
+	measure_storage
+	measure_memory
+done
+take_turns lookups
+for size in "${sizes[@]}"; do load_versions; done
+take_turns writes
 
 as_admin -d postgres -v version="$("$pg_config" --version)" -v rounds="$rounds" \
 	-v results="$results" <"$here/report.sql"
