@@ -230,7 +230,9 @@ kv_secret_insert_straight(const KvSecretName *name, const KvSecretRow *row)
 typedef struct Trim
 {
 	const KvSecretName *name;
-	int32		version;
+	int32		version;		/* the last one to remove */
+	int32		stored;			/* nothing is removed when there is a newer one */
+	bool		overtaken;
 	KvPolicy   *policy;
 	bool		met_change;
 } Trim;
@@ -251,15 +253,57 @@ remove_row(KvAccess *access, Relation rel, void *arg)
 	return !trim->met_change;
 }
 
+/* The rows come newest first. */
+static bool
+remove_old_row(KvAccess *access, Relation rel, void *arg)
+{
+	Trim	   *trim = arg;
+	bool		isnull;
+	int32		version = DatumGetInt32(slot_getattr(access->slot,
+													 KV_SECRETS_VERSION, &isnull));
+
+	trim->overtaken = version > trim->stored;
+	if (trim->overtaken)
+		return false;
+	return version > trim->version || remove_row(access, rel, arg);
+}
+
+static void
+prepare_removal(KvAccess *access, Relation rel, Trim *trim)
+{
+	CheckCmdReplicaIdentity(rel, CMD_DELETE);
+	trim->policy = kv_access_policy(access, rel, KV_POLICY_DELETE);
+}
+
 static void
 trim_rows(KvAccess *access, Relation rel, void *arg)
 {
 	Trim	   *trim = arg;
 
-	CheckCmdReplicaIdentity(rel, CMD_DELETE);
-	trim->policy = kv_access_policy(access, rel, KV_POLICY_DELETE);
+	prepare_removal(access, rel, trim);
 	access->keys[KV_NAME_KEYS].sk_argument = Int32GetDatum(trim->version);
 	kv_access_scan(access, rel, trim->name, KV_TRIM_KEYS, remove_row, trim);
+}
+
+static void
+trim_unless_overtaken(KvAccess *access, Relation rel, void *arg)
+{
+	Trim	   *trim = arg;
+
+	prepare_removal(access, rel, trim);
+	kv_access_scan(access, rel, trim->name, KV_NAME_KEYS, remove_old_row, trim);
+}
+
+static bool
+remove_straight(KvStraightWork remove, Trim *trim)
+{
+	PreventCommandIfReadOnly("DELETE");
+	PreventCommandIfParallelMode("DELETE");
+	if (somebody_looks_on() ||
+		!kv_access_go_straight(RowExclusiveLock, remove, trim))
+		return false;
+	CommandCounterIncrement();
+	return !trim->met_change;
 }
 
 bool
@@ -267,11 +311,20 @@ kv_secret_trim_straight(const KvSecretName *name, int32 version)
 {
 	Trim		trim = {.name = name, .version = version};
 
-	PreventCommandIfReadOnly("DELETE");
-	PreventCommandIfParallelMode("DELETE");
-	if (somebody_looks_on() ||
-		!kv_access_go_straight(RowExclusiveLock, trim_rows, &trim))
+	return remove_straight(trim_rows, &trim);
+}
+
+bool
+kv_secret_settle_straight(const KvSecretName *name, int32 stored, int32 version,
+						  bool *overtaken)
+{
+	Trim		trim = {.name = name, .version = version, .stored = stored};
+	bool		done;
+
+	/* an older snapshot does not show who overtook */
+	if (IsolationUsesXactSnapshot())
 		return false;
-	CommandCounterIncrement();
-	return !trim.met_change;
+	done = remove_straight(trim_unless_overtaken, &trim);
+	*overtaken = trim.overtaken;
+	return done;
 }

@@ -21,4 +21,11 @@ extern bool kv_secret_insert_straight(const KvSecretName *name,
 /* Removes versions up to and including the given one.  Errors: 42501. */
 extern bool kv_secret_trim_straight(const KvSecretName *name, int32 version);
 
+/*
+ * After storing a version: the same, unless there is a newer one (*overtaken), in
+ * one scan.  Not where the transaction has one snapshot.
+ */
+extern bool kv_secret_settle_straight(const KvSecretName *name, int32 stored,
+									  int32 version, bool *overtaken);
+
 #endif							/* KV_SECRET_CHANGES_H */

@@ -274,35 +274,11 @@ highest_by_plan(const KvSecretName *name, Run run)
 int32
 kv_secret_rows_highest(const KvSecretName *name)
 {
-	KvSecretRow row;
+	int32		version;
 
-	switch (kv_secret_table_highest(name, &row))
-	{
-		case KV_STRAIGHT_FOUND:
-			return row.version;
-		case KV_STRAIGHT_NONE:
-			return 0;
-		case KV_STRAIGHT_IMPOSSIBLE:
-			break;
-	}
-	return highest_by_plan(name, kv_statement_run_as_owner);
-}
-
-bool
-kv_secret_rows_overtaken(const KvSecretName *name, int32 version)
-{
-	KvSecretRow row;
-
-	switch (kv_secret_table_latest(name, &row))
-	{
-		case KV_STRAIGHT_FOUND:
-			return row.version > version;
-		case KV_STRAIGHT_NONE:
-			return false;
-		case KV_STRAIGHT_IMPOSSIBLE:
-			break;
-	}
-	return highest_by_plan(name, kv_statement_read_latest_as_owner) > version;
+	if (kv_secret_table_highest(name, &version) == KV_STRAIGHT_IMPOSSIBLE)
+		version = highest_by_plan(name, kv_statement_run_as_owner);
+	return version;
 }
 
 bool
@@ -376,6 +352,31 @@ kv_secret_rows_delete_through(const KvSecretName *name, int32 version)
 	name_values(name, values);
 	values[3] = Int32GetDatum(version);
 	(void) delete_rows(&delete_through, values);
+}
+
+/* Whether a higher version than this one is committed by now. */
+static bool
+is_overtaken(const KvSecretName *name, int32 version)
+{
+	int32		latest;
+
+	if (kv_secret_table_latest(name, &latest) == KV_STRAIGHT_IMPOSSIBLE)
+		latest = highest_by_plan(name, kv_statement_read_latest_as_owner);
+	return latest > version;
+}
+
+bool
+kv_secret_rows_settle(const KvSecretName *name, int32 stored, int32 version)
+{
+	bool		overtaken;
+
+	if (kv_secret_settle_straight(name, stored, version, &overtaken))
+		return !overtaken;
+	if (is_overtaken(name, stored))
+		return false;
+	if (version > 0)
+		kv_secret_rows_delete_through(name, version);
+	return true;
 }
 
 uint64

@@ -81,11 +81,13 @@ extern void kv_secret_rows_lock_for_write(void);
 extern int32 kv_secret_rows_highest(const KvSecretName *name);
 
 /*
- * Whether a higher version than this one, which the transaction has inserted,
- * was committed meanwhile.  If none was, none will be before the transaction
- * ends: whoever stores the next one waits for it.
+ * After the transaction has inserted version stored: removes versions up to and
+ * including another one (0: none).  False, and nothing removed, when a higher one
+ * than stored was committed meanwhile.  If none was, none will be before the
+ * transaction ends: whoever stores the next one waits for it.
  */
-extern bool kv_secret_rows_overtaken(const KvSecretName *name, int32 version);
+extern bool kv_secret_rows_settle(const KvSecretName *name, int32 stored,
+								  int32 version);
 
 /*
  * Keeps others from removing a version to the end of the transaction, once

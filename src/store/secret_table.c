@@ -40,12 +40,13 @@ kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row)
 		row->expires_at = DatumGetTimestampTz(slot->tts_values[KV_SECRETS_EXPIRES_AT - 1]);
 }
 
-/* The newest row of a name that the policy (or NULL) admits. */
+/* For the newest row of a name that the policy (or NULL) admits, or its version. */
 typedef struct Probe
 {
 	const KvSecretName *name;
 	KvPolicy   *policy;
 	KvSecretRow *row;
+	int32		version;
 	bool		found;
 } Probe;
 
@@ -57,6 +58,18 @@ take_newest(KvAccess *access, Relation rel, void *arg)
 	if (probe->policy != NULL && !kv_policy_admits(probe->policy, access->slot))
 		return true;
 	kv_secret_table_unpack(access->slot, probe->row);
+	probe->found = true;
+	return false;
+}
+
+static bool
+take_version(KvAccess *access, Relation rel, void *arg)
+{
+	Probe	   *probe = arg;
+	bool		isnull;
+
+	probe->version = DatumGetInt32(slot_getattr(access->slot,
+												KV_SECRETS_VERSION, &isnull));
 	probe->found = true;
 	return false;
 }
@@ -73,47 +86,57 @@ read_as_caller(KvAccess *access, Relation rel, void *arg)
 
 /* Neither privileges nor policies hold the owner back. */
 static void
-read_as_owner(KvAccess *access, Relation rel, void *arg)
+find_highest(KvAccess *access, Relation rel, void *arg)
 {
 	Probe	   *probe = arg;
 
-	kv_access_scan(access, rel, probe->name, KV_NAME_KEYS, take_newest, probe);
+	kv_access_scan(access, rel, probe->name, KV_NAME_KEYS, take_version, probe);
 }
 
 static void
-read_latest_as_owner(KvAccess *access, Relation rel, void *arg)
+find_latest(KvAccess *access, Relation rel, void *arg)
 {
 	Probe	   *probe = arg;
 
-	kv_access_scan_latest(access, rel, probe->name, KV_NAME_KEYS, take_newest, probe);
+	kv_access_scan_latest(access, rel, probe->name, KV_NAME_KEYS, take_version, probe);
 }
 
 static KvStraight
-read_newest(const KvSecretName *name, KvStraightWork read, KvSecretRow *row)
+go_straight(KvStraightWork work, Probe *probe)
 {
-	Probe		probe = {.name = name, .row = row};
-
-	if (!kv_access_go_straight(AccessShareLock, read, &probe))
+	if (!kv_access_go_straight(AccessShareLock, work, probe))
 		return KV_STRAIGHT_IMPOSSIBLE;
-	return probe.found ? KV_STRAIGHT_FOUND : KV_STRAIGHT_NONE;
+	return probe->found ? KV_STRAIGHT_FOUND : KV_STRAIGHT_NONE;
 }
 
 KvStraight
 kv_secret_table_current(const KvSecretName *name, KvSecretRow *row)
 {
-	return read_newest(name, read_as_caller, row);
+	Probe		probe = {.name = name, .row = row};
+
+	return go_straight(read_as_caller, &probe);
+}
+
+static KvStraight
+find_version(KvStraightWork find, const KvSecretName *name, int32 *version)
+{
+	Probe		probe = {.name = name};
+	KvStraight	result = go_straight(find, &probe);
+
+	*version = probe.version;
+	return result;
 }
 
 KvStraight
-kv_secret_table_highest(const KvSecretName *name, KvSecretRow *row)
+kv_secret_table_highest(const KvSecretName *name, int32 *version)
 {
-	return read_newest(name, read_as_owner, row);
+	return find_version(find_highest, name, version);
 }
 
 KvStraight
-kv_secret_table_latest(const KvSecretName *name, KvSecretRow *row)
+kv_secret_table_latest(const KvSecretName *name, int32 *version)
 {
-	return read_newest(name, read_latest_as_owner, row);
+	return find_version(find_latest, name, version);
 }
 
 void

@@ -42,15 +42,13 @@ extern KvStraight kv_secret_table_current(const KvSecretName *name,
 										  KvSecretRow *row);
 
 /*
- * The same as the extension's owner, whom neither privileges nor policies hold
- * back: for the number of the next version.
+ * The highest version (0: none), as the extension's owner, whom neither privileges
+ * nor policies hold back.
  */
-extern KvStraight kv_secret_table_highest(const KvSecretName *name,
-										  KvSecretRow *row);
+extern KvStraight kv_secret_table_highest(const KvSecretName *name, int32 *version);
 
 /* The same of all that is committed by now, whatever the isolation level. */
-extern KvStraight kv_secret_table_latest(const KvSecretName *name,
-										 KvSecretRow *row);
+extern KvStraight kv_secret_table_latest(const KvSecretName *name, int32 *version);
 
 /* The OID of key_vault.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);

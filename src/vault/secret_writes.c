@@ -142,6 +142,7 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 {
 	uint8		active[KV_ROOT_KEY_ID_LEN];
 	int32		highest;
+	int32		superfluous;
 	int			vain_attempts = 0;
 
 	/* The lock first: a root key that is active after it cannot be retired. */
@@ -170,23 +171,25 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 				VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 		if (kv_secret_rows_insert(name, row) == KV_INSERTED)
 		{
-			if (!kv_secret_rows_overtaken(name, row->version))
+			superfluous = Max(row->version - kv_setting_keep_versions - 1, 0);
+			if (kv_secret_rows_settle(name, row->version,
+									  options->has_if_version ? 0 : superfluous))
 				break;
 			take_back(name, row->version);
 		}
 		CHECK_FOR_INTERRUPTS();
 	}
 
-	/*
-	 * A delete() that has not committed yet hid behind the snapshot.  After the
-	 * insert, so that whoever sets the same secret waits for nobody else.
-	 */
-	if (options->has_if_version && highest > 0 &&
-		!kv_secret_rows_lock_version(name, highest))
-		check_if_version(name, 0, options);
-
-	if (row->version > kv_setting_keep_versions + 1)
-		kv_secret_rows_delete_through(name, row->version - kv_setting_keep_versions - 1);
+	if (options->has_if_version)
+	{
+		/*
+		 * A delete() that has not committed yet hid behind the snapshot.  After
+		 * the insert, so that whoever sets the same secret waits for nobody else.
+		 */
+		if (highest > 0 && !kv_secret_rows_lock_version(name, highest))
+			check_if_version(name, 0, options);
+		kv_secret_rows_delete_through(name, superfluous);
+	}
 	return row->version;
 }
 
