@@ -158,6 +158,17 @@ GRANT SET ON PARAMETER key_vault.user_id TO regress_kv_service;
 SET ROLE regress_kv_service;
 SELECT key_vault.get('user_b', 'exa');
 RESET ROLE;
+-- and what comes by owning the database
+GRANT SET ON PARAMETER key_vault.user_id TO pg_database_owner;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO regress_kv_user', current_database()); END $$;
+SET ROLE regress_kv_user;
+SELECT key_vault.get('user_b', 'exa');
+RESET ROLE;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO CURRENT_USER', current_database()); END $$;
+SET ROLE regress_kv_user;
+SELECT key_vault.get('user_b', 'exa');
+RESET ROLE;
+REVOKE SET ON PARAMETER key_vault.user_id FROM pg_database_owner;
 
 DROP FUNCTION attempt;
 DROP SCHEMA regress_kv_own;

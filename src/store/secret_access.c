@@ -56,6 +56,8 @@ kv_access_init(void)
 	CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, forget_access, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_access, (Datum) 0);
+	/* pg_database_owner has a member that no membership tells of */
+	CacheRegisterSyscacheCallback(DATABASEOID, forget_access, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, forget_access, (Datum) 0);
 }
 

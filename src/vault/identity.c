@@ -35,6 +35,8 @@ kv_identity_init(void)
 {
 	CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
+	/* pg_database_owner has a member that no membership tells of */
+	CacheRegisterSyscacheCallback(DATABASEOID, forget_roles, (Datum) 0);
 	CacheRegisterSyscacheCallback(PARAMETERACLOID, forget_roles, (Datum) 0);
 	CacheRegisterSyscacheCallback(PARAMETERACLNAME, forget_roles, (Datum) 0);
 }
