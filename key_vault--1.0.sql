@@ -399,7 +399,8 @@ CREATE VIEW key_vault.providers WITH (security_barrier) AS
     UNION ALL
     SELECT name, display_name, env_var, aliases, key_pattern, required, category, key_url
     FROM key_vault.builtin_providers b
-    WHERE NOT EXISTS (SELECT FROM key_vault.own_providers o WHERE o.name = b.name);
+    WHERE NOT EXISTS (SELECT FROM key_vault.own_providers o
+                      WHERE o.name = b.name OR (NOT o.hidden AND b.name = ANY (o.aliases)));
 REVOKE ALL ON key_vault.providers FROM PUBLIC;
 COMMENT ON VIEW key_vault.providers IS 'the registered providers: those of this database, then those that come with the extension';
 COMMENT ON COLUMN key_vault.providers.name IS 'what set and get take as provider';

@@ -79,7 +79,22 @@ SELECT key_vault.set('user_a', 'openai', 'gw-' || repeat('2', 20));
 SELECT key_vault.set('user_a', 'openai', 'sk-' || repeat('2', 20));
 -- and their aliases over ours
 UPDATE key_vault.own_providers SET aliases = '{google}' WHERE name = 'openai';
-SELECT key_vault.get('user_a', 'gemini') IS NULL AS not_gemini, key_vault.get('user_a', 'openai') = 'sk-' || repeat('2', 20) AS openai;
+SELECT key_vault.get('user_a', 'gemini') IS NULL AS not_gemini, key_vault.get('user_a', 'google') = 'sk-' || repeat('2', 20) AS google_is_openai;
+-- also over names and aliases that come with an upgrade
+BEGIN;
+INSERT INTO key_vault.builtin_providers (name, display_name, env_var, aliases)
+VALUES ('acme-ai', 'Acme AI', 'ACME_AI_API_KEY', '{aaa}'), ('aaaa', 'AAAA', 'AAAA_API_KEY', '{a}');
+SELECT key_vault.get('user_a', 'acme-ai') = 'acme_' || repeat('1', 20) AS acme, key_vault.get('user_a', 'a') = 'acme_' || repeat('1', 20) AS a,
+       key_vault.get('user_a', 'aaaa') IS NULL AS others;
+SELECT name FROM key_vault.providers WHERE name LIKE 'a%a%' ORDER BY name COLLATE "C";
+SAVEPOINT s;
+SELECT key_vault.get('user_a', 'aaa');
+ROLLBACK TO s;
+-- unless hidden: then the new one is there
+UPDATE key_vault.own_providers SET hidden = true WHERE name = 'acme';
+SELECT name FROM key_vault.providers WHERE name LIKE 'a%a%' ORDER BY name COLLATE "C";
+SELECT key_vault.get('user_a', 'aaa') IS NULL AS acme_ai;
+ROLLBACK;
 
 -- or hide them: then there is no such provider, and what is stored waits
 SELECT key_vault.set('user_a', 'exa', repeat('3', 20));

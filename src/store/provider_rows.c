@@ -143,13 +143,27 @@ read_table(const char *name)
 }
 
 static bool
-is_in(List *rows, const char *name)
+has_alias(const KvProviderRow *row, const char *name)
+{
+	for (int i = 0; i < row->alias_count; i++)
+	{
+		if (strcmp(row->aliases[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the database's own say otherwise what the name means. */
+static bool
+is_overruled(List *own, const char *name)
 {
 	ListCell   *cell;
 
-	foreach(cell, rows)
+	foreach(cell, own)
 	{
-		if (strcmp(((KvProviderRow *) lfirst(cell))->name, name) == 0)
+		KvProviderRow *row = lfirst(cell);
+
+		if (strcmp(row->name, name) == 0 || (!row->is_hidden && has_alias(row, name)))
 			return true;
 	}
 	return false;
@@ -174,13 +188,18 @@ kv_provider_rows_load(MemoryContext context, KvProviderRow **rows)
 	*rows = palloc(sizeof(KvProviderRow) * Max(list_length(own) + list_length(builtin), 1));
 	foreach(cell, own)
 	{
-		if (!((KvProviderRow *) lfirst(cell))->is_hidden)
-			(*rows)[count++] = *(KvProviderRow *) lfirst(cell);
+		KvProviderRow *row = lfirst(cell);
+
+		row->is_own = true;
+		if (!row->is_hidden)
+			(*rows)[count++] = *row;
 	}
 	foreach(cell, builtin)
 	{
-		if (!is_in(own, ((KvProviderRow *) lfirst(cell))->name))
-			(*rows)[count++] = *(KvProviderRow *) lfirst(cell);
+		KvProviderRow *row = lfirst(cell);
+
+		if (!is_overruled(own, row->name))
+			(*rows)[count++] = *row;
 	}
 	list_free_deep(own);
 	list_free_deep(builtin);

@@ -15,6 +15,7 @@ typedef struct KvProviderRow
 	char	   *category;
 	char	   *key_url;
 	bool		required;
+	bool		is_own;			/* of this database, not of the extension */
 	bool		is_hidden;		/* not in what kv_provider_rows_load() reads */
 	char	  **aliases;
 	int			alias_count;

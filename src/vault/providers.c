@@ -31,15 +31,22 @@ typedef struct Spelling
 {
 	const char *name;
 	int			len;
+	bool		is_own;			/* of the database's own providers */
 	bool		is_alias;
 	int			provider;		/* where in providers */
 } Spelling;
 
-static MemoryContext names_context = NULL;
-static KvProvider *providers = NULL;
-static int	provider_count = 0;
-static Spelling *spellings = NULL;
-static int	spelling_count = 0;
+/* All that is registered, and where it is kept. */
+typedef struct Names
+{
+	MemoryContext context;
+	KvProvider *providers;
+	int			provider_count;
+	Spelling   *spellings;		/* sorted */
+	int			spelling_count;
+} Names;
+
+static Names *names = NULL;
 static bool names_are_valid = false;
 static Oid	own_providers_oid = InvalidOid;
 static Oid	builtin_providers_oid = InvalidOid;
@@ -66,7 +73,7 @@ compare_bytes(const char *a, int a_len, const char *b, int b_len)
 	return order != 0 ? order : a_len - b_len;
 }
 
-/* By spelling; a provider's own name before another's alias. */
+/* By spelling; the database's own first, and a name before another's alias. */
 static int
 compare_spellings(const void *a, const void *b)
 {
@@ -74,18 +81,58 @@ compare_spellings(const void *a, const void *b)
 	const Spelling *right = b;
 	int			order = compare_bytes(left->name, left->len, right->name, right->len);
 
+	if (order == 0)
+		order = (int) right->is_own - (int) left->is_own;
 	return order != 0 ? order : (int) left->is_alias - (int) right->is_alias;
 }
 
 static void
-add_spelling(const char *name, bool is_alias, int provider)
+add_spelling(Names *new, const char *name, const KvProviderRow *row, int provider)
 {
-	Spelling   *spelling = &spellings[spelling_count++];
+	Spelling   *spelling = &new->spellings[new->spelling_count++];
 
 	spelling->name = name;
 	spelling->len = strlen(name);
-	spelling->is_alias = is_alias;
+	spelling->is_own = row->is_own;
+	spelling->is_alias = name != row->name;
 	spelling->provider = provider;
+}
+
+static void
+add_provider(Names *new, const KvProviderRow *row)
+{
+	KvProvider *provider = &new->providers[new->provider_count];
+
+	provider->name = cstring_to_text(row->name);
+	provider->display_name = row->display_name;
+	provider->env_var = row->env_var;
+	provider->key_pattern = row->key_pattern;
+	provider->key_url = row->key_url;
+	provider->required = row->required;
+	add_spelling(new, row->name, row, new->provider_count);
+	for (int i = 0; i < row->alias_count; i++)
+		add_spelling(new, row->aliases[i], row, new->provider_count);
+	new->provider_count++;
+}
+
+/* Reads all, into the current context. */
+static Names *
+build_names(void)
+{
+	Names	   *new = palloc0(sizeof(Names));
+	KvProviderRow *rows;
+	uint64		count = kv_provider_rows_load(CurrentMemoryContext, &rows);
+	int			total = 0;
+
+	for (uint64 i = 0; i < count; i++)
+		total += 1 + rows[i].alias_count;
+	new->context = CurrentMemoryContext;
+	new->spellings = palloc(sizeof(Spelling) * Max(total, 1));
+	new->providers = palloc0(sizeof(KvProvider) * Max(count, 1));
+	for (uint64 i = 0; i < count; i++)
+		add_provider(new, &rows[i]);
+	qsort(new->spellings, new->spelling_count, sizeof(Spelling), compare_spellings);
+	return new;
 }
 
 static void
@@ -94,10 +141,9 @@ load_names(void)
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "key_vault providers",
 												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
 	Oid			namespace = kv_schema();
-	KvProviderRow *rows;
-	uint64		count;
-	int			total = 0;
+	Names	   *new;
 
 	own_providers_oid = get_relname_relid("own_providers", namespace);
 	builtin_providers_oid = get_relname_relid("builtin_providers", namespace);
@@ -106,43 +152,21 @@ load_names(void)
 	names_are_valid = true;
 	PG_TRY();
 	{
-		count = kv_provider_rows_load(context, &rows);
+		new = build_names();
 	}
 	PG_CATCH();
 	{
 		names_are_valid = false;
+		MemoryContextSwitchTo(caller);
 		MemoryContextDelete(context);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
 
-	if (names_context != NULL)
-		MemoryContextDelete(names_context);
-	names_context = context;
-
-	for (uint64 i = 0; i < count; i++)
-		total += 1 + rows[i].alias_count;
-	spellings = MemoryContextAlloc(context, sizeof(Spelling) * Max(total, 1));
-	spelling_count = 0;
-	providers = MemoryContextAllocZero(context, sizeof(KvProvider) * Max(count, 1));
-	provider_count = count;
-	for (uint64 i = 0; i < count; i++)
-	{
-		KvProvider *provider = &providers[i];
-		MemoryContext caller = MemoryContextSwitchTo(context);
-
-		provider->name = cstring_to_text(rows[i].name);
-		MemoryContextSwitchTo(caller);
-		provider->display_name = rows[i].display_name;
-		provider->env_var = rows[i].env_var;
-		provider->key_pattern = rows[i].key_pattern;
-		provider->key_url = rows[i].key_url;
-		provider->required = rows[i].required;
-		add_spelling(rows[i].name, false, (int) i);
-		for (int j = 0; j < rows[i].alias_count; j++)
-			add_spelling(rows[i].aliases[j], true, (int) i);
-	}
-	qsort(spellings, spelling_count, sizeof(Spelling), compare_spellings);
+	if (names != NULL)
+		MemoryContextDelete(names->context);
+	names = new;
 }
 
 /* The first spelling that is the name, or NULL. */
@@ -150,7 +174,8 @@ static const KvProvider *
 find(const char *name, int len)
 {
 	int			low = 0;
-	int			high = spelling_count;
+	int			high = names->spelling_count;
+	const Spelling *spellings = names->spellings;
 
 	while (low < high)
 	{
@@ -161,9 +186,9 @@ find(const char *name, int len)
 		else
 			high = middle;
 	}
-	if (low < spelling_count &&
+	if (low < names->spelling_count &&
 		compare_bytes(spellings[low].name, spellings[low].len, name, len) == 0)
-		return &providers[spellings[low].provider];
+		return &names->providers[spellings[low].provider];
 	return NULL;
 }
 
@@ -173,19 +198,19 @@ nearest_name(const char *name, int len)
 	const char *nearest = NULL;
 	int			best = 4;		/* farther than that is no help */
 
-	if (providers == NULL)
+	if (names == NULL)
 		return NULL;
-	for (int i = 0; i < spelling_count; i++)
+	for (int i = 0; i < names->spelling_count; i++)
 	{
+		const Spelling *known = &names->spellings[i];
 		int			distance = varstr_levenshtein_less_equal(name, len,
-															 spellings[i].name,
-															 spellings[i].len,
+															 known->name, known->len,
 															 1, 1, 1, best - 1, true);
 
-		if (distance < best && distance < Max(len, spellings[i].len))
+		if (distance < best && distance < Max(len, known->len))
 		{
 			best = distance;
-			nearest = text_to_cstring(providers[spellings[i].provider].name);
+			nearest = text_to_cstring(names->providers[known->provider].name);
 		}
 	}
 	return nearest;
@@ -285,7 +310,7 @@ kv_provider_at(int position)
 {
 	if (!names_are_valid)
 		load_names();
-	return position < provider_count ? &providers[position] : NULL;
+	return position < names->provider_count ? &names->providers[position] : NULL;
 }
 
 bool
