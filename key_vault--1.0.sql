@@ -729,7 +729,8 @@ RETURNS TABLE (
     remedy text)
 AS 'MODULE_PATHNAME', 'kv_sql_status'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10
-SET search_path = pg_catalog, pg_temp;
+SET search_path = pg_catalog, pg_temp
+SET jit = off;
 REVOKE ALL ON FUNCTION key_vault.status FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.status IS 'whether everything is in order; state is ok, warning or error, remedy says what to do';
 

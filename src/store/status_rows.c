@@ -28,8 +28,8 @@ static KvStatement questions[] = {
 	},
 	[KV_ASK_SEALED_ROWS] = {
 		"SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 THEN pg_catalog.concat("
-		"pg_catalog.sum(n), ' rows are sealed with root keys that this database did not register: ',"
-		" pg_catalog.string_agg(root_key_id, ', ' ORDER BY root_key_id)) END FROM ("
+		"'sealed with root keys that this database did not register: ',"
+		" pg_catalog.string_agg(pg_catalog.concat(n, ' with ', root_key_id), ', ' ORDER BY root_key_id)) END FROM ("
 		" SELECT root_key_id, pg_catalog.count(*) AS n FROM key_vault.secrets s"
 		" WHERE NOT EXISTS (SELECT FROM key_vault.root_key_registry r"
 		" WHERE r.id OPERATOR(pg_catalog.=) s.root_key_id)"

@@ -382,7 +382,8 @@ kv_keyring_check(char **detail, char **remedy)
 		return is_configured() ? KV_KEYRING_UNREADABLE : KV_KEYRING_NOT_CONFIGURED;
 	}
 
-	*detail = psprintf("%d root keys, read from %s", ring.count, ring_source);
+	*detail = psprintf(ngettext("%d root key, read from %s", "%d root keys, read from %s",
+								ring.count), ring.count, ring_source);
 	if (kv_locked_memory_is_locked())
 		return KV_KEYRING_OK;
 	if (remedy != NULL)

@@ -162,8 +162,9 @@ kv_provider_remove(const char *name)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("provider \"%s\" has stored keys", own_name),
-				 errdetail("%lld secrets are stored for it; nobody could read or remove them without it.",
-						   (long long) secrets),
+				 errdetail_plural("%lld secret is stored for it; nobody could read or remove it without it.",
+								  "%lld secrets are stored for it; nobody could read or remove them without it.",
+								  secrets, (long long) secrets),
 				 errhint("Remove them first, with key_vault.delete() for each user in key_vault.inventory.")));
 	if (!kv_provider_row_remove(own_name))
 		(void) kv_provider_row_hide(own_name);
