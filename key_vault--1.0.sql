@@ -671,7 +671,9 @@ CREATE VIEW key_vault.access WITH (security_barrier) AS
     ), grantees AS (
         SELECT g.grantee,
                -- a right that only one level has tells which level is meant
-               bool_or(g.kind = 'parameter') AS service,
+               -- but the parameter alone may be another database's
+               bool_or(g.kind = 'parameter') AND bool_or(g.kind <> 'parameter') AS service,
+               bool_and(g.kind = 'parameter') AS parameter_alone,
                bool_or(u.level IS NOT NULL AND a.level IS NULL) AS "user",
                bool_or(a.level IS NOT NULL AND u.level IS NULL) AS admin
         FROM held g
@@ -711,9 +713,10 @@ CREATE VIEW key_vault.access WITH (security_barrier) AS
            extra,
            CASE WHEN level = 'service' THEN 'may act for any user, in every database of the cluster that has key_vault'
                 WHEN grantee = 0 THEN 'every role has it'
+                WHEN parameter_alone THEN 'no level in this database, but service perhaps in another: the right is for the whole cluster'
                 WHEN level IS NULL THEN 'rights that make up no level'
                 END AS note
-    FROM compared;
+    FROM compared JOIN grantees USING (grantee);
 REVOKE ALL ON key_vault.access FROM PUBLIC;
 COMMENT ON VIEW key_vault.access IS 'which role was given which level; missing and extra rights; service holds for the whole cluster';
 

@@ -38,8 +38,11 @@ static KvStatement questions[] = {
 	},
 	[KV_ASK_SERVICE_ROLES] = {
 		"SELECT pg_catalog.string_agg(pg_catalog.concat(role, ': ',"
-		" CASE WHEN complete THEN 'service' ELSE pg_catalog.concat('incomplete ', level, ', missing ', missing, ', extra ', extra) END),"
-		" '; ' ORDER BY role) FROM key_vault.access"
+		" CASE WHEN complete THEN 'service' WHEN is_elsewhere THEN 'service, if at all, in another database'"
+		" ELSE pg_catalog.concat('incomplete ', level, ', missing ', missing, ', extra ', extra) END),"
+		" '; ' ORDER BY role) FROM key_vault.access,"
+		" LATERAL (SELECT level IS NULL AND extra OPERATOR(pg_catalog.=) '{SET on parameter key_vault.user_id}'::pg_catalog.text[]"
+		" AND role OPERATOR(pg_catalog.<>) 'PUBLIC'::pg_catalog.name AS is_elsewhere) AS e"
 		" WHERE NOT complete OR level OPERATOR(pg_catalog.=) 'service'",
 		0
 	},

@@ -79,7 +79,12 @@ change_level(const char *role, const char *level)
 			!kv_access_is_granted(role, &all[i]))
 			continue;
 		if (is_parameter(&all[i]))
+		{
 			check_may_change_parameter(role);
+			ereport(NOTICE,
+					(errmsg("role \"%s\" may no longer act for any user in any database of the cluster", role),
+					 errhint("Where it shall, call key_vault.grant_access() in that database again.")));
+		}
 		kv_access_revoke(role, &all[i]);
 	}
 	for (uint64 i = 0; i < count; i++)
