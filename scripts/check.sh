@@ -160,10 +160,13 @@ other_tests() {
 
 # --- What takes longer ------------------------------------------------------
 
-long_tests() {
+benchmarks() {
 	for bench in "$top"/bench/*.sh; do
 		[[ ! -x $bench ]] || step "bench-$(basename "$bench" .sh)" "$bench"
 	done
+}
+
+other_versions() {
 	other_version 17 trixie
 	other_version 18 sid
 }
@@ -206,10 +209,12 @@ run() {
 	pids=()
 }
 
+# The other versions come first: the test of pg_upgrade uses the servers that they install
+! is_long || run other_versions
 case "$mode" in
 	--server-tests) run server_tests ;;
 	*) run server_tests other_tests ;;
 esac
-! is_long || run long_tests
+! is_long || run benchmarks
 
 awk '{ ok += $1; bad += $2 } END { print ok + 0 " passed, " bad + 0 " failed"; exit bad > 0 || ok == 0 }' "$logs/counts"
