@@ -52,16 +52,20 @@ my $describe = q{
 	           coalesce(p.proacl::text, c.relacl::text, n.nspacl::text),
 	           CASE WHEN p.prokind IS NOT NULL THEN md5(pg_get_functiondef(p.oid)) END,
 	           CASE WHEN c.relkind = 'v' THEN md5(pg_get_viewdef(c.oid)) END,
-	           c.relrowsecurity, c.reloptions,
-	           (SELECT string_agg(concat_ws(' ', attname, atttypid::regtype, attnotnull, attstorage, attstattarget,
-	                                        col_description(c.oid, attnum), pg_get_expr(adbin, adrelid)), ', ' ORDER BY attnum)
+	           c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloptions,
+	           (SELECT string_agg(concat_ws(' ', attname, atttypid::regtype, attcollation::regcollation, attnotnull, attstorage, attcompression,
+	                                        attstattarget, attacl::text, col_description(c.oid, attnum), pg_get_expr(adbin, adrelid)), ', ' ORDER BY attnum)
 	            FROM pg_attribute a LEFT JOIN pg_attrdef f ON adrelid = attrelid AND adnum = attnum
 	            WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
-	           (SELECT string_agg(concat_ws(' ', polname, polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid)), ', ' ORDER BY polname)
-	            FROM pg_policy WHERE polrelid = c.oid),
-	           (SELECT string_agg(conname || ' ' || pg_get_constraintdef(k.oid), ', ' ORDER BY conname)
+	           (SELECT string_agg(concat_ws(' ', polname, polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid),
+	                                        pg_get_expr(polwithcheck, polrelid), obj_description(l.oid, 'pg_policy')), ', ' ORDER BY polname)
+	            FROM pg_policy l WHERE polrelid = c.oid),
+	           (SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(k.oid), obj_description(k.oid, 'pg_constraint')), ', ' ORDER BY conname)
 	            FROM pg_constraint k WHERE conrelid = c.oid),
-	           (SELECT string_agg(pg_get_triggerdef(t.oid), ', ' ORDER BY tgname)
+	           (SELECT string_agg(concat_ws(' ', pg_get_indexdef(indexrelid), indisreplident, obj_description(indexrelid, 'pg_class')), ', '
+	                              ORDER BY indexrelid::regclass::text)
+	            FROM pg_index WHERE indrelid = c.oid),
+	           (SELECT string_agg(concat_ws(' ', pg_get_triggerdef(t.oid), tgenabled, obj_description(t.oid, 'pg_trigger')), ', ' ORDER BY tgname)
 	            FROM pg_trigger t WHERE tgrelid = c.oid AND NOT tgisinternal)) AS line
 	    FROM pg_extension e
 	    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e',
