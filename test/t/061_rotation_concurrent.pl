@@ -157,6 +157,21 @@ is(not_sealed_with($fourth), 0, 'and is the one that seals all in the end');
 $super->run('DROP TRIGGER linger ON key_vault.secrets');
 everything_reads('sealed with the newest');
 
+# --- Its caller is told how far it is: in the end, and every five seconds until then
+
+my $sleep = $ENV{KV_LONG} ? 0.4 : 0.001;
+activate_new_root_key();
+$super->run(
+	qq{CREATE OR REPLACE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep($sleep); RETURN NEW; END'},
+	q{CREATE TRIGGER linger BEFORE UPDATE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION linger()});
+my $total = not_sealed_with('none');
+my @told = map { [ "$_->{message}. $_->{detail}" =~ /^re-sealed (\d+) of $total secrets\. [1-9]\d* a second; (\d+) remain, 0 do not open\.$/ ] }
+  grep { $_->{severity} eq 'NOTICE' } @{ $dba->query('CALL key_vault.rotate_root_key(1)')->{notices} };
+$super->run('DROP TRIGGER linger ON key_vault.secrets');
+is_deeply(pop @told, [ $total, 0 ], 'in the end a NOTICE tells that all is done');
+cmp_ok(scalar @told, '>=', int($total * $sleep / 5), 'and one every five seconds how much');
+is_deeply([ grep { @$_ != 2 || $_->[0] == 0 || $_->[0] + $_->[1] != $total } @told ], [], 'and how much remains');
+
 # --- Readers and writers all the time
 
 my $storm_users = 2000;
