@@ -95,7 +95,8 @@ $node{primary}->safe_psql('postgres', q{CREATE DATABASE app;
 	CREATE ROLE regress_kv_backend LOGIN; CREATE ROLE regress_kv_admin LOGIN; CREATE ROLE regress_kv_tenant LOGIN;
 	ALTER ROLE regress_kv_tenant SET key_vault.user_id = 'user_b'});
 KeyVaultTest::install_vault($node{primary}, 'app');
-$node{primary}->safe_psql('app', q{SELECT key_vault.grant_access('regress_kv_backend', 'service'),
+$node{primary}->safe_psql('app', q{ALTER DATABASE app SET session_preload_libraries = 'key_vault';
+	SELECT key_vault.grant_access('regress_kv_backend', 'service'),
 	key_vault.grant_access('regress_kv_admin', 'admin'), key_vault.grant_access('regress_kv_tenant', 'user')});
 my @users = map { "user_$_" } 'a' .. 'e';
 fill('primary', @users);
@@ -195,6 +196,7 @@ run_escrow_again();
 next_block('pg_restore --exit-on-error');
 like(next_block('AS opened'), qr/\A10\|10\n(?!.*error)(regress_kv_\w+\|(service|admin|user)\|t\n){3}\z/, 'the rehearsal finds everything');
 opens('rehearsal', 'restored', @users);
+is($node{rehearsal}->safe_psql('app', q{SELECT state FROM key_vault.status() WHERE item = 'preload'}), 'ok', 'sessions load the library there, too');
 is((stat keyring('rehearsal'))[2] & 07777, 0600, 'the keyring from the escrow has the right mode');
 outcome_is(session($node{rehearsal}, 'regress_kv_tenant', dbname => 'app'), 'AIza-of-user_b', 'tenants have their identity', q{SELECT key_vault.get(NULL, 'gemini')});
 
