@@ -110,6 +110,8 @@ $folder{subscriber} = $folder{merge};
 $node{merge}->safe_psql('postgres', 'CREATE DATABASE app');
 KeyVaultTest::install_vault($node{merge}, 'app');
 fill('merge', 'user_x', 'user_y');
+# As in two databases of one application
+$node{$_}->safe_psql('app', q{SELECT key_vault.add_provider('acme'), key_vault.record_usage('user_d', 'gemini')}) for 'primary', 'merge';
 
 # --- What the commands find around them
 
