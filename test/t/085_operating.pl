@@ -264,9 +264,12 @@ $keys{user_b}{gemini} = 'AIza-later';
 
 # --- Failover
 
-copy(keyring('primary'), keyring('replica'));
 wait_for_replica();
-is(next_block('pg_promote'), "0\nt\n", 'the replica is promoted');
+is(run_block($blocks[0]), '', 'a replica that lacks a root key is not promoted');
+$ran--;
+is($node{replica}->safe_psql('app', 'SELECT pg_is_in_recovery()'), 't', 'and goes on as one');
+copy(keyring('primary'), keyring('replica'));
+is(next_block('pg_promote'), "t\n", 'one that has them is');
 opens('replica', 'promoted', @users);
 outcome_is(session($node{replica}, 'regress_kv_backend', dbname => 'app'), '3', 'and takes new ones', q{SELECT key_vault.set('user_b', 'gemini', 'AIza-newest')});
 
