@@ -99,8 +99,8 @@ sub operating_blocks
 	my ($section) = $readme =~ /^## Operating key_vault\n(.*?)^## /ms or die 'the README has no such section';
 	my @blocks;
 	push @blocks, { on => $1, language => $2, text => $3 } while $section =~ /^<!-- on: (\w+) -->\n```(\w+)\n(.*?)^```$/msg;
-	my $fences = () = $section =~ /^```\w+$/mg;
-	is(scalar @blocks, $fences, 'every block of the section says where it runs') or die 'blocks of the README would not be run';
+	my $fences = () = $section =~ /^[ \t>]*(?:```|~~~)/mg;
+	is(2 * @blocks, $fences, 'every block of the section says where it runs') or die 'blocks of the README would not be run';
 	return @blocks;
 }
 
