@@ -161,9 +161,8 @@ other_tests() {
 # --- What takes longer ------------------------------------------------------
 
 benchmarks() {
-	for bench in "$top"/bench/*.sh; do
-		[[ ! -x $bench ]] || step "bench-$(basename "$bench" .sh)" "$bench"
-	done
+	step bench-compare "$top/bench/compare.sh"
+	step bench-rotation "$top/bench/rotation.sh" --long
 }
 
 other_versions() {
