@@ -139,7 +139,9 @@ file_is($before, 'so it stays');
 # --- What is kept
 
 write_dotenv($crlf, 0640);
-my $group = (stat $dotenv)[5];
+# a group that a new file does not get by itself, if there is one
+my ($group) = ((grep { $_ != (stat $dotenv)[5] } split ' ', $)), (stat $dotenv)[5]);
+chown -1, $group, $dotenv or die "$dotenv: $!";
 $session->query($set, 'gemini', 'AIza-new');
 (my $want = with(GEMINI => 'AIza-new')) =~ s/\n/\r\n/g;
 file_is($want, 'CRLF line ends are kept');
@@ -183,6 +185,45 @@ for my $evil ("a\nDISABLE_AUTH=true", "a\r\nDISABLE_AUTH=true", "'\nDISABLE_AUTH
 	}
 	is(scalar(grep { /^\s*(export\s+)?DISABLE_AUTH/ } @lines), 0, '... none of which is its own');
 }
+
+# --- A COMMIT that fails when the new file is already written beside the old one
+
+# Two transactions that each read what the other writes: of these PostgreSQL lets one commit.
+$node->safe_psql('postgres', 'CREATE TABLE skew (n int); GRANT SELECT, INSERT ON skew TO app');
+write_dotenv($before);
+my $other = session($node, 'app');
+for my $one ($session, $other)
+{
+	$one->run('BEGIN ISOLATION LEVEL SERIALIZABLE');
+	$one->value('SELECT count(*) FROM skew');
+}
+outcome_is($session, 1, 'a set in a transaction that cannot be serialized', $set, 'xai', 'xai-skewed');
+$session->run('INSERT INTO skew VALUES (1)');
+$other->run('INSERT INTO skew VALUES (2)', 'COMMIT');
+is($session->query('COMMIT')->{error}{state}, '40001', '... whose COMMIT fails');
+file_is($before, '... leaves the file as it was');
+is(leftovers(), '', '... and nothing beside it');
+outcome_is($session, 'NULL', '... nor has get the key', $get, 'xai');
+
+# One that waits for the lock on the file can be cancelled.
+open my $held, '>>', "$dotenv.lock" or die;
+flock $held, LOCK_EX;
+$session->run('BEGIN');
+$session->query($set, 'xai', 'xai-cancelled');
+$session->send('COMMIT');
+select undef, undef, undef, 0.2;
+$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $session->pid . ')');
+my $cancelled;
+for (1 .. 500)
+{
+	last if defined($cancelled = $session->ready);
+	select undef, undef, undef, 0.01;
+}
+close $held;
+$cancelled //= { error => { state => 'still waiting' }, rest => $session->receive };
+is($cancelled->{error}{state}, '57014', 'a COMMIT that waits for the lock on the file can be cancelled');
+file_is($before, '... and leaves the file as it was');
+outcome_is($session, 'NULL', '... nor has get the key', $get, 'xai');
 
 # --- Two sessions at once
 
