@@ -1,5 +1,6 @@
 """Runs the tests of the example, one after the other, in a world of their own."""
 
+import re
 import shutil
 import sys
 import tempfile
@@ -39,7 +40,7 @@ class World:
 
     def start_backend(self):
         self.backend = Backend(
-            "main:app", self.example, self.access_log,
+            "watched:app", self.example, self.access_log, PYTHONPATH=str(self.tests),
             DATABASE_URL=self.cluster.url("app"), POOL_SIZE=str(POOL_SIZE), GEMINI_URL=self.provider.url,
         )
 
@@ -64,6 +65,7 @@ def check_traces(world):
     access = world.access_log.read_bytes()
     tap.ok(b"PUT /api/keys/gemini" in access, "the access log has the requests")
     tap.same(keys.found_in(access), [], "... and no key")
+    tap.same(re.findall(rb"^os\.(?:putenv|unsetenv) .*", access, re.MULTILINE), [], "no request changed the process's environment")
     # The statements that made the old tables are the test's own
     tap.same(keys.found_in(world.cluster.log.read_bytes()), [], "no key in the database's log")
 
