@@ -116,6 +116,27 @@ with psycopg.connect(sys.argv[1], autocommit=True) as conn:
 	is($err, '', 'without a warning');
 }
 
+# --- The queries for trouble: one row tells the cause, also of a provider that is not required ---
+
+my ($no_key) = grep { /key_vault\.source/ } @sql;
+for my $provider ('gemini', 'openai')
+{
+	$node->safe_psql('app', q{SELECT key_vault.forget('user_a')});
+	my $out = (run_block($no_key =~ s/'gemini'/'$provider'/r, 'app_backend'))[1];
+	my $variable = uc "${provider}_API_KEY";
+	like($out, qr/^production\|[^|]+\|$variable\|\|\|[^\n]*\z/, "why there is no key for $provider");
+}
+
+# --- The search for code that reads keys from the environment ---
+
+my ($search) = grep { /getenv/ } blocks('sh');
+mkdir "$folder/backend";
+my @variables = split /\n/, $node->safe_psql('app', q{SELECT env_var FROM key_vault.providers UNION VALUES ('A_KEY'), ('A_SECRET')});
+my @reads = map { ("os.getenv('$_')", qq(os.environ["$_"]), "process.env.$_") } @variables;
+append_to_file("$folder/backend/code", join("\n", @reads) . "\nkeys.get('gemini')\n");
+my ($found) = run_command([ 'sh', '-c', "cd '$folder' && $search" ]);
+is_deeply([ map { s/^.*?:\d+://r } split /\n/, $found ], \@reads, 'the search finds every provider\'s variable, in Python and in JavaScript');
+
 # --- The shell's root key ---
 
 my ($line) = grep { /key_vault root key v1/ } blocks('sh');
