@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use Fcntl;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use KeyVaultTest;
@@ -15,6 +16,8 @@ delete @ENV{qw(DEBUG DEPLOY_ENV)};
 my $dotenv = PostgreSQL::Test::Utils::tempdir . '/.env';
 my @debug = (undef, 'true', 'TRUE', ' true', '1', '');
 my @deploy_env = (undef, '', 'local', 'render', 'railway');
+my $mode = 'SELECT mode FROM key_vault.mode()';
+my $get = q(SELECT key_vault.get('user_a', 'gemini'));
 
 # --- The rule, once more, as it is documented
 
@@ -70,11 +73,34 @@ sub configure
 	return;
 }
 
+# What of all that might open the .env file does, or fails: the kernel tells who holds a
+# lease on a file of each attempt to open it, also of one that comes to nothing.
+sub openers
+{
+	my ($session) = @_;
+	my ($get_lease, $set_lease) = (1025, 1024);    # F_GETLEASE, F_SETLEASE
+	my @found;
+	local $SIG{IO} = sub { };
+	open my $handle, '<', $dotenv or die "$dotenv: $!";
+	for my $sql (
+		$mode, $get, q(SELECT key_vault.get_all('user_a')), q(SELECT key_vault.source('user_a', 'gemini')), q(SELECT key_vault.require('user_a', 'gemini')),
+		q(SELECT count(*) FROM key_vault.onboarding('user_a')), q(SELECT count(*) FROM key_vault.status()), q(SELECT count(*) FROM key_vault.list('user_a')),
+		q(SELECT key_vault.set('user_o', 'gemini', 'AIza' || 'one')), q(SELECT key_vault.set('user_o', 'gemini', 'AIza' || 'two')),
+		q(SELECT key_vault.rollback('user_o', 'gemini', 1)), q(SELECT key_vault.record_usage('user_o', 'gemini')),
+		q(SELECT count(*) FROM key_vault.import_dotenv('user_o', 'EXA_API_KEY=' || 'exa-one')), q(SELECT key_vault.delete('user_o', 'gemini')), q(SELECT key_vault.forget('user_o')))
+	{
+		fcntl $handle, $set_lease, F_WRLCK or die "no lease on $dotenv: $!";
+		my $error = $session->query($sql)->{error};
+		push @found, "$sql opens the file" if fcntl($handle, $get_lease, 0) != F_WRLCK;
+		push @found, "$sql fails: $error->{message}" if $error;
+		fcntl $handle, $set_lease, F_UNLCK;
+	}
+	return \@found;
+}
+
 sub shown { return join ' ', map { defined $_ ? "'$_'" : 'unset' } @_; }
 
-my $mode = 'SELECT mode FROM key_vault.mode()';
 my $reason = "SELECT mode || ': ' || reason FROM key_vault.mode()";
-my $get = q(SELECT key_vault.get('user_a', 'gemini'));
 
 my $node = new_vault('mode', conf => "key_vault.dotenv_file = ''\nkey_vault.mode = 'auto'\n");
 write_dotenv();
@@ -129,8 +155,11 @@ is($session->value("SELECT state FROM key_vault.status() WHERE item = 'mode'"), 
 write_dotenv(DEPLOY_ENV => 'render');
 is($session->value($reason), 'production: DEBUG is not true, and DEPLOY_ENV is set in the .env file', 'DEPLOY_ENV in the file');
 
+like(openers($session)->[0], qr/opens the file/, '... for which the file is opened');
+
 configure($node, $session, mode => 'production');
 is($session->value($reason), 'production: key_vault.mode is production', 'production by the setting');
+is_deeply(openers($session), [], '... in which nothing opens the file');
 unlink $dotenv;
 is($session->outcome($get), 'AIzafrom-the-row', 'which does not open the file: it is missing');
 configure($node, $session, mode => 'development');
@@ -148,7 +177,10 @@ configure($node, $session, dotenv_file => $dotenv, mode => 'auto');
 
 $session = restart_with($node, DEBUG => 'false', DEPLOY_ENV => 'render');
 is($session->value($reason), q(production: DEBUG is not true, and DEPLOY_ENV is set in the server's environment), 'the environment alone decides');
-is($session->outcome($get), 'AIzafrom-the-row', 'and a missing file is not opened');
+is($session->outcome($get), 'AIzafrom-the-row', 'and a missing file is not missed');
+write_dotenv();
+is_deeply(openers($session), [], 'nor is one that is there opened');
+unlink $dotenv;
 $session = restart_with($node, DEBUG => 'true', DEPLOY_ENV => 'render');
 is($session->value($reason), q(development: DEBUG is true in the server's environment), 'DEBUG in the environment');
 outcome_is($session, 'F0000', 'in which a missing file is an error', $get);
