@@ -111,7 +111,7 @@ is($migrator->value($import, q(SELECT 'user_r', provider, key FROM encrypted WHE
 
 # --- Many rows, sorted by nobody, with duplicates
 
-my $rows = $ENV{KV_LONG} ? 100_000 : 5_000;
+my $rows = 100_000;
 my $users = $rows / 4;    # each two providers, and each of those a duplicate
 $superuser->run(q(SET work_mem = '64MB'), <<"END");
 CREATE UNLOGGED TABLE many AS
