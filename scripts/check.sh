@@ -97,6 +97,21 @@ demo() {
 	grep -q 'SQLSTATE 42501' "$work/demo.out" && grep -q 'SQLSTATE XX001' "$work/demo.out"
 }
 
+# The demo that stays shows an address, where there is a page, and how to stop it all.
+demo_keep() {
+	local out=$work/keep.out folder status=0
+	"$top/scripts/demo.sh" --keep | tee "$out" || return
+	/usr/bin/python3 - "$(grep -oE 'http://[^ ]+/onboarding#[^ ]+' "$out")" <<-'PYTHON' || status=1
+		import sys, urllib.request
+		page, token = sys.argv[1].split("#")
+		assert b"<html" in urllib.request.urlopen(page).read()
+		asked = urllib.request.Request(page.replace("/onboarding", "/api/onboarding"), headers={"Authorization": "Bearer " + token})
+		assert b'"user_id":"user_a"' in urllib.request.urlopen(asked).read()
+	PYTHON
+	folder=$(sed -nE 's/^ +kill .* rm -rf (.*)/\1/p' "$out")
+	[[ -d $folder ]] && bash -c "$(grep -E '^ +kill ' "$out")" && [[ ! -e $folder && $status == 0 ]]
+}
+
 server_tests() {
 	if [[ ! -e $work/built ]]; then skip 'regress, isolation, tap' 'there is no build'; return; fi
 	step demo demo
@@ -107,6 +122,7 @@ server_tests() {
 	step_of 'test/isolation/specs/*.spec' isolation isolation
 	step_of 'test/t/*.pl' tap tap
 	[[ $mode != --server-tests ]] || return 0
+	step demo-keep demo_keep
 	for test in examples/*/test.sh; do
 		[[ ! -x $test ]] || step "example-$(basename "${test%/*}")" as_server "$test"
 	done
