@@ -43,21 +43,22 @@ excerpt() {
 }
 
 # step NAME COMMAND...: runs it into a log, counts, and says how it went.  A step
-# that counts nothing counts as one test.
+# that counts nothing counts as one test, unless it has skipped all of them.
 step() {
-	local name=$1 log=$logs/$1.log status=0 start=$SECONDS passed failed seconds
+	local name=$1 log=$logs/$1.log status=0 start=$SECONDS passed failed seconds skipped
 	shift
 	"$@" >"$log" 2>&1 </dev/null || status=$?
 	seconds=$((SECONDS - start))
 	read -r passed failed < <(tally "$log")
-	if ((status == 0 && passed + failed == 0)); then passed=1; fi
+	skipped=$(skipped_in "$log")
+	if ((status == 0 && passed + failed == 0)) && [[ -z $skipped ]]; then passed=1; fi
 	if ((status != 0 && failed == 0)); then failed=1; fi
 	say "$passed $failed" >>"$logs/counts"
 	if ((failed)); then
 		excerpt "$log"
 		say "FAILED $name ($failed of $((passed + failed)) tests, $seconds seconds): $log"
 	else
-		say "ok $name ($passed tests, $seconds seconds$(skipped_in "$log"))"
+		say "$(if ((passed)); then say ok; else say skipped; fi) $name ($passed tests, $seconds seconds$skipped)"
 	fi
 }
 
