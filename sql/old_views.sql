@@ -13,8 +13,9 @@ SELECT key_vault.grant_access('regress_kv_dba', 'admin');
 SELECT key_vault.set('user_xxx', 'gemini', 'AIza' || repeat('0', 31) || 'wxyz'),
        key_vault.set('user_xxx', 'openai', 'short'),
        key_vault.set('user_yyy', 'gemini', 'AIza' || repeat('1', 31) || 'stuv'),
-       key_vault.set('user_yyy', 'exa', repeat('2', 16) || 'efgh'),
-       key_vault.set('user_yyy', 'copilotkit', 'ck_' || repeat('3', 16) || 'ijkl');
+       key_vault.set('user_yyy', 'exa', repeat('2', 16) || 'efgh');
+SELECT key_vault.set('user_yyy', 'copilotkit', 'ck_' || repeat('3', 16) || 'ijkl');
+SELECT key_vault.set('user_yyy', 'tavily', 'tvly-' || repeat('4', 16) || 'mnop');
 -- not the current ones, not of other labels, and not expired ones
 SELECT key_vault.set('user_xxx', 'gemini', 'AIza' || repeat('0', 31) || 'abcd'),
        key_vault.set('user_xxx', 'mistral', repeat('0', 31) || 'work', label => 'work'),
@@ -28,6 +29,14 @@ SELECT s.user_id, k.provider, k.key
 FROM api_keys k
 JOIN onboarding_sessions s ON k.session_id = s.id
 WHERE s.user_id = 'user_xxx';
+
+-- when: of the first key, of the last one that was required, of each key's first and current version
+SELECT s.user_id, s.started_at = min(v.created_at) AS started,
+       s.completed_at = max(v.created_at) FILTER (WHERE v.provider = 'copilotkit') AS completed, s.completed_at < max(v.created_at) AS before_others
+FROM onboarding_sessions s JOIN secrets v ON v.user_id = s.user_id GROUP BY s.user_id, s.started_at, s.completed_at ORDER BY 1;
+SELECT k.session_id, k.provider, k.created_at = min(v.created_at) AS created, k.updated_at = max(v.created_at) AS updated
+FROM api_keys k JOIN secrets v ON (v.user_id, v.provider, v.label) = (k.session_id, k.provider, 'default')
+GROUP BY k.session_id, k.provider, k.created_at, k.updated_at ORDER BY 1, 2;
 
 -- an admin: anybody's
 SET ROLE regress_kv_dba;
