@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -79,6 +80,14 @@ test('a connection goes back without an identity, after an error too', async () 
     assert.equal((await client.query("SELECT current_setting('key_vault.user_id', true) AS id")).rows[0].id || '', '');
     client.release();
   }
+});
+
+test("the main README's function, as it stands there", async () => {
+  const [, code] = readFileSync('../README.md', 'utf8').match(/^```js\n(.*?)^```/ms);
+  const keyFor = new Function(`${code}; return keyFor`)();
+  assert.deepEqual([await keyFor(pool, 'user_a', 'gemini'), await keyFor(pool, 'user_b', 'gemini')], [keys.user_a, keys.user_b]);
+  await assert.rejects(keyFor(pool, 'user_a', 'exa'), { code: 'P0002' });
+  assert.equal(pool.idleCount, pool.totalCount);
 });
 
 test('the address that scripts/dev.sh prints', async () => {

@@ -32,6 +32,7 @@ trap clean_up EXIT
 
 mkdir "$work/sock" "$work/example"
 cp "$here"/*.js "$here/package.json" "$work/example/"
+cp "$here/../../README.md" "$work/"
 if [[ $(id -u) == 0 ]]; then chown -R postgres: "$work"; fi
 cd "$work/example"
 
