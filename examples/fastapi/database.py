@@ -31,5 +31,5 @@ def transaction_for(user_id: Optional[str]) -> Iterator[psycopg.Connection]:
     """
     with pool.connection() as connection:
         if user_id is not None:
-            connection.execute("SELECT set_config('key_vault.user_id', %s, true)", (user_id,))
+            connection.execute("SELECT set_config('key_vault.user_id', %s::text, true)", (user_id,))
         yield connection

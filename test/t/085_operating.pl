@@ -119,10 +119,9 @@ my $home = PostgreSQL::Test::Utils::tempdir_short;
 chmod 0700, $home;
 local $ENV{GNUPGHOME} = $home;
 END { system("GNUPGHOME='$home' gpgconf --kill all 2>/dev/null") if defined $home; }
-system_or_bail('sh', '-c', q{
-	g() { gpg --batch --no-tty --quiet --passphrase '' --pinentry-mode loopback "$@"; }
-	g --quick-generate-key vault-escrow@example.com rsa2048 sign never 2>/dev/null &&
-	g --quick-add-key $(g --with-colons --list-keys | awk -F: '/^fpr/ { print $10; exit }') rsa2048 encr never 2>/dev/null});
+
+# For gpg that nobody watches
+append_to_file("$home/gpg.conf", "batch\nno-tty\npassphrase ''\npinentry-mode loopback\n");
 
 # scp and ssh reach the other server by what comes after its name
 mkdir "$work/bin";
@@ -165,6 +164,7 @@ sub next_block
 
 # --- First day
 
+next_block('--quick-generate-key');
 next_block('escrow_keyring');
 my $opened = next_block('gpg --quiet --decrypt');
 like($opened, qr/^[0-9a-f]{64}  -$/, 'the escrow opens');
@@ -298,12 +298,23 @@ is_deeply([ slurp_file(keyring('primary')) =~ /^([0-9a-f]{16}) /mg ],
 	[ $node{primary}->safe_psql('app', q{SELECT id FROM key_vault.root_keys WHERE state = 'active'}) ], 'then the new one only');
 opens('primary', 'with the new one only', @users);
 
+is(scalar(split /\n/, next_block('hint, created_at')), 11, 'what who has the database can read');
 my $revoke = next_block('revoke_at');
 like($revoke, qr/^user_c\|exa, gemini$/m, 'who has to revoke what');
 is(session($node{rehearsal}, undef, dbname => 'app')->value('SELECT count(*) FROM key_vault.secrets'), 0, 'then nothing is stored');
 $keys{user_new} = {};
 fill('rehearsal', 'user_new');
 opens('rehearsal', 'and users enter new ones', 'user_new');
+
+fill('rehearsal', 'user_lost');
+unlink keyring('rehearsal');
+outcome_is(session($node{rehearsal}, undef, dbname => 'app'), 'F0000', 'without the keyring nothing opens', q{SELECT key_vault.get('user_lost', 'gemini')});
+next_block('head -c 32');
+fill('rehearsal', 'user_later');
+opens('rehearsal', 'with a root key that was written by hand', 'user_later');
+like(next_block('DELETE FROM key_vault.secrets'), qr/\Auser_lost\|exa\nuser_lost\|gemini\nuser_new\|exa\nuser_new\|gemini\nDELETE 4\n/, 'who has to enter keys again');
+is(states('rehearsal') =~ s/retired 0, //gr, 'active 2, retired 0', 'nothing is left that does not open');
+like(session($node{rehearsal}, undef, dbname => 'app')->outcome('SELECT key_vault.create_root_key()'), qr/^[0-9a-f]{16}$/, 'and a root key can be made');
 
 # A user's traces, outside of WAL
 sub files_with
