@@ -24,11 +24,12 @@ include='^[[:space:]]*#[[:space:]]*include[[:space:]]*'
 while read -r room forbidden; do
 	refuse "src/$room includes what stands above or beside it" "${include}\"($forbidden)/" "src/$room"
 done <<-'ROOMS'
-	server api|vault|store
+	server api|vault|store|crypto|format
 	crypto api|vault|store|server|format
 	format api|vault|store|server|crypto
 	store  api|vault|crypto|format
 	vault  api
+	api    store|crypto|format
 ROOMS
 refuse 'includes name the room, not the way there' "${include}\"\.\./" src
 
