@@ -273,6 +273,8 @@ for my $loaded (0, 1)
 # --- Our other settings
 
 my $secret = PostgreSQL::Test::Utils::tempdir . '/touched';
+my $ours = session($node);
+$ours->value($whoami);
 my %others = (
 	keyring_file => '/nonexistent/keyring',
 	keyring_command => "touch $secret",
@@ -280,7 +282,11 @@ my %others = (
 	dotenv_file => '/nonexistent/.env',
 	mode => 'development',
 	hint => 'none',
-	keep_versions => '0');
+	keep_versions => '0',
+	purge_after => '1');
+is(join(',', map { "key_vault.$_" } sort keys %others),
+	$ours->value(q{SELECT string_agg(name, ',' ORDER BY name COLLATE "C") FROM pg_settings
+		WHERE name LIKE 'key\_vault.%' AND name <> 'key_vault.user_id'}), 'all settings but the identity are tried');
 
 for my $name (sort keys %others)
 {
