@@ -82,6 +82,8 @@ END $$;
 SELECT message_holds('SELECT key_vault.set(''user_a'', make_key(123456789), ''exa'')', '123456789') AS as_provider;
 SELECT message_holds('SELECT key_vault.get(''user_a'', make_key(123456789))', '123456789') AS as_provider;
 SELECT message_holds('SELECT key_vault.set(''user_a'', ''exa'', ''default'', rpad(make_key(123456789), 70, ''9''))', '123456789') AS as_label;
+SELECT message_holds('SELECT key_vault.add_provider(''acme'', env_var => make_key(123456789))', '123456789') AS as_variable;
+SELECT message_holds('SELECT key_vault.grant_access(''pg_monitor'', make_key(123456789))', '123456789') AS as_level;
 SELECT message_holds('SELECT key_vault.set(''user_a'', ''exa'', make_key(123456789), if_version => 7)', '123456789') AS refused_by_version;
 SELECT message_holds('SELECT key_vault.set(''user_a'', ''exa'', make_key(123456789), expires_at => ''2001-01-01'')', '123456789') AS refused_by_time;
 SELECT message_holds('SELECT key_vault.set(''user_a'', ''exa'', rpad(make_key(123456789), 65537, ''9''))', '123456789') AS refused_by_length;

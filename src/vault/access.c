@@ -116,7 +116,7 @@ kv_access_set_level(const char *role, const char *level)
 		strcmp(level, "admin") != 0)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("there is no level \"%s\"", level),
+				 errmsg("there is no such level"),
 				 errhint("The levels are user, service and admin.")));
 	(void) get_role_oid(role, false);
 	change_level(role, level);

@@ -74,13 +74,13 @@ check_variable(const char *variable)
 		isdigit((unsigned char) variable[0]))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("\"%s\" is not a variable name", variable),
+				 errmsg("env_var is not a variable name"),
 				 errdetail("It must be 1 to %d letters, digits or \"_\", and not start with a digit.",
 						   VARIABLE_MAX)));
 	if (!ends_in(variable, "KEY") && !ends_in(variable, "TOKEN") && !ends_in(variable, "SECRET"))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("variable \"%s\" does not end in KEY, TOKEN or SECRET", variable),
+				 errmsg("env_var does not end in KEY, TOKEN or SECRET"),
 				 errhint("Such a name keeps other variables of the .env file from being overwritten.")));
 }
 

@@ -288,7 +288,8 @@ kv_provider_resolve(const text *name)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
-				 errmsg("provider is NULL")));
+				 errmsg("provider is NULL"),
+				 errhint("The view key_vault.providers lists all.")));
 	provider = look_up(name, &normalized, &len);
 	if (provider != NULL)
 		return provider;

@@ -13,6 +13,7 @@
 #include "vault/mode.h"
 #include "vault/secret_name.h"
 
+#define LABEL_HINT "Leave the label out for a user's only key; others tell keys of one provider apart, such as \"work\"."
 #define QUOTABLE_LABEL_MAX 20	/* bytes; keys are longer */
 
 static void
@@ -23,13 +24,15 @@ check_label(const text *label)
 	if (label == NULL)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
-				 errmsg("label is NULL")));
+				 errmsg("label is NULL"),
+				 errhint(LABEL_HINT)));
 	len = VARSIZE_ANY_EXHDR(label);
 	if (len == 0 || len > KV_LABEL_MAX)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
 				 errmsg("label must have 1 to %d bytes", KV_LABEL_MAX),
-				 errdetail("It has %d bytes.", len)));
+				 errdetail("It has %d bytes.", len),
+				 errhint(LABEL_HINT)));
 	for (int i = 0; i < len; i++)
 	{
 		unsigned char byte = VARDATA_ANY(label)[i];
@@ -38,7 +41,8 @@ check_label(const text *label)
 			ereport(ERROR,
 					(errcode(KV_ERRCODE_BAD_ARGUMENT),
 					 errmsg("label has a control character"),
-					 errdetail("It is at byte %d.", i + 1)));
+					 errdetail("It is at byte %d.", i + 1),
+					 errhint(LABEL_HINT)));
 	}
 }
 

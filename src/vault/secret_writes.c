@@ -49,7 +49,8 @@ check_api_key(const text *api_key)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
 				 errmsg("API key is longer than %d bytes", KV_API_KEY_MAX),
-				 errdetail("It has %d bytes.", len)));
+				 errdetail("It has %d bytes.", len),
+				 errhint("Pass the key alone.")));
 	if (strchr(" \t\r\n\f\v", data[0]) != NULL || strchr(" \t\r\n\f\v", data[len - 1]) != NULL)
 		ereport(WARNING,
 				(errmsg("API key begins or ends with white space"),
