@@ -45,6 +45,9 @@ fi
 # The lists of an unreleased suite expire within days, and mirrors lag behind
 say 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/50key_vault"
 
+# A root that was kept has the minor releases of the day it was made
+in_root sh -c 'apt-get -q update && apt-get -q -y upgrade'
+
 rm -rf "$root/root/key_vault"
 mkdir "$root/root/key_vault"
 checkout_files | tar -C "$top" -c --null -T - | tar -C "$root/root/key_vault" -x --no-same-owner

@@ -36,7 +36,11 @@ cp "$here/../../README.md" "$work/"
 if [[ $(id -u) == 0 ]]; then chown -R postgres: "$work"; fi
 cd "$work/example"
 
-run npm install --no-package-lock --no-audit --no-fund --loglevel=error >"$work/npm.log" 2>&1 ||
+network=()
+for name in http_proxy https_proxy no_proxy npm_config_registry NODE_EXTRA_CA_CERTS; do
+	[[ -z ${!name:-} ]] || network+=("$name=${!name}")
+done
+run env "${network[@]}" npm install --no-package-lock --no-audit --no-fund --fetch-retries=1 --loglevel=error >"$work/npm.log" 2>&1 ||
 	{ sed 's/^/# /' "$work/npm.log"; skip_all 'npm could not fetch pg'; }
 
 run initdb -U postgres -A trust -E UTF8 --no-sync >"$work/initdb.log" 2>&1 || { cat "$work/initdb.log"; exit 1; }
