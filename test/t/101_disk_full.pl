@@ -88,6 +88,34 @@ SKIP:
 	outcome_is($session, '0', 'a table that cannot grow: and nothing of the import', q{SELECT count(*) FROM key_vault.inventory WHERE user_id LIKE 'import\_%'});
 	outcome_is($session, '1', 'when it can, set works', q{SELECT key_vault.set('more', 'exa', repeat('y', 65536))});
 	$node->stop;
+
+	# The same for a .env file, at COMMIT: neither the file nor the row is changed
+	my $folder = PostgreSQL::Test::Utils::tempdir;
+	my $env = "$folder/.env";
+	delete local @ENV{qw(DEBUG DEPLOY_ENV)};
+	append_to_file($env, "DEBUG=true\n# a comment\n");
+	$node = new_vault('limited_env', conf => "key_vault.dotenv_file = '$env'\n");
+	$session = session($node);
+	$session->value(q{SELECT key_vault.set('user_a', 'gemini', $1)}, 'AIza-before');
+	$before = slurp_file($env);
+	(@wrong, %messages) = ();
+	for my $bytes (0 .. length($before) - 1)
+	{
+		$limit->($session, $bytes);
+		my $result = $session->query(q{SELECT key_vault.set('user_a', 'gemini', $1)}, 'AIza-nowaits');
+		$limit->($session, 'unlimited');
+		push @wrong, "$bytes: " . ($result->{error}{state} // 'set') if ($result->{error}{state} // '') ne 'F0000';
+		$messages{ $result->{error}{message} // '' }++;
+		push @wrong, "$bytes: the file was changed" if slurp_file($env) ne $before;
+		push @wrong, "$bytes: something is left" if grep { !/^\Q$env\E(\.lock)?$/ } glob("$env*");
+		push @wrong, "$bytes: the row was changed" if $session->value(q{SELECT count(*) FROM key_vault.versions('user_a', 'gemini')}) != 1;
+	}
+	is_deeply(\@wrong, [], 'a .env file that cannot be written is left as it was, and so is the row');
+	is_deeply([ map { s/".*"/"..."/r } keys %messages ], ['could not write file "...": File too large'], 'and the error says why');
+	outcome_is($session, 'AIza-before', 'get', q{SELECT key_vault.get('user_a', 'gemini')});
+	outcome_is($session, '2', 'when it can be written, it is', q{SELECT key_vault.set('user_a', 'gemini', 'AIza-after')});
+	like(slurp_file($env), qr/AIza-after/, 'as the row is');
+	$node->stop;
 }
 
 # --- A full disk: small file systems of our own, in a namespace of the server's
