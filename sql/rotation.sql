@@ -167,12 +167,11 @@ CALL key_vault.rotate_root_key();
 TRUNCATE key_vault.root_key_registry;
 CALL key_vault.rotate_root_key();
 
--- what to do about a root key that is lost, or that never was
+-- what to do about a root key that is lost
 INSERT INTO key_vault.root_key_registry (id, created_at) VALUES ('0123456789abcdef', now());
 UPDATE key_vault.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_3';
 \set VERBOSITY default
 SELECT key_vault.retire_root_key('0123456789abcdef');
-SELECT key_vault.activate_root_key('fedcba9876543210');
 \set VERBOSITY sqlstate
 
 DROP VIEW unreadable, changed;

@@ -333,7 +333,7 @@ kv_keyring_require(const uint8 id[KV_ROOT_KEY_ID_LEN])
 			(errcode(KV_ERRCODE_KEYRING),
 			 errmsg("root key %s is not in the keyring", hex),
 			 errdetail("The keyring was read from %s.", ring_source),
-			 errhint("Restore the keyring that this database was sealed with.")));
+			 errhint("Restore the keyring that this database was sealed with. The view key_vault.root_keys lists its root keys.")));
 }
 
 bool

@@ -286,20 +286,12 @@ kv_root_key_create(void)
 
 /* A row of the registry that may become active: an old one, or a new one. */
 static bool
-make_ready_to_activate(const uint8 *id)
+make_ready_to_activate(const KvRootKey *root_key)
 {
 	int			count;
 	KvRootKeyRow *rows = kv_root_key_rows_read(&count);
-	const KvRootKeyRow *row = find_row(rows, count, id);
-	const KvRootKey *root_key;
+	const KvRootKeyRow *row = find_row(rows, count, root_key->id);
 
-	if (row == NULL && !kv_keyring_contains(id))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_KEYRING),
-				 errmsg("root key %s is neither in the keyring nor known to this database",
-						id_to_hex(id)),
-				 errhint("Ids are at the start of the keyring's lines, and in the view key_vault.root_keys.")));
-	root_key = kv_keyring_require(id);
 	if (row == NULL)
 	{
 		kv_root_key_row_insert(root_key->id,
@@ -323,7 +315,7 @@ kv_root_key_activate(const text *id_text)
 	id_from_text(id_text, id);
 
 	kv_root_key_rows_lock();
-	if (!make_ready_to_activate(id))
+	if (!make_ready_to_activate(kv_keyring_require(id)))
 		return;
 	kv_root_key_row_activate(id);
 	warn_of_replicas(id);
