@@ -134,6 +134,15 @@ is($superuser->value(qq(SELECT count(*) FROM key_vault.secrets WHERE user_id LIK
 is(scalar(() = substr(slurp_file($node->logfile), $log_start) =~ /temporary file/g), 0, 'the join wrote no key to a temporary file, though work_mem was small');
 is($migrator->value('SHOW work_mem'), '64kB', '... and the session keeps its work_mem');
 
+# --- A newest row that is bad: an older key, which the user has taken away or replaced, does not come back
+
+for my $bad ('NULL', "''")
+{
+	$result = $migrator->query($import, "SELECT * FROM (VALUES ('user_bad', 'exa', 'canary-older', '2025-01-01'::timestamptz), ('user_bad', 'exa', $bad, '2025-02-01')) v");
+	is($result->{rows}[0][0], '0 1 1', "the newest key is $bad: it fails, and the older one is skipped");
+	outcome_is($migrator, 'NULL', '... so that there is none', $get, 'user_bad', 'exa');
+}
+
 # --- The text of a .env file
 
 my $dotenv = 'SELECT string_agg(provider || $$ $$ || variable || $$ $$ || version, $$, $$ ORDER BY provider COLLATE "C") FROM key_vault.import_dotenv($1, $2)';
