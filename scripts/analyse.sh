@@ -25,7 +25,8 @@ case "${1:-}" in
 		# make takes the compiler from PostgreSQL's settings, not from the environment
 		built=$(mktemp -d)
 		trap 'rm -rf "$built"' EXIT
-		cp -r . "$built/tree"
+		mkdir "$built/tree"
+		cp -r Makefile key_vault.control key_vault--*.sql src "$built/tree"
 		make -s -C "$built/tree" clean
 		scan-build --status-bugs -o "$built/report" sh -c 'make -s -j "$(nproc)" -C "$1" with_llvm=no CC="$CC"' sh "$built/tree"
 		;;

@@ -177,6 +177,7 @@ find(const char *name, int len)
 	int			high = names->spelling_count;
 	const Spelling *spellings = names->spellings;
 
+	Assert(names->providers != NULL);
 	while (low < high)
 	{
 		int			middle = low + (high - low) / 2;
