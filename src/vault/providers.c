@@ -138,15 +138,16 @@ build_names(void)
 static void
 load_names(void)
 {
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
-												  "key_vault providers",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
 	Oid			namespace = kv_schema();
+	MemoryContext context;
+	MemoryContext caller;
 	Names	   *new;
 
 	own_providers_oid = get_relname_relid("own_providers", namespace);
 	builtin_providers_oid = get_relname_relid("builtin_providers", namespace);
+	context = AllocSetContextCreate(TopMemoryContext, "key_vault providers",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
 
 	/* Before reading: a change that comes in meanwhile must not be lost. */
 	names_are_valid = true;
