@@ -184,10 +184,12 @@ for my $round (1 .. 5)
 	kill 'KILL', @backends;
 	eval { $_->finish } for @clients;
 
-	# A server that is dead but not yet reaped keeps the next one from starting
+	# A server that is dead but not yet reaped, and those of its processes that have not
+	# noticed yet, keep the next one from starting
+	my $data = $node->data_dir;
 	for (1 .. 1000)
 	{
-		last unless kill 0, $postmaster;
+		last unless kill(0, $postmaster) || grep { (readlink // '') eq $data } glob '/proc/[0-9]*/cwd';
 		sleep 0.02;
 	}
 	$node->start;
