@@ -8,7 +8,7 @@ CREATE ROLE regress_kv_user;
 CREATE ROLE regress_kv_service;
 CREATE ROLE regress_kv_exempt BYPASSRLS;
 SELECT key_vault.grant_access('regress_kv_user', 'user'), key_vault.grant_access('regress_kv_service', 'service'), key_vault.grant_access('regress_kv_exempt', 'user');
-SELECT key_vault.set(u, p, u || '/' || p || '/' || l || '/' || repeat('x', 12), l)
+SELECT key_vault.set(u, p, u || ':' || p || ':' || l || ':' || repeat('x', 12), l)
 FROM unnest('{user_a,user_b}'::text[]) u, unnest('{exa,serper}'::text[]) p, unnest('{default,work}'::text[]) l;
 CREATE FUNCTION state_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -2,8 +2,8 @@
  * xaes.c
  *		XAES-256-GCM over libcrypto.
  *
- * This room turns keys and bytes into sealed bytes and back.  Nothing of
- * PostgreSQL comes in: no memory contexts, no ereport, no knowledge of rows.
+ * This room turns keys and bytes into sealed bytes and back.  Nothing of the
+ * server's comes in: neither its memory, nor its errors, nor what a row is.
  */
 #include <limits.h>
 #include <stdbool.h>
