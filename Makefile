@@ -3,7 +3,7 @@
 EXTENSION = key_vault
 DATA = $(wildcard key_vault--*.sql)
 MODULE_big = key_vault
-OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
+OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
 PGFILEDESC = "key_vault - each user's third-party API keys, encrypted and isolated"
 
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -24,4 +24,4 @@ include $(PGXS)
 
 # Every object depends on every header: there are few, and a stale object is
 # worse than a second of compiling.
-$(OBJS): $(wildcard src/*.h src/*/*.h)
+$(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h)

@@ -2,7 +2,8 @@
 # layering.sh: what each room of src/ may hold.  Prints the lines that go against it.
 #
 # Includes go one way, api -> vault -> store -> server, and vault -> crypto and
-# format; crypto and format are pure C.
+# format; crypto and format are pure C.  Within vault, the rooms build on each
+# other in one order.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,6 +32,19 @@ done <<-'ROOMS'
 	vault  api
 	api    store|crypto|format
 ROOMS
+
+# secrets asks which providers there are; onboarding and usage, in the same room, ask
+# for secrets.
+while read -r room forbidden; do
+	refuse "src/vault/$room includes a room that builds on it" \
+		"${include}\"vault/($forbidden)/" "src/vault/$room"
+done <<-'ROOMS'
+	identity  laptop|roots|providers|secrets|moving
+	laptop    identity|roots|providers|secrets|moving
+	roots     laptop|providers|secrets|moving
+	providers roots|moving
+	secrets   moving
+ROOMS
 refuse 'includes name the room, not the way there' "${include}\"\.\./" src
 
 refuse 'crypto and format are pure C' \
@@ -39,6 +53,9 @@ refuse 'crypto and format are pure C' \
 
 refuse 'every difference between server versions stands in src/server/compat.h' \
 	'^[[:space:]]*#.*\bPG_(VERSION_NUM|MAJORVERSION)' src --exclude=compat.h
+
+refuse 'cache callbacks are registered in src/server/invalidation.c, one for the whole library' \
+	'\bCacheRegister(Relcache|Syscache)Callback\b' src --exclude=invalidation.c
 
 refuse 'elog(ERROR) has no SQLSTATE; ereport it' '\belog\((ERROR|FATAL|PANIC)' src
 

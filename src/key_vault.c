@@ -8,10 +8,12 @@
 
 #include "server/settings.h"
 #include "server/statement_text.h"
+#include "store/root_key_rows.h"
 #include "store/secret_table.h"
-#include "vault/dotenv_file.h"
-#include "vault/identity.h"
-#include "vault/providers.h"
+#include "store/statement.h"
+#include "vault/identity/identity.h"
+#include "vault/laptop/dotenv_file.h"
+#include "vault/providers/providers.h"
 
 PG_MODULE_MAGIC;
 
@@ -22,7 +24,9 @@ _PG_init(void)
 {
 	kv_settings_define();
 	kv_statement_text_init();
+	kv_statement_init();
 	kv_secret_table_init();
+	kv_root_key_rows_init();
 	kv_identity_init();
 	kv_providers_init();
 	kv_dotenv_file_init();

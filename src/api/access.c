@@ -8,7 +8,7 @@
 #include "utils/builtins.h"
 
 #include "server/errors.h"
-#include "vault/access.h"
+#include "vault/identity/access.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_grant_access);
 PG_FUNCTION_INFO_V1(kv_sql_revoke_access);

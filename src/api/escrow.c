@@ -8,7 +8,7 @@
 
 #include "server/compat.h"
 #include "server/errors.h"
-#include "vault/escrow.h"
+#include "vault/roots/escrow.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_escrow_keyring);
 

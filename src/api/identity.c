@@ -7,7 +7,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "vault/identity.h"
+#include "vault/identity/identity.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_current_user_id);
 

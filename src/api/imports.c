@@ -11,7 +11,7 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
-#include "vault/imports.h"
+#include "vault/moving/imports.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_import_keys);
 PG_FUNCTION_INFO_V1(kv_sql_import_dotenv);

@@ -9,7 +9,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
-#include "vault/mode.h"
+#include "vault/laptop/mode.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_mode);
 

@@ -8,7 +8,7 @@
 #include "funcapi.h"
 
 #include "api/arguments.h"
-#include "vault/onboarding.h"
+#include "vault/providers/onboarding.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_onboarding);
 

@@ -11,7 +11,7 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
-#include "vault/provider_changes.h"
+#include "vault/providers/provider_changes.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_add_provider);
 PG_FUNCTION_INFO_V1(kv_sql_remove_provider);

@@ -7,7 +7,7 @@
 #include "fmgr.h"
 
 #include "api/procedure.h"
-#include "vault/purge.h"
+#include "vault/secrets/purge.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_purge);
 

@@ -7,7 +7,7 @@
 #include "fmgr.h"
 
 #include "server/errors.h"
-#include "vault/root_keys.h"
+#include "vault/roots/root_keys.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_create_root_key);
 PG_FUNCTION_INFO_V1(kv_sql_activate_root_key);

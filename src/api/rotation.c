@@ -7,7 +7,7 @@
 #include "fmgr.h"
 
 #include "api/procedure.h"
-#include "vault/rotation.h"
+#include "vault/roots/rotation.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_rotate_root_key);
 

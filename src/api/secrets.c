@@ -11,7 +11,7 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
-#include "vault/secrets.h"
+#include "vault/secrets/secrets.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_set);
 PG_FUNCTION_INFO_V1(kv_sql_get);

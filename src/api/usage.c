@@ -8,8 +8,8 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
-#include "vault/access.h"
-#include "vault/usage.h"
+#include "vault/identity/access.h"
+#include "vault/providers/usage.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_record_usage);
 PG_FUNCTION_INFO_V1(kv_sql_sees_all_users);

@@ -1,10 +1,15 @@
 /*
  * errors.c
- *		Words for the status codes of the pure C.
+ *		Words for the status codes of the pure C, and for what callers pass.
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
+#include "server/compat.h"
 #include "server/errors.h"
+
+#define QUOTABLE_LABEL_MAX 20	/* bytes; keys are longer */
 
 const char *
 kv_status_text(KvStatus status)
@@ -39,4 +44,15 @@ kv_status_text(KvStatus status)
 			return "out of memory";
 	}
 	return "unknown status";
+}
+
+char *
+kv_quotable_label(const text *label)
+{
+	const char *data = VARDATA_ANY(label);
+	int			len = VARSIZE_ANY_EXHDR(label);
+
+	if (len <= QUOTABLE_LABEL_MAX)
+		return pnstrdup(data, len);
+	return psprintf("%s...", pnstrdup(data, pg_mbcliplen(data, len, 4)));
 }

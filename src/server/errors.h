@@ -1,6 +1,7 @@
 /*
  * errors.h
- *		Turns the status codes of the pure C into ereport.
+ *		What messages are made of: SQLSTATEs, words for the status codes of the
+ *		pure C, and what of an argument may be quoted.
  */
 #ifndef KV_ERRORS_H
 #define KV_ERRORS_H
@@ -19,5 +20,11 @@
 
 /* A sentence fragment without a full stop, for a detail: "its tag does not match". */
 extern const char *kv_status_text(KvStatus status);
+
+/*
+ * A label as a message may quote it, palloc'd: a long one is cut, because
+ * arguments in the wrong order make a key of it.
+ */
+extern char *kv_quotable_label(const text *label);
 
 #endif							/* KV_ERRORS_H */

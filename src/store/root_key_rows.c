@@ -16,13 +16,13 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/errors.h"
+#include "server/invalidation.h"
 #include "store/root_key_rows.h"
 #include "store/statement.h"
 
@@ -95,7 +95,7 @@ static struct
 }			registered = {0};
 
 static void
-forget_registered(Datum arg, Oid relid)
+forget_registered(Oid relid)
 {
 	if (relid != InvalidOid && relid != registered.relid)
 		return;
@@ -104,24 +104,17 @@ forget_registered(Datum arg, Oid relid)
 	registered.invalidations++;
 }
 
-static void
-watch_registry(void)
+void
+kv_root_key_rows_init(void)
 {
-	static bool watching = false;
-
-	if (watching)
-		return;
-	CacheRegisterRelcacheCallback(forget_registered, (Datum) 0);
-	watching = true;
+	kv_watch_relations(forget_registered);
 }
 
 static Relation
 open_registry(void)
 {
-	Oid			relid;
+	Oid			relid = registered.relid;
 
-	watch_registry();
-	relid = registered.relid;
 	if (!OidIsValid(relid))
 		relid = get_relname_relid("root_key_registry",
 								  kv_schema());
@@ -237,7 +230,6 @@ load_registered(void)
 	uint8	  (*ids)[ID_LEN];
 	uint64		invalidations;
 
-	watch_registry();
 	invalidations = registered.invalidations;
 	rows = kv_root_key_rows_read(&count);
 	ids = MemoryContextAlloc(TopMemoryContext, Max(count, 1) * ID_LEN);

@@ -22,6 +22,9 @@ typedef struct KvRootKeyRow
 	bool		is_retired;
 } KvRootKeyRow;
 
+/* Registers the callback that drops what is cached; once a process. */
+extern void kv_root_key_rows_init(void);
+
 /* All rows, in no order, in the current memory context. */
 extern KvRootKeyRow *kv_root_key_rows_read(int *count);
 

@@ -16,15 +16,14 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "server/compat.h"
+#include "server/invalidation.h"
 #include "store/policy.h"
 #include "store/secret_access.h"
 #include "store/secret_table.h"
@@ -35,7 +34,7 @@ static bool known_is_valid = false;
 static Oid	secrets_oid = InvalidOid;
 
 static void
-forget_relation(Datum arg, Oid relid)
+forget_relation(Oid relid)
 {
 	if (relid == InvalidOid || relid == secrets_oid)
 	{
@@ -45,7 +44,7 @@ forget_relation(Datum arg, Oid relid)
 }
 
 static void
-forget_access(Datum arg, int cacheid, uint32 hashvalue)
+forget_access(void)
 {
 	known_is_valid = false;
 }
@@ -53,12 +52,12 @@ forget_access(Datum arg, int cacheid, uint32 hashvalue)
 void
 kv_access_init(void)
 {
-	CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHOID, forget_access, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_access, (Datum) 0);
+	kv_watch_relations(forget_relation);
+	kv_watch_catalog(AUTHOID, forget_access);
+	kv_watch_catalog(AUTHMEMROLEMEM, forget_access);
 	/* pg_database_owner has a member that no membership tells of */
-	CacheRegisterSyscacheCallback(DATABASEOID, forget_access, (Datum) 0);
-	CacheRegisterSyscacheCallback(PROCOID, forget_access, (Datum) 0);
+	kv_watch_catalog(DATABASEOID, forget_access);
+	kv_watch_catalog(PROCOID, forget_access);
 }
 
 Oid

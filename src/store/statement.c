@@ -17,20 +17,20 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "server/errors.h"
+#include "server/invalidation.h"
 #include "store/statement.h"
 
 static Oid	known_schema = InvalidOid;
 static Oid	known_owner = InvalidOid;
 
 static void
-forget_schema(Datum arg, int cacheid, uint32 hashvalue)
+forget_schema(void)
 {
 	known_schema = InvalidOid;
 }
@@ -54,26 +54,20 @@ read_schema(void)
 Oid
 kv_schema(void)
 {
-	static bool watching = false;
-
-	if (!watching)
-	{
-		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
-		watching = true;
-	}
 	if (!OidIsValid(known_schema))
 		known_schema = read_schema();
 	return known_schema;
 }
 
+/* Whatever gives the extension another owner changes its tables or a role, too. */
 static void
-forget_owner_of_table(Datum arg, Oid relid)
+forget_owner_of_table(Oid relid)
 {
 	known_owner = InvalidOid;
 }
 
 static void
-forget_owner_of_role(Datum arg, int cacheid, uint32 hashvalue)
+forget_owner_of_role(void)
 {
 	known_owner = InvalidOid;
 }
@@ -92,22 +86,24 @@ kv_spi_connect(void)
  * does not plan again when BYPASSRLS is given or taken.
  */
 static void
-forget_plans(Datum arg, int cacheid, uint32 hashvalue)
+forget_plans(void)
 {
 	ResetPlanCache();
+}
+
+void
+kv_statement_init(void)
+{
+	kv_watch_catalog(NAMESPACEOID, forget_schema);
+	kv_watch_relations(forget_owner_of_table);
+	kv_watch_catalog(AUTHOID, forget_owner_of_role);
+	kv_watch_catalog(AUTHOID, forget_plans);
 }
 
 static void
 prepare(KvStatement *statement)
 {
-	static bool watching = false;
 	SPIPlanPtr	plan;
-
-	if (!watching)
-	{
-		CacheRegisterSyscacheCallback(AUTHOID, forget_plans, (Datum) 0);
-		watching = true;
-	}
 
 	/* No parallel plans: a worker would not know for whom the call acts. */
 	plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
@@ -182,21 +178,9 @@ read_extension_owner(void)
 	return owner;
 }
 
-/*
- * The owner of the extension.  Whatever gives it another one (REASSIGN OWNED,
- * creating it anew) changes its tables or a role, too.
- */
 static Oid
 extension_owner(void)
 {
-	static bool watching = false;
-
-	if (!watching)
-	{
-		CacheRegisterRelcacheCallback(forget_owner_of_table, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHOID, forget_owner_of_role, (Datum) 0);
-		watching = true;
-	}
 	if (!OidIsValid(known_owner))
 		known_owner = read_extension_owner();
 	return known_owner;

@@ -21,6 +21,9 @@ typedef struct KvStatement
 	SPIPlanPtr	plan;			/* NULL until first run */
 } KvStatement;
 
+/* Registers the callbacks that drop what is cached; once a process. */
+extern void kv_statement_init(void);
+
 /*
  * The schema key_vault, which is the extension's own: 55000 when it is not.  For
  * looking up what is in it, and asked before any statement runs.

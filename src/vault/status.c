@@ -13,9 +13,9 @@
 #include "server/settings.h"
 #include "store/root_key_rows.h"
 #include "store/status_rows.h"
-#include "vault/keyring.h"
-#include "vault/mode.h"
-#include "vault/providers.h"
+#include "vault/laptop/mode.h"
+#include "vault/providers/providers.h"
+#include "vault/roots/keyring.h"
 #include "vault/status.h"
 
 typedef struct Finding

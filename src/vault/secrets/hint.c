@@ -9,7 +9,7 @@
 
 #include "server/compat.h"
 #include "server/settings.h"
-#include "vault/hint.h"
+#include "vault/secrets/hint.h"
 
 #define HINT_CHARACTERS 4
 #define MIN_CHARACTERS 16

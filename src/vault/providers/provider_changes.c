@@ -11,8 +11,8 @@
 #include "server/compat.h"
 #include "server/errors.h"
 #include "store/secret_rows.h"
-#include "vault/provider_changes.h"
-#include "vault/providers.h"
+#include "vault/providers/provider_changes.h"
+#include "vault/providers/providers.h"
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789_.-"
 #define VARIABLE_MAX 63

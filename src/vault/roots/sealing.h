@@ -6,7 +6,7 @@
 #define KV_SEALING_H
 
 #include "store/secret_rows.h"
-#include "vault/keyring.h"
+#include "vault/roots/keyring.h"
 
 #define KV_API_KEY_MAX 65536	/* bytes, in the database's encoding */
 

@@ -11,8 +11,8 @@
 #include "server/settings.h"
 #include "store/procedure.h"
 #include "store/purge_rows.h"
-#include "vault/purge.h"
-#include "vault/row_policy.h"
+#include "vault/identity/row_policy.h"
+#include "vault/secrets/purge.h"
 
 /* The last name of the batch before this one. */
 typedef struct Position

@@ -11,7 +11,7 @@
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
 
-#include "vault/secret_name.h"
+#include "vault/secrets/secret_name.h"
 
 /* What set() is told besides the name and the key. */
 typedef struct KvSetOptions

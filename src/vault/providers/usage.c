@@ -11,9 +11,9 @@
 #include "server/compat.h"
 #include "server/errors.h"
 #include "store/usage_rows.h"
-#include "vault/identity.h"
-#include "vault/secrets.h"
-#include "vault/usage.h"
+#include "vault/identity/identity.h"
+#include "vault/providers/usage.h"
+#include "vault/secrets/secrets.h"
 
 static bool
 is_below_zero(Datum cost)

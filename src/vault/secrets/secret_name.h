@@ -6,7 +6,7 @@
 #define KV_SECRET_NAME_H
 
 #include "store/secret_rows.h"
-#include "vault/providers.h"
+#include "vault/providers/providers.h"
 
 /* A call's arguments as they came; each may be NULL. */
 typedef struct KvSecretArgs
@@ -40,12 +40,6 @@ extern KvSecretTarget kv_secret_target(const KvSecretArgs *args);
  * which is only in development.  Errors: as above.
  */
 extern text *kv_secret_user(text *user_id);
-
-/*
- * The label as a message may quote it, palloc'd: a long one is cut, because
- * arguments in the wrong order make a key of it.
- */
-extern char *kv_secret_quotable_label(const text *label);
 
 /* Whether the row's time is over, by the clock. */
 extern bool kv_secret_row_is_expired(const KvSecretRow *row);

@@ -20,8 +20,8 @@
 #include "server/locked_memory.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
-#include "vault/keyring.h"
-#include "vault/root_keys.h"
+#include "vault/roots/keyring.h"
+#include "vault/roots/root_keys.h"
 
 /* What a new file begins with. */
 static const char file_header[] =

@@ -4,17 +4,15 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
-#include "vault/identity.h"
-#include "vault/mode.h"
-#include "vault/secret_name.h"
+#include "vault/identity/identity.h"
+#include "vault/laptop/mode.h"
+#include "vault/secrets/secret_name.h"
 
 #define LABEL_HINT "Leave the label out for a user's only key; others tell keys of one provider apart, such as \"work\"."
-#define QUOTABLE_LABEL_MAX 20	/* bytes; keys are longer */
 
 static void
 check_label(const text *label)
@@ -80,17 +78,6 @@ kv_secret_target(const KvSecretArgs *args)
 	if (target.development && is_default_label(args->label))
 		target.variable = pstrdup(target.provider->env_var);
 	return target;
-}
-
-char *
-kv_secret_quotable_label(const text *label)
-{
-	const char *data = VARDATA_ANY(label);
-	int			len = VARSIZE_ANY_EXHDR(label);
-
-	if (len <= QUOTABLE_LABEL_MAX)
-		return pnstrdup(data, len);
-	return psprintf("%s...", pnstrdup(data, pg_mbcliplen(data, len, 4)));
 }
 
 bool

@@ -9,7 +9,7 @@
 #include "format/keyring_text.h"
 #include "server/errors.h"
 #include "server/locked_memory.h"
-#include "vault/ring.h"
+#include "vault/roots/ring.h"
 
 static void
 report_bad_text(KvStatus status, size_t line, const char *source)

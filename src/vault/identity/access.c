@@ -14,7 +14,7 @@
 #include "server/errors.h"
 #include "store/access_rows.h"
 #include "store/statement.h"
-#include "vault/access.h"
+#include "vault/identity/access.h"
 
 /* Whether the rights of level contain one that is listed under listed. */
 static bool

@@ -19,8 +19,8 @@
 #include "server/file_change.h"
 #include "server/locked_memory.h"
 #include "server/settings.h"
-#include "vault/dotenv_file.h"
-#include "vault/dotenv_text.h"
+#include "vault/laptop/dotenv_file.h"
+#include "vault/laptop/dotenv_text.h"
 
 /* A .env file that has none is made for its owner alone. */
 #define NEW_FILE_MODE 0600

@@ -13,7 +13,7 @@
 #include "server/locked_memory.h"
 #include "server/private_file.h"
 #include "server/settings.h"
-#include "vault/dotenv_text.h"
+#include "vault/laptop/dotenv_text.h"
 
 /*
  * A write within this time of the last one may leave the file's times as they

@@ -8,17 +8,17 @@
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
+#include "server/invalidation.h"
 #include "store/provider_rows.h"
 #include "store/secret_rows.h"
 #include "store/statement.h"
-#include "vault/providers.h"
+#include "vault/providers/providers.h"
 
 /*
  * An unknown name that is longer, and not near to a known one, is not quoted
@@ -52,7 +52,7 @@ static Oid	own_providers_oid = InvalidOid;
 static Oid	builtin_providers_oid = InvalidOid;
 
 static void
-forget_names(Datum arg, Oid relid)
+forget_names(Oid relid)
 {
 	if (relid == InvalidOid || relid == own_providers_oid ||
 		relid == builtin_providers_oid)
@@ -62,7 +62,7 @@ forget_names(Datum arg, Oid relid)
 void
 kv_providers_init(void)
 {
-	CacheRegisterRelcacheCallback(forget_names, (Datum) 0);
+	kv_watch_relations(forget_names);
 }
 
 static int

@@ -17,8 +17,7 @@
 #include "server/locked_memory.h"
 #include "server/private_file.h"
 #include "server/settings.h"
-#include "vault/keyring.h"
-#include "vault/mode.h"
+#include "vault/roots/keyring.h"
 
 /*
  * Within one statement, the keyring is not read anew for the same root key more often
@@ -74,7 +73,7 @@ kv_keyring_report_not_configured(void)
 int
 kv_keyring_file_flags(void)
 {
-	return kv_mode_is_development() ?
+	return kv_setting_mode == KV_MODE_DEVELOPMENT ?
 		KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY : KV_PRIVATE_FILE_STRICT;
 }
 

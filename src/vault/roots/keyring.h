@@ -12,7 +12,7 @@
 #define KV_KEYRING_H
 
 #include "server/compat.h"
-#include "vault/ring.h"
+#include "vault/roots/ring.h"
 
 /* A keyring has at most this many bytes. */
 #define KV_KEYRING_MAX_SIZE (1024 * 1024)

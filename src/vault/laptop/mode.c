@@ -6,8 +6,8 @@
 #include "postgres.h"
 
 #include "server/settings.h"
-#include "vault/dotenv_file.h"
-#include "vault/mode.h"
+#include "vault/laptop/dotenv_file.h"
+#include "vault/laptop/mode.h"
 
 /* A variable: from the server's environment, then from the .env file. */
 typedef struct Variable

@@ -14,9 +14,8 @@
 #include "server/encoding.h"
 #include "server/errors.h"
 #include "store/root_key_rows.h"
-#include "vault/keyring.h"
-#include "vault/sealing.h"
-#include "vault/secret_name.h"
+#include "vault/roots/keyring.h"
+#include "vault/roots/sealing.h"
 
 /* Wipes and frees a conversion that held plaintext. */
 static void
@@ -103,7 +102,7 @@ does_not_open(const KvSecretName *name, const KvSecretRow *row,
 			(errcode(KV_ERRCODE_SEALED),
 			 errmsg("secret of user \"%s\" for provider \"%s\", label \"%s\", version %d does not open",
 					text_to_cstring(name->user_id), text_to_cstring(name->provider),
-					kv_secret_quotable_label(name->label), row->version),
+					kv_quotable_label(name->label), row->version),
 			 errdetail("Reason: %s.", reason),
 			 errhint("The row was changed, or moved from another user, provider, label, version or database. Restore it from a backup, or have the user set the key again.")));
 }

@@ -24,11 +24,11 @@
 #include "server/statement_text.h"
 #include "store/import_query.h"
 #include "store/pgcrypto.h"
-#include "vault/hint.h"
-#include "vault/identity.h"
-#include "vault/imports.h"
-#include "vault/providers.h"
-#include "vault/secrets.h"
+#include "vault/identity/identity.h"
+#include "vault/moving/imports.h"
+#include "vault/providers/providers.h"
+#include "vault/secrets/hint.h"
+#include "vault/secrets/secrets.h"
 
 #define PROGRESS_ROWS 10000
 #define QUOTED_MAX 20			/* of a provider's name: it may be a key */

@@ -21,11 +21,10 @@
 #include "store/procedure.h"
 #include "store/root_key_rows.h"
 #include "store/rotation_rows.h"
-#include "vault/keyring.h"
-#include "vault/rotation.h"
-#include "vault/row_policy.h"
-#include "vault/sealing.h"
-#include "vault/secret_name.h"
+#include "vault/identity/row_policy.h"
+#include "vault/roots/keyring.h"
+#include "vault/roots/rotation.h"
+#include "vault/roots/sealing.h"
 
 #define MAX_WARNINGS 1000		/* further ones are only counted */
 #define SECONDS_BETWEEN_NOTICES 5
@@ -95,7 +94,7 @@ note_failure(Rotation *rotation, const KvRotationRow *row, const char *reason)
 			(errcode(KV_ERRCODE_SEALED),
 			 errmsg("secret of user \"%s\" for provider \"%s\", label \"%s\", version %d does not open and is left as it is",
 					text_to_cstring(row->name.user_id), text_to_cstring(row->name.provider),
-					kv_secret_quotable_label(row->name.label), row->row.version),
+					kv_quotable_label(row->name.label), row->row.version),
 			 errdetail("Reason: %s.", reason)));
 	if (rotation->progress.failed == MAX_WARNINGS)
 		ereport(WARNING,

@@ -11,13 +11,13 @@
 #include "server/compat.h"
 #include "server/errors.h"
 #include "server/settings.h"
-#include "vault/dotenv_file.h"
-#include "vault/identity.h"
-#include "vault/mode.h"
-#include "vault/providers.h"
-#include "vault/sealing.h"
-#include "vault/secret_name.h"
-#include "vault/secrets.h"
+#include "vault/identity/identity.h"
+#include "vault/laptop/dotenv_file.h"
+#include "vault/laptop/mode.h"
+#include "vault/providers/providers.h"
+#include "vault/roots/sealing.h"
+#include "vault/secrets/secret_name.h"
+#include "vault/secrets/secrets.h"
 
 text *
 kv_secret_variable(const char *variable)
@@ -105,7 +105,7 @@ not_found(const KvSecretTarget *target, const char *display_name,
 		  const KvSecretRow *expired)
 {
 	const char *provider = text_to_cstring(target->name.provider);
-	const char *label = kv_secret_quotable_label(target->name.label);
+	const char *label = kv_quotable_label(target->name.label);
 
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_NOT_FOUND),

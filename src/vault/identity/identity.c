@@ -8,13 +8,12 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
-#include "utils/syscache.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
+#include "server/invalidation.h"
 #include "server/settings.h"
-#include "vault/identity.h"
+#include "vault/identity/identity.h"
 
 /* The user of the running call; NULL outside of one. */
 static const char *acting_user = NULL;
@@ -25,7 +24,7 @@ static Oid	known_role = InvalidOid;
 static bool known_answer = false;
 
 static void
-forget_roles(Datum arg, int cacheid, uint32 hashvalue)
+forget_roles(void)
 {
 	known_role = InvalidOid;
 }
@@ -33,12 +32,12 @@ forget_roles(Datum arg, int cacheid, uint32 hashvalue)
 void
 kv_identity_init(void)
 {
-	CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
+	kv_watch_catalog(AUTHOID, forget_roles);
+	kv_watch_catalog(AUTHMEMROLEMEM, forget_roles);
 	/* pg_database_owner has a member that no membership tells of */
-	CacheRegisterSyscacheCallback(DATABASEOID, forget_roles, (Datum) 0);
-	CacheRegisterSyscacheCallback(PARAMETERACLOID, forget_roles, (Datum) 0);
-	CacheRegisterSyscacheCallback(PARAMETERACLNAME, forget_roles, (Datum) 0);
+	kv_watch_catalog(DATABASEOID, forget_roles);
+	kv_watch_catalog(PARAMETERACLOID, forget_roles);
+	kv_watch_catalog(PARAMETERACLNAME, forget_roles);
 }
 
 /*

@@ -16,14 +16,14 @@
 #include "server/statement_text.h"
 #include "store/root_key_rows.h"
 #include "store/usage_rows.h"
-#include "vault/dotenv_file.h"
-#include "vault/hint.h"
-#include "vault/identity.h"
-#include "vault/keyring.h"
-#include "vault/providers.h"
-#include "vault/sealing.h"
-#include "vault/secret_name.h"
-#include "vault/secrets.h"
+#include "vault/identity/identity.h"
+#include "vault/laptop/dotenv_file.h"
+#include "vault/providers/providers.h"
+#include "vault/roots/keyring.h"
+#include "vault/roots/sealing.h"
+#include "vault/secrets/hint.h"
+#include "vault/secrets/secret_name.h"
+#include "vault/secrets/secrets.h"
 
 #define VAIN_ATTEMPTS_MAX 100
 
@@ -94,7 +94,7 @@ check_if_version(const KvSecretName *name, int32 current, const KvSetOptions *op
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_STATE),
 			 errmsg("if_version does not hold for provider \"%s\", label \"%s\"",
-					text_to_cstring(name->provider), kv_secret_quotable_label(name->label)),
+					text_to_cstring(name->provider), kv_quotable_label(name->label)),
 			 current == 0 ?
 			 errdetail("Expected version %d, but there is no key.", options->if_version) :
 			 errdetail("Expected version %d, but the current version is %d.",

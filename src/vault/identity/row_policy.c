@@ -6,8 +6,8 @@
 
 #include "store/policy.h"
 #include "store/secret_table.h"
-#include "vault/identity.h"
-#include "vault/row_policy.h"
+#include "vault/identity/identity.h"
+#include "vault/identity/row_policy.h"
 
 static void
 check(char command, text *user_id, HeapTuple tuple, TupleDesc columns)

@@ -15,8 +15,8 @@
 #include "server/locked_memory.h"
 #include "store/pgcrypto.h"
 #include "store/root_key_rows.h"
-#include "vault/escrow.h"
-#include "vault/keyring.h"
+#include "vault/roots/escrow.h"
+#include "vault/roots/keyring.h"
 
 /* Says what pgcrypto said of the key, and what key will do. */
 pg_noreturn static void

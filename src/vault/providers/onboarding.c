@@ -10,13 +10,13 @@
 
 #include "server/compat.h"
 #include "server/settings.h"
-#include "vault/hint.h"
-#include "vault/identity.h"
-#include "vault/mode.h"
-#include "vault/onboarding.h"
-#include "vault/providers.h"
-#include "vault/secret_name.h"
-#include "vault/secrets.h"
+#include "vault/identity/identity.h"
+#include "vault/laptop/mode.h"
+#include "vault/providers/onboarding.h"
+#include "vault/providers/providers.h"
+#include "vault/secrets/hint.h"
+#include "vault/secrets/secret_name.h"
+#include "vault/secrets/secrets.h"
 
 /* What is known of one provider's key. */
 typedef struct State
