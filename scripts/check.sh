@@ -189,6 +189,7 @@ benchmarks() {
 other_versions() {
 	other_version 17 trixie
 	other_version 18 sid
+	other_version 19 experimental
 }
 
 other_version() {

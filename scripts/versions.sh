@@ -3,7 +3,8 @@
 #
 # PostgreSQL MAJOR comes from the Debian suite that has it: a small root of that
 # suite, made once and kept, in which check.sh --server-tests runs on a copy of
-# this checkout.  Needs root.
+# this checkout.  experimental is no whole suite: its root is one of sid that takes
+# the server's packages from there.  Needs root.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -35,10 +36,18 @@ in_root() {
 if [[ ! -e $root/made ]]; then
 	say "Making a Debian root of $suite in $root"
 	rm -rf "$root"
-	contained debootstrap --variant=minbase "$suite" "$root"
+	contained debootstrap --variant=minbase "${suite/experimental/sid}" "$root"
 	# pg_upgrade wants no server that is a minor release behind the system's
-	[[ $suite == sid ]] || say "deb http://deb.debian.org/debian-security $suite-security main" \
-		>"$root/etc/apt/sources.list.d/security.list"
+	case "$suite" in
+		sid) ;;
+		experimental)
+			say 'deb http://deb.debian.org/debian experimental main' >"$root/etc/apt/sources.list.d/experimental.list"
+			say "Package: *postgresql*-$version* libpq* libecpg* libpgtypes*" 'Pin: release a=experimental' \
+				'Pin-Priority: 500' >"$root/etc/apt/preferences.d/key_vault" ;;
+		*)
+			say "deb http://deb.debian.org/debian-security $suite-security main" \
+				>"$root/etc/apt/sources.list.d/security.list" ;;
+	esac
 	touch "$root/made"
 fi
 

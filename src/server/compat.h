@@ -7,8 +7,10 @@
 #define KV_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "executor/executor.h"
 #include "utils/acl.h"
+#include "utils/jsonb.h"
 #include "utils/relcache.h"
 
 #if PG_VERSION_NUM < 150000
@@ -32,8 +34,11 @@
 #define kv_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
-/* 18 counts index searches for EXPLAIN. */
-#if PG_VERSION_NUM >= 180000
+/* 18 counts index searches for EXPLAIN; 19 has flags for the table's part of a scan. */
+#if PG_VERSION_NUM >= 190000
+#define kv_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0, 0)
+#elif PG_VERSION_NUM >= 180000
 #define kv_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
 #else
@@ -49,17 +54,56 @@
 #define ri_CheckConstraintExprs ri_ConstraintExprs
 #endif
 
-/* 16 can leave out summarizing indexes, which a new row never does. */
+/* 16 can leave out summarizing indexes, which a new row never does; 19 has flags. */
 static inline void
 kv_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EState *estate,
 					   bool *conflict)
 {
-#if PG_VERSION_NUM >= 160000
+#if PG_VERSION_NUM >= 190000
+	(void) ExecInsertIndexTuples(target, estate, EIIT_NO_DUPE_ERROR, slot, NIL, conflict);
+#elif PG_VERSION_NUM >= 160000
 	(void) ExecInsertIndexTuples(target, slot, estate, false, true, conflict, NIL, false);
 #else
 	(void) ExecInsertIndexTuples(target, slot, estate, false, true, conflict, NIL);
 #endif
 }
+
+/* 19 has options for it, of which we want none. */
+static inline TM_Result
+kv_table_tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapshot snapshot,
+					  TM_FailureData *failure)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_tuple_delete(rel, tid, command, 0, snapshot, InvalidSnapshot, true, failure);
+#else
+	return table_tuple_delete(rel, tid, command, snapshot, InvalidSnapshot, true, failure, false);
+#endif
+}
+
+/* 19 has one state for building a jsonb, in which the result is at the end. */
+#if PG_VERSION_NUM >= 190000
+typedef JsonbInState KvJsonbState;
+#define kv_push_jsonb(state, token, value) pushJsonbValue((state), (token), (value))
+#else
+typedef struct KvJsonbState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} KvJsonbState;
+
+static inline void
+kv_push_jsonb(KvJsonbState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+	state->result = pushJsonbValue(&state->parseState, token, value);
+}
+#endif
+
+/* 19 moved get_database_name(). */
+#if PG_VERSION_NUM >= 190000
+#include "utils/lsyscache.h"
+#else
+#include "commands/dbcommands.h"
+#endif
 
 /* 16 moved the privileges of a range table entry into a node of their own. */
 #if PG_VERSION_NUM >= 160000

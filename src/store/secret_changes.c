@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "store/secret_access.h"
@@ -246,10 +247,9 @@ remove_row(KvAccess *access, Relation rel, void *arg)
 
 	if (trim->policy != NULL && !kv_policy_admits(trim->policy, access->slot))
 		kv_secret_table_refuse(rel);
-	trim->met_change = table_tuple_delete(rel, &access->slot->tts_tid,
-										  GetCurrentCommandId(true),
-										  GetActiveSnapshot(), InvalidSnapshot,
-										  true, &failure, false) != TM_Ok;
+	trim->met_change = kv_table_tuple_delete(rel, &access->slot->tts_tid,
+											 GetCurrentCommandId(true),
+											 GetActiveSnapshot(), &failure) != TM_Ok;
 	return !trim->met_change;
 }
 

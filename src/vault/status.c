@@ -4,11 +4,12 @@
  */
 #include "postgres.h"
 
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/tuplestore.h"
 
 #include "crypto/root_key.h"
+#include "server/compat.h"
 #include "server/errors.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"

@@ -155,17 +155,17 @@ kv_secret_require(const KvSecretArgs *args)
 
 /* Appends "provider": "key"; both are referred to until the end, not copied. */
 static void
-push_key(JsonbParseState **state, const text *provider, const text *api_key)
+push_key(KvJsonbState *state, const text *provider, const text *api_key)
 {
 	JsonbValue	value;
 
 	value.type = jbvString;
 	value.val.string.val = VARDATA_ANY(provider);
 	value.val.string.len = VARSIZE_ANY_EXHDR(provider);
-	pushJsonbValue(state, WJB_KEY, &value);
+	kv_push_jsonb(state, WJB_KEY, &value);
 	value.val.string.val = VARDATA_ANY(api_key);
 	value.val.string.len = VARSIZE_ANY_EXHDR(api_key);
-	pushJsonbValue(state, WJB_VALUE, &value);
+	kv_push_jsonb(state, WJB_VALUE, &value);
 }
 
 uint64
@@ -184,7 +184,7 @@ kv_secret_current_rows(text *user_id, KvSecretRow **rows)
 
 /* Pushes the keys of the user's rows; *keys gets them, to be wiped. */
 static void
-push_rows(JsonbParseState **state, text *user_id, List **keys)
+push_rows(KvJsonbState *state, text *user_id, List **keys)
 {
 	text	   *label = cstring_to_text("default");
 	KvSecretRow *rows;
@@ -203,7 +203,7 @@ push_rows(JsonbParseState **state, text *user_id, List **keys)
 
 /* Pushes the keys of the .env file, which replace those that are there. */
 static void
-push_variables(JsonbParseState **state, List **keys)
+push_variables(KvJsonbState *state, List **keys)
 {
 	const KvProvider *provider;
 
@@ -222,17 +222,18 @@ Jsonb *
 kv_secret_get_all(text *user_id)
 {
 	text	   *user = kv_secret_user(user_id);
-	JsonbParseState *state = NULL;
+	KvJsonbState state = {0};
 	List	   *keys = NIL;
 	Jsonb	   *result;
 	ListCell   *cell;
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	kv_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
 	if (user != NULL)
 		push_rows(&state, user, &keys);
 	if (kv_mode_is_development())
 		push_variables(&state, &keys);
-	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	kv_push_jsonb(&state, WJB_END_OBJECT, NULL);
+	result = JsonbValueToJsonb(state.result);
 
 	foreach(cell, keys)
 	{
