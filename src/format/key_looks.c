@@ -1,0 +1,303 @@
+/*
+ * key_looks.c
+ *		What a key looks like: prefixes and the mixture of characters, no
+ *		dictionaries and no patterns.
+ *
+ * The figures below were chosen with random keys of 32 hex digits, of 34 letters and
+ * of 24 to 48 letters and digits, of which one in a hundred or fewer is missed, and
+ * with the 35,000 longest names in PostgreSQL's and OpenSSL's headers, of which three
+ * in a thousand would be taken for keys if they had a provider's prefix.
+ */
+#include <string.h>
+
+#include "format/key_looks.h"
+
+/* How much of a key is looked at; so long a name has shown itself by then. */
+#define LOOKED_AT_MAX	128
+
+/* In runs of letters and digits that are mixed: */
+#define MIXED_MIN		13		/* more than the 12 digits of a short hash */
+#define CHANGES_MIN		4		/* changes in all of them */
+#define MIXED_RUN_MIN	8		/* of the longest, else it may be words like utf8mb4 */
+#define LONG_RUN_MIN	16		/* one run that needs fewer changes */
+
+#define UUID_LEN		36
+
+#define JWT_HEADER_MIN	10		/* {"alg":""} has more */
+#define JWS_DOTS		2
+#define JWE_DOTS		4
+
+typedef enum Kind
+{
+	OTHER,
+	JOINING,					/* stands between the words of a name or a key */
+	LOWER,
+	UPPER,
+	DIGIT
+} Kind;
+
+/* A run of letters and digits, and what it shows. */
+typedef struct Run
+{
+	size_t		len;
+	Kind		first;
+	Kind		last;
+	size_t		repeated;		/* how many of the last kind it ends in */
+	size_t		number_changes; /* between letters and digits */
+	size_t		case_changes;	/* where no word has them */
+} Run;
+
+/* What the runs of a text come to. */
+typedef struct Mixture
+{
+	size_t		len;			/* of those that are mixed */
+	size_t		changes;
+	size_t		longest;
+	bool		has_long_run;
+} Mixture;
+
+static Kind
+kind_of(char character)
+{
+	if (character >= 'a' && character <= 'z')
+		return LOWER;
+	if (character >= 'A' && character <= 'Z')
+		return UPPER;
+	if (character >= '0' && character <= '9')
+		return DIGIT;
+	if (character != '\0' && strchr("_-.+/=~", character) != NULL)
+		return JOINING;
+	return OTHER;
+}
+
+static bool
+is_alphanumeric(char character)
+{
+	return kind_of(character) >= LOWER;
+}
+
+static bool
+is_base64url(char character)
+{
+	return is_alphanumeric(character) || character == '-' || character == '_';
+}
+
+static bool
+is_hex(char character)
+{
+	return kind_of(character) == DIGIT || (character >= 'a' && character <= 'f') ||
+		(character >= 'A' && character <= 'F');
+}
+
+static void
+extend_run(Run *run, Kind kind)
+{
+	if (run->len == 0)
+		run->first = kind;
+	else if (kind != run->last)
+	{
+		if (kind == DIGIT || run->last == DIGIT)
+			run->number_changes++;
+		/* nameOf and HTTPServer are words; aBc and ABc may be, now and then */
+		else if (run->last == LOWER ? run->repeated <= 2 : run->repeated >= 2)
+			run->case_changes++;
+		run->repeated = 0;
+	}
+	run->last = kind;
+	run->repeated++;
+	run->len++;
+}
+
+/* Adds a run that has ended, and begins a new one. */
+static void
+end_run(Run *run, Mixture *mixture)
+{
+	size_t		changes = run->number_changes + run->case_changes;
+
+	/* One change has step2, 2nd and AQuery */
+	if (changes >= 2)
+	{
+		mixture->len += run->len;
+		mixture->changes += changes;
+		if (run->len > mixture->longest)
+			mixture->longest = run->len;
+	}
+	if (run->len >= LONG_RUN_MIN &&
+		(run->number_changes >= 2 || (run->number_changes == 1 && run->first == DIGIT)))
+		mixture->has_long_run = true;
+	*run = (Run){0};
+}
+
+/* Whether letters and digits are mixed as in no name.  Looks no farther than the key. */
+static bool
+is_mixed(const char *text, size_t len)
+{
+	Mixture		mixture = {0};
+	Run			run = {0};
+
+	for (size_t i = 0; i < len && i < LOOKED_AT_MAX; i++)
+	{
+		Kind		kind = kind_of(text[i]);
+
+		if (kind == OTHER)
+			break;
+		if (kind == JOINING)
+			end_run(&run, &mixture);
+		else
+			extend_run(&run, kind);
+	}
+	end_run(&run, &mixture);
+	return mixture.has_long_run ||
+		(mixture.len >= MIXED_MIN && mixture.changes >= CHANGES_MIN &&
+		 mixture.longest >= MIXED_RUN_MIN);
+}
+
+/* How many of a key's characters the text begins with, counted up to max. */
+static size_t
+characters_of_key(const char *text, size_t len, size_t max)
+{
+	size_t		count = 0;
+
+	while (count < len && count < max && kind_of(text[count]) != OTHER)
+		count++;
+	return count;
+}
+
+static bool
+is_uuid(const char *text, size_t len)
+{
+	if (characters_of_key(text, len, UUID_LEN + 1) != UUID_LEN)
+		return false;
+	for (size_t i = 0; i < UUID_LEN; i++)
+	{
+		bool		is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (is_dash ? text[i] != '-' : !is_hex(text[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+begins_with(const char *text, size_t len, const KvKeyPrefix *prefix)
+{
+	return prefix->len >= KV_KEY_PREFIX_MIN && prefix->len <= KV_KEY_PREFIX_MAX &&
+		prefix->len <= len && memcmp(text, prefix->text, prefix->len) == 0;
+}
+
+bool
+kv_looks_like_key(const char *text, size_t len, const KvKeyPrefix *prefixes, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		size_t		prefix_len = prefixes[i].len;
+
+		if (begins_with(text, len, &prefixes[i]) &&
+			characters_of_key(text, len, KV_LOOKS_MIN) == KV_LOOKS_MIN &&
+			is_mixed(text + prefix_len, len - prefix_len))
+			return !is_uuid(text, len);
+	}
+	return false;
+}
+
+/* Whether what stands before a position is written as an escape: \n, %20, \u0022. */
+static bool
+ends_escape(const char *text, size_t at)
+{
+	if (at >= 2 && text[at - 2] == '\\' && strchr("abfnrtv0", text[at - 1]) != NULL)
+		return true;
+	if (at >= 3 && text[at - 3] == '%' && is_hex(text[at - 2]) && is_hex(text[at - 1]))
+		return true;
+	return at >= 6 && text[at - 6] == '\\' && text[at - 5] == 'u' &&
+		is_hex(text[at - 4]) && is_hex(text[at - 3]) &&
+		is_hex(text[at - 2]) && is_hex(text[at - 1]);
+}
+
+static bool
+may_begin(const char *text, size_t at)
+{
+	return at == 0 || !is_alphanumeric(text[at - 1]) || ends_escape(text, at);
+}
+
+bool
+kv_find_key(const char *text, size_t len, const KvKeyPrefix *prefixes, int count,
+			size_t *start, size_t *key_len)
+{
+	bool		begins_prefix[256] = {false};
+
+	for (int i = 0; i < count; i++)
+	{
+		if (prefixes[i].len > 0)
+			begins_prefix[(unsigned char) prefixes[i].text[0]] = true;
+	}
+	for (size_t i = 0; i < len; i++)
+	{
+		if (!begins_prefix[(unsigned char) text[i]] || !may_begin(text, i) ||
+			!kv_looks_like_key(text + i, len - i, prefixes, count))
+			continue;
+		*start = i;
+		*key_len = characters_of_key(text + i, len - i, len);
+		while (text[i + *key_len - 1] == '.')
+			(*key_len)--;
+		return true;
+	}
+	return false;
+}
+
+/* The end of the base64url that the text has from a position on. */
+static size_t
+base64url_end(const char *text, size_t len, size_t at)
+{
+	while (at < len && is_base64url(text[at]))
+		at++;
+	return at;
+}
+
+/*
+ * Takes a token that begins at a position: *end is where it ends, or, when there is
+ * none, as far as none begins.
+ */
+static bool
+take_jwt(const char *text, size_t len, size_t start, size_t *end)
+{
+	size_t		dots = 0;
+
+	*end = base64url_end(text, len, start);
+	if (*end - start < JWT_HEADER_MIN)
+		return false;
+	while (dots < JWE_DOTS && *end < len && text[*end] == '.')
+	{
+		*end = base64url_end(text, len, *end + 1);
+		dots++;
+	}
+	return dots >= JWS_DOTS && *end - start >= KV_LOOKS_MIN;
+}
+
+bool
+kv_looks_like_jwt(const char *text, size_t len)
+{
+	size_t		end;
+
+	return len >= KV_LOOKS_MIN && memcmp(text, "eyJ", 3) == 0 && take_jwt(text, len, 0, &end);
+}
+
+bool
+kv_find_jwt(const char *text, size_t len, size_t *start, size_t *jwt_len)
+{
+	size_t		at = 0;
+
+	while (at + KV_LOOKS_MIN <= len)
+	{
+		size_t		end = at + 1;
+
+		if (memcmp(text + at, "eyJ", 3) == 0 && may_begin(text, at) &&
+			take_jwt(text, len, at, &end))
+		{
+			*start = at;
+			*jwt_len = end - at;
+			return true;
+		}
+		at = end;
+	}
+	return false;
+}
