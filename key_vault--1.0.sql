@@ -1,11 +1,10 @@
 /* key_vault--1.0.sql */
 
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
-\echo Use "CREATE EXTENSION key_vault CASCADE" to load this file. \quit
+\echo Use "CREATE EXTENSION key_vault" to load this file. \quit
 
--- CREATE EXTENSION also searches the schema that pgcrypto is in, whose owner could
--- lay out functions and operators there that match better than PostgreSQL's own.
-SET LOCAL search_path = pg_catalog, pg_temp;
+-- CREATE EXTENSION searches pg_catalog and no other schema: nobody's functions and operators
+-- match better than PostgreSQL's own.  It would search the schemas of required extensions, too.
 
 -- Nobody can own the schema beforehand: this fails when it is there.
 CREATE SCHEMA key_vault;

@@ -132,7 +132,7 @@ load() {
 	as_admin -d postgres -c "CREATE DATABASE $straight"
 	as_admin -d "$straight" -v secrets="$size" -v owned="$owned" >/dev/null <<-SQL
 		SET client_min_messages = warning;
-		CREATE EXTENSION key_vault CASCADE;
+		CREATE EXTENSION key_vault;
 		SELECT key_vault.create_root_key();
 		SELECT key_vault.grant_access('app', 'service');
 		\i $here/tables.sql

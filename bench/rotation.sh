@@ -30,7 +30,7 @@ load() {
 	as_admin -d postgres -c "CREATE DATABASE rotation_$size"
 	as_admin -d "rotation_$size" -v secrets="$size" -v batch="$batch" >/dev/null <<-'SQL'
 		SET client_min_messages = warning;
-		CREATE EXTENSION key_vault CASCADE;
+		CREATE EXTENSION key_vault;
 		SELECT key_vault.create_root_key();
 		SELECT count(key_vault.set('user_' || i, 'gemini', 'AIza' || md5(i::text))) FROM generate_series(1, :secrets) AS i;
 

@@ -6,7 +6,7 @@
 \echo '1. A DBA, once: the extension, its root key, and a role for the backend'
 \echo
 \set ECHO queries
-CREATE EXTENSION key_vault CASCADE;
+CREATE EXTENSION key_vault;
 ALTER DATABASE demo SET session_preload_libraries = 'key_vault';
 SELECT key_vault.create_root_key();
 CREATE ROLE app LOGIN;

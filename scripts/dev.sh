@@ -102,7 +102,7 @@ make_database() {
 	as_server createdb -U postgres dev
 	in_psql -d dev <<-'SQL'
 		SET client_min_messages = warning;
-		CREATE EXTENSION key_vault CASCADE;
+		CREATE EXTENSION key_vault;
 		SELECT key_vault.create_root_key() \g /dev/null
 		CREATE ROLE app LOGIN;
 		GRANT CREATE ON DATABASE dev TO app;

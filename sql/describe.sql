@@ -1,7 +1,7 @@
 -- What \dx+, \df+ and \d+ tell: the objects, and a sentence on each.
 \pset format unaligned
 SET client_min_messages = warning;
-CREATE EXTENSION key_vault CASCADE;
+CREATE EXTENSION key_vault;
 SELECT comment IS NOT NULL AS described, superuser, trusted, relocatable, requires FROM pg_available_extension_versions
 WHERE name = 'key_vault' AND installed;
 

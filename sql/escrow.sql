@@ -1,7 +1,8 @@
 -- escrow_keyring(): for superusers, to a public key that pgcrypto can use.
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
-CREATE EXTENSION key_vault CASCADE;
+CREATE EXTENSION key_vault;
+CREATE EXTENSION IF NOT EXISTS pgcrypto;
 CREATE ROLE regress_kv_admin;
 SELECT key_vault.grant_access('regress_kv_admin', 'admin');
 SELECT key_vault.create_root_key() IS NOT NULL AS ready;
@@ -148,18 +149,7 @@ INSERT INTO key_vault.root_key_registry (id, created_at) VALUES ('0123456789abcd
 SELECT left(key_vault.escrow_keyring(armored), 27) AS message FROM public_keys WHERE name = 'rsa';
 \set VERBOSITY sqlstate
 
--- pgcrypto is found wherever it is, and not by the search_path
 DROP EXTENSION key_vault, pgcrypto;
-CREATE SCHEMA regress_kv_pgcrypto;
-CREATE EXTENSION pgcrypto SCHEMA regress_kv_pgcrypto;
-CREATE EXTENSION key_vault;
-SELECT key_vault.create_root_key() IS NOT NULL AS ready;
-CREATE FUNCTION pgp_pub_encrypt_bytea(bytea, bytea, text) RETURNS bytea LANGUAGE sql AS 'SELECT $1';
-CREATE FUNCTION armor(bytea) RETURNS text LANGUAGE sql AS $$ SELECT encode($1, 'escape') $$;
-SELECT left(key_vault.escrow_keyring(armored), 27) AS message FROM public_keys WHERE name = 'rsa';
-DROP FUNCTION pgp_pub_encrypt_bytea, armor;
-DROP EXTENSION key_vault, pgcrypto;
-DROP SCHEMA regress_kv_pgcrypto;
 
 DROP TABLE public_keys;
 DROP ROLE regress_kv_admin;

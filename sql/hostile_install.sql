@@ -1,5 +1,6 @@
--- Somebody who may create things in pgcrypto's schema lays out functions and operators that
--- would match better than PostgreSQL's own: CREATE EXTENSION does not run or bind one of them.
+-- Somebody who may create things in the schema that the installer's path names first, where
+-- pgcrypto is as well, lays out functions and operators that would match better than
+-- PostgreSQL's own: CREATE EXTENSION does not run or bind one of them.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE SCHEMA regress_kv_crypto;

@@ -6,24 +6,23 @@ SET client_min_messages = warning;
 CREATE ROLE regress_kv_stranger;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_kv_stranger', current_database()); END $$;
 SET ROLE regress_kv_stranger;
-CREATE EXTENSION key_vault CASCADE;
+CREATE EXTENSION key_vault;
 
 -- a schema that somebody made before is not adopted
 CREATE SCHEMA key_vault;
 CREATE FUNCTION key_vault.get(user_id varchar, provider varchar) RETURNS text
     LANGUAGE sql AS $$ SELECT 'mine'::text $$;
 RESET ROLE;
-CREATE EXTENSION key_vault CASCADE;
+CREATE EXTENSION key_vault;
 SELECT count(*) FROM pg_extension WHERE extname = 'key_vault';
 DROP SCHEMA key_vault CASCADE;
 
 -- nor does it go into a schema that the caller names
-CREATE EXTENSION IF NOT EXISTS pgcrypto;
 CREATE SCHEMA regress_kv_elsewhere;
 CREATE EXTENSION key_vault SCHEMA regress_kv_elsewhere;
 DROP SCHEMA regress_kv_elsewhere;
 
-CREATE EXTENSION key_vault CASCADE;
+CREATE EXTENSION key_vault;
 SELECT extrelocatable, extversion = default_version AS is_default_version
 FROM pg_extension JOIN pg_available_extensions ON name = extname
 WHERE extname = 'key_vault';

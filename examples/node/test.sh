@@ -55,7 +55,7 @@ run psql -X -q -v ON_ERROR_STOP=1 -h "$work/sock" -U postgres -d postgres >/dev/
 CREATE DATABASE blog;
 \connect blog
 SET client_min_messages = warning;
-CREATE EXTENSION key_vault CASCADE;
+CREATE EXTENSION key_vault;
 SELECT key_vault.create_root_key();
 CREATE ROLE app LOGIN;
 SELECT key_vault.grant_access('app', 'service');

@@ -1,60 +1,82 @@
 /*
  * pgcrypto.c
- *		Calls pgcrypto.
+ *		Calls pgcrypto, which key_vault does not require: it is looked for when it
+ *		is needed, so that whoever drops it takes nothing else away.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/syscache.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
 #include "store/pgcrypto.h"
-#include "store/statement.h"
 
-static KvStatement select_schema = {
-	"SELECT extnamespace FROM pg_catalog.pg_extension"
-	" WHERE extname OPERATOR(pg_catalog.=) 'pgcrypto'",
-	0
-};
-
+/* Errors out when it is not there. */
 static Oid
-pgcrypto_schema(void)
+pgcrypto_extension(void)
 {
-	Oid			schema = InvalidOid;
-	bool		isnull;
+	Oid			extension = get_extension_oid("pgcrypto", true);
 
-	kv_spi_connect();
-	if (kv_statement_run(&select_schema, NULL, NULL, 1) > 0)
-		schema = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
-												SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	if (!OidIsValid(schema))
+	if (!OidIsValid(extension))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("extension \"pgcrypto\" is not installed in this database"),
-				 errhint("CREATE EXTENSION pgcrypto;")));
-	return schema;
+				 errdetail("key_vault leaves OpenPGP to it."),
+				 errhint("Run: CREATE EXTENSION pgcrypto;")));
+	return extension;
 }
 
-/* By the catalog, not by name: the caller need not have USAGE on the schema. */
+/*
+ * Who owns the extension can add functions of their own to it, also under the name
+ * of one that is there; but none in C, which takes a superuser.
+ */
+static bool
+is_pgcrypto_own(Form_pg_proc function, Oid extension)
+{
+	return function->prolang == ClanguageId &&
+		getExtensionOfObject(ProcedureRelationId, function->oid) == extension;
+}
+
+static bool
+takes(Form_pg_proc function, const oidvector *types)
+{
+	return function->pronargs == types->dim1 &&
+		memcmp(function->proargtypes.values, types->values,
+			   types->dim1 * sizeof(Oid)) == 0;
+}
+
+/* By the catalog, in whatever schema it is: the caller need not have USAGE there. */
 static Oid
 find_function(const char *name, int nargs, const Oid *types)
 {
-	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-										   CStringGetDatum(name),
-										   PointerGetDatum(buildoidvector(types, nargs)),
-										   ObjectIdGetDatum(pgcrypto_schema()));
+	Oid			extension = pgcrypto_extension();
+	oidvector  *wanted = buildoidvector(types, nargs);
+	CatCList   *candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	Oid			found = InvalidOid;
 
-	if (!OidIsValid(function))
+	for (int i = 0; i < candidates->n_members && !OidIsValid(found); i++)
+	{
+		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
+
+		if (takes(function, wanted) && is_pgcrypto_own(function, extension))
+			found = function->oid;
+	}
+	ReleaseSysCacheList(candidates);
+	if (!OidIsValid(found))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("extension \"pgcrypto\" has no function \"%s\" of the kind that is needed", name),
 				 errhint("Update it: ALTER EXTENSION pgcrypto UPDATE;")));
-	return function;
+	return found;
 }
 
 text *

@@ -1,7 +1,7 @@
 /*
  * pgcrypto.h
- *		The functions of the extension pgcrypto, found in whatever schema it was
- *		installed and called by OID: no search_path is asked.
+ *		The functions of the extension pgcrypto, found in whatever schema they are, as
+ *		its members, and called by OID: no search_path is asked.
  *
  * Errors are pgcrypto's own, 39000 mostly; 55000 when it is not installed.
  */

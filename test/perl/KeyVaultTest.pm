@@ -41,7 +41,7 @@ sub keyring_path
 sub install_vault
 {
 	my ($node, $dbname) = @_;
-	$node->safe_psql($dbname, 'CREATE EXTENSION key_vault CASCADE');
+	$node->safe_psql($dbname, 'CREATE EXTENSION key_vault');
 	return $node->safe_psql($dbname, 'SELECT key_vault.create_root_key()');
 }
 

@@ -154,16 +154,16 @@ $node->safe_psql('postgres', 'CREATE DATABASE owned OWNER regress_kv_stranger');
 my $stranger = session($node, 'regress_kv_stranger', dbname => 'owned');
 my $super = session($node, undef, dbname => 'owned');
 outcome_is($stranger, '42501', 'who is no superuser cannot create the extension, in a database of its own either',
-	'CREATE EXTENSION key_vault CASCADE');
+	'CREATE EXTENSION key_vault');
 
 $stranger->run('CREATE SCHEMA key_vault', q{CREATE FUNCTION key_vault.current_user_id() RETURNS text LANGUAGE sql AS $$ SELECT 'user_a' $$});
-outcome_is($super, '42P06', 'a schema key_vault that somebody made: CREATE EXTENSION fails', 'CREATE EXTENSION key_vault CASCADE');
-outcome_is($super, '42P06', 'also IF NOT EXISTS', 'CREATE EXTENSION IF NOT EXISTS key_vault CASCADE');
+outcome_is($super, '42P06', 'a schema key_vault that somebody made: CREATE EXTENSION fails', 'CREATE EXTENSION key_vault');
+outcome_is($super, '42P06', 'also IF NOT EXISTS', 'CREATE EXTENSION IF NOT EXISTS key_vault');
 outcome_is($super, '0', 'and nothing is left', q{SELECT count(*) FROM pg_extension WHERE extname = 'key_vault'});
 $stranger->run('DROP SCHEMA key_vault CASCADE');
 
-# Names that the install script uses, in the schema where the extension that it needs
-# goes, and which is therefore in its path: some match its arguments better than ours.
+# Names that the install script uses, in the schema that is first in the path of who
+# installs it: some match its arguments better than ours.
 my $note = 'INSERT INTO trap.taken VALUES (current_user)';
 my %traps = (
 	'unnest(text[])' => 'SETOF text',
@@ -182,7 +182,7 @@ $stranger->run('CREATE SCHEMA trap', 'GRANT ALL ON SCHEMA trap TO PUBLIC',
 $stranger->run('ALTER DATABASE owned SET search_path = trap, public, pg_catalog');
 {
 	my $installer = session($node, undef, dbname => 'owned');
-	$installer->run('CREATE EXTENSION key_vault CASCADE');
+	$installer->run('CREATE EXTENSION key_vault');
 	like($installer->value('SELECT key_vault.create_root_key()'), qr/^[0-9a-f]{16}$/, 'the extension, with traps in the path of who installs it');
 	outcome_is($installer, '1', 'set, with traps in the path', $set, 'user_a', 'gemini', 'AIza-in-owned', 'default');
 	outcome_is($installer, 'AIza-in-owned', 'get, with traps in the path', $get, 'user_a', 'gemini', 'default');
@@ -197,6 +197,14 @@ $stranger->run('ALTER DATABASE owned SET search_path = trap, public, pg_catalog'
 	outcome_is($installer, '0', 'no trap was run', 'SELECT count(*) FROM trap.taken');
 	$installer->value($set, 'user_a', 'gemini', 'AIza-in-owned', 'default');
 }
+
+# The owner of the database resets it, as one does with a database for tests
+$stranger = session($node, 'regress_kv_stranger', dbname => 'owned');
+$stranger->run('CREATE EXTENSION pgcrypto SCHEMA public');
+$stranger->run('DROP SCHEMA public CASCADE', 'CREATE SCHEMA public');
+outcome_is(session($node, undef, dbname => 'owned'), 'key_vault',
+	"the database's owner drops schema public, where pgcrypto is: the vault stays", q{SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'});
+outcome_is(session($node, undef, dbname => 'owned'), 'AIza-in-owned', 'and all secrets', $get, 'user_a', 'gemini', 'default');
 
 # The owner of the database owns nothing of ours
 $stranger = session($node, 'regress_kv_stranger', dbname => 'owned');

@@ -20,7 +20,7 @@ my $node = PostgreSQL::Test::Cluster->new('keyring_file');
 $node->init;
 $node->append_conf('postgresql.conf', "key_vault.keyring_file = '$path'\n");
 $node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION key_vault CASCADE');
+$node->safe_psql('postgres', 'CREATE EXTENSION key_vault');
 
 # A line of a keyring, for a key that is made of one byte.
 sub line

@@ -44,7 +44,7 @@ key_vault.keyring_command = ''
 key_vault.keyring_command_timeout = 20s
 END
 $node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION key_vault CASCADE');
+$node->safe_psql('postgres', 'CREATE EXTENSION key_vault');
 
 sub set_command
 {

@@ -73,7 +73,7 @@ sub check_session
 	return 1;
 }
 
-$node->safe_psql('postgres', 'CREATE EXTENSION key_vault CASCADE');
+$node->safe_psql('postgres', 'CREATE EXTENSION key_vault');
 my $use = q{
 	SELECT key_vault.set('user_a', 'gemini', 'AIza' || repeat('x', 35));
 	SELECT count(key_vault.get('user_a', 'gemini')) FROM generate_series(1, 100)};

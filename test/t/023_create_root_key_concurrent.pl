@@ -19,7 +19,7 @@ $node->start;
 
 my @databases = ('postgres', 'second');
 $node->safe_psql('postgres', 'CREATE DATABASE second');
-$node->safe_psql($_, 'CREATE EXTENSION key_vault CASCADE') for @databases;
+$node->safe_psql($_, 'CREATE EXTENSION key_vault') for @databases;
 
 sub ids_in_keyring
 {

@@ -16,6 +16,7 @@ plan skip_all => 'gpg, of GnuPG, is not installed' unless defined $gpg;
 my $node = new_vault('escrow');
 my $path = keyring_path($node);
 my $session = session($node);
+$session->run('CREATE EXTENSION pgcrypto');
 
 # A folder of its own, and short: the agent's socket is in it
 my $home = PostgreSQL::Test::Utils::tempdir_short;

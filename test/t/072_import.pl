@@ -95,6 +95,7 @@ $migrator->run('ROLLBACK');
 
 # --- Encrypted with pgcrypto
 
+$superuser->run('CREATE EXTENSION pgcrypto');
 $superuser->run(<<'END');
 CREATE TABLE encrypted (user_id text, provider text, key bytea, changed timestamptz);
 INSERT INTO encrypted VALUES ('user_p', 'gemini', pgp_sym_encrypt('AIza-old', 'passphrase'), '2025-01-01'), ('user_p', 'gemini', pgp_sym_encrypt('AIza-pgp', 'passphrase', 'cipher-algo=aes256'), '2025-02-01'),

@@ -94,7 +94,7 @@ sub new_database
 {
 	my ($dbname, %option) = @_;
 	$target->safe_psql('postgres', "CREATE DATABASE $dbname" . ($option{owner} ? " OWNER $option{owner}" : ''));
-	$target->safe_psql($dbname, 'CREATE EXTENSION key_vault CASCADE') if $option{extension};
+	$target->safe_psql($dbname, 'CREATE EXTENSION key_vault') if $option{extension};
 	return $dbname;
 }
 
@@ -184,7 +184,7 @@ works('pg_dump by a role that reads all data and bypasses row-level security',
 new_database('owned', owner => 'regress_kv_writer');
 fails('the owner of a database cannot create the extension', qr/permission denied to create extension "key_vault"/,
 	$target, 'regress_kv_writer', 'pg_restore', '--exit-on-error', '-d', 'owned', "$dumps/dumper.custom");
-$target->safe_psql('owned', 'CREATE EXTENSION key_vault CASCADE');
+$target->safe_psql('owned', 'CREATE EXTENSION key_vault');
 fails('nor restore under row-level security', qr/row-level security/,
 	$target, 'regress_kv_writer', 'pg_restore', '--single-transaction', '--data-only', '-d', 'owned', "$dumps/dumper.custom");
 works('a role that writes all data and bypasses row-level security restores where a DBA made the extension',

@@ -26,7 +26,7 @@ my $ring = PostgreSQL::Test::Utils::tempdir . '/ring';
 $subscriber->init(allows_streaming => 'logical', extra => [ '--encoding=UTF8', '--locale=C' ]);
 $subscriber->append_conf('postgresql.conf', "key_vault.keyring_file = '$ring'\n");
 $subscriber->start;
-$subscriber->safe_psql('postgres', 'CREATE EXTENSION key_vault CASCADE');
+$subscriber->safe_psql('postgres', 'CREATE EXTENSION key_vault');
 $subscriber->safe_psql('postgres', q{CREATE ROLE regress_kv_service LOGIN; SELECT key_vault.grant_access('regress_kv_service', 'service')});
 
 my $source = $publisher->connstr . ' dbname=postgres';

@@ -164,6 +164,7 @@ sub next_block
 
 # --- First day
 
+next_block('EXTENSION IF NOT EXISTS pgcrypto');
 next_block('--quick-generate-key');
 next_block('escrow_keyring');
 my $opened = next_block('gpg --quiet --decrypt');
@@ -280,7 +281,7 @@ outcome_is(session($node{replica}, 'regress_kv_backend', dbname => 'app'), '3', 
 next_block('CREATE PUBLICATION');
 $node{merge}->safe_psql('postgres', 'DROP DATABASE app');
 $node{merge}->safe_psql('postgres', 'CREATE DATABASE app');
-$node{merge}->safe_psql('app', 'CREATE EXTENSION key_vault CASCADE');
+$node{merge}->safe_psql('app', 'CREATE EXTENSION key_vault');
 copy(keyring('primary'), keyring('merge'));
 next_block('CREATE SUBSCRIPTION');
 $node{subscriber}->wait_for_subscription_sync($node{primary}, 'key_vault', 'app');

@@ -113,7 +113,7 @@ $node->safe_psql('postgres', "CREATE DATABASE $_") for qw(fresh updated);
 
 # --- Old data, own grants, own providers, a level that was cut down ---
 
-$node->safe_psql('updated', "CREATE EXTENSION key_vault VERSION '$oldest' CASCADE");
+$node->safe_psql('updated', "CREATE EXTENSION key_vault VERSION '$oldest'");
 is($node->safe_psql('updated', q{SELECT extversion FROM pg_extension WHERE extname = 'key_vault'}),
 	$oldest, 'the oldest version installs');
 $node->safe_psql('updated', q{
@@ -138,7 +138,7 @@ is($node->safe_psql('updated', q{SELECT key_vault.get('user_a', 'gemini') LIKE '
 # --- To the newest ---
 
 $node->safe_psql('updated', 'ALTER EXTENSION key_vault UPDATE') if $oldest ne $default;
-$node->safe_psql('fresh', 'CREATE EXTENSION key_vault CASCADE');
+$node->safe_psql('fresh', 'CREATE EXTENSION key_vault');
 my $acls = q{REVOKE ALL ON ALL TABLES IN SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut, regress_kv_auditor;
 	REVOKE ALL ON ALL ROUTINES IN SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut;
 	REVOKE ALL ON SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut, regress_kv_auditor;};

@@ -160,7 +160,7 @@ SKIP:
 
 	$node->safe_psql('postgres', "CREATE TABLESPACE small LOCATION '$folder/rows'");
 	$node->safe_psql('postgres', 'CREATE DATABASE small TABLESPACE small');
-	$node->safe_psql('small', 'CREATE EXTENSION key_vault CASCADE');
+	$node->safe_psql('small', 'CREATE EXTENSION key_vault');
 	my $session = session($node, undef, dbname => 'small');
 	my $first = $session->value('SELECT key_vault.create_root_key()');
 	$session->value($fill, $users, 'key-');

@@ -163,6 +163,7 @@ opens_in_private('rotate_root_key that is cancelled', $key, sub {
 opens_in_private('rotate_root_key', $key, once('CALL key_vault.rotate_root_key()'));
 
 # Keys that another session encrypted with pgcrypto
+$super->query('CREATE EXTENSION pgcrypto');
 $super->query(q{CREATE TABLE public.encrypted AS SELECT 'imported_' || n AS user_id, public.pgp_sym_encrypt($1, 'sesame', 's2k-mode=0') AS key
 	FROM generate_series(1, 20) n}, $key);
 my $import = q{SELECT key_vault.import_keys('SELECT user_id, $$gemini$$, key FROM public.encrypted', 'sesame')};

@@ -9,7 +9,7 @@
 --     ALTER SYSTEM SET key_vault.keyring_file = '/etc/postgresql/keyring/keyring';
 --     SELECT pg_reload_conf();
 
-CREATE EXTENSION IF NOT EXISTS key_vault CASCADE;
+CREATE EXTENSION IF NOT EXISTS key_vault;
 
 -- How they log in is yours to say: pg_hba.conf, a certificate, a password.
 DO $$
