@@ -199,15 +199,10 @@ RETURNS TABLE (
     version int,
     hint text,
     expires_at timestamptz)
-LANGUAGE sql VOLATILE PARALLEL RESTRICTED
-BEGIN ATOMIC
-    SELECT i.user_id, i.provider, i.label, i.version, i.hint, i.expires_at
-    FROM key_vault.inventory i
-    WHERE i.is_current AND i.status = 'active' AND i.expires_at <= clock_timestamp() + within
-    ORDER BY i.expires_at, i.user_id, i.provider, i.label;
-END;
+AS 'MODULE_PATHNAME', 'kv_sql_expiring'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION key_vault.expiring FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.expiring IS 'the current API keys of all users that expire within an interval from now, for admins';
+COMMENT ON FUNCTION key_vault.expiring IS 'the current API keys of all users that expire within an interval from now, for admins and monitors';
 
 CREATE PROCEDURE key_vault.purge(batch_size int DEFAULT 1000)
 AS 'MODULE_PATHNAME', 'kv_sql_purge'
@@ -587,49 +582,22 @@ COMMENT ON FUNCTION key_vault.import_dotenv IS 'stores the provider keys of a .e
 
 -- Privileges
 
-CREATE TABLE key_vault.level_privileges (
-    level      text COLLATE "C" NOT NULL CHECK (level IN ('user', 'service', 'admin')),
-    kind       text COLLATE "C" NOT NULL CHECK (kind IN ('schema', 'relation', 'routine', 'parameter')),
-    object     text COLLATE "C" NOT NULL,
-    -- it becomes a part of a GRANT
-    privilege  text COLLATE "C" NOT NULL CHECK (privilege IN ('USAGE', 'SELECT', 'EXECUTE', 'SET')),
-    PRIMARY KEY (level, kind, object, privilege),
-    CHECK (kind <> 'parameter' OR (level = 'service' AND object = 'key_vault.user_id'))
-);
-REVOKE ALL ON TABLE key_vault.level_privileges FROM PUBLIC;
-COMMENT ON TABLE key_vault.level_privileges IS 'what each level of key_vault.grant_access() holds; service holds what user holds, too';
-
-INSERT INTO key_vault.level_privileges (level, kind, object, privilege)
-SELECT 'user', 'routine', name, 'EXECUTE'
-FROM unnest('{current_user_id,set,get,require,get_all,source,list,delete,forget,versions,rollback,mode,onboarding,record_usage,import_dotenv,sees_all_users}'::text[]) AS name
-UNION ALL
-SELECT 'admin', 'routine', name, 'EXECUTE'
-FROM unnest('{current_user_id,sees_all_users,mode,add_provider,remove_provider,create_root_key,activate_root_key,retire_root_key,rotate_root_key,root_key_in_ring,expiring,purge,status}'::text[]) AS name
-UNION ALL VALUES
-    ('user', 'schema', 'key_vault', 'USAGE'),
-    ('user', 'relation', 'secrets', 'SELECT'),
-    ('user', 'relation', 'providers', 'SELECT'),
-    ('user', 'relation', 'api_keys', 'SELECT'),
-    ('user', 'relation', 'onboarding_sessions', 'SELECT'),
-    ('user', 'relation', 'monthly_costs', 'SELECT'),
-    ('service', 'parameter', 'key_vault.user_id', 'SET'),
-    ('service', 'routine', 'import_keys', 'EXECUTE'),
-    ('admin', 'schema', 'key_vault', 'USAGE'),
-    ('admin', 'relation', 'access', 'SELECT'),
-    ('admin', 'relation', 'inventory', 'SELECT'),
-    ('admin', 'relation', 'providers', 'SELECT'),
-    ('admin', 'relation', 'api_keys', 'SELECT'),
-    ('admin', 'relation', 'onboarding_sessions', 'SELECT'),
-    ('admin', 'relation', 'monthly_costs', 'SELECT'),
-    ('admin', 'relation', 'root_keys', 'SELECT'),
-    ('admin', 'relation', 'rotation_progress', 'SELECT');
+-- The list is in the library: nobody can write to it.
+CREATE FUNCTION key_vault.level_rights()
+RETURNS TABLE (
+    privilege text,
+    levels text[])
+AS 'MODULE_PATHNAME', 'kv_sql_level_rights'
+LANGUAGE C STABLE PARALLEL SAFE ROWS 50;
+REVOKE ALL ON FUNCTION key_vault.level_rights FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.level_rights IS 'internal: what the levels of key_vault.grant_access() consist of, spelled as in GRANT';
 
 CREATE FUNCTION key_vault.grant_access(role name, level text)
 RETURNS void
 AS 'MODULE_PATHNAME', 'kv_sql_grant_access'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION key_vault.grant_access FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.grant_access IS 'gives a role the level user, service or admin, instead of the one it had';
+COMMENT ON FUNCTION key_vault.grant_access IS 'gives a role the level user, service, admin or monitor, instead of the one it had';
 
 CREATE FUNCTION key_vault.revoke_access(role name)
 RETURNS void
@@ -638,72 +606,72 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION key_vault.revoke_access FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.revoke_access IS 'takes a role''s level away';
 
-CREATE FUNCTION key_vault.add_level_privilege(level text, kind text, object text, privilege text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'kv_sql_add_level_privilege'
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION key_vault.add_level_privilege FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.add_level_privilege IS 'internal: for update scripts; adds a right to a level and grants it to the roles that have the level';
-
--- What roles hold of what the levels consist of, granted to them directly.
+-- What roles hold of the extension's objects, granted to them directly, and which level
+-- that makes.  Rights are spelled as in GRANT.
 CREATE VIEW key_vault.access WITH (security_barrier) AS
-    WITH held AS (
-        SELECT a.grantee, 'schema' AS kind, n.nspname::text AS object, a.privilege_type AS privilege
-        FROM pg_namespace n, LATERAL aclexplode(n.nspacl) a
-        WHERE n.nspname = 'key_vault' AND a.grantee <> n.nspowner
+    WITH objects AS (
+        SELECT 'SCHEMA ' || nspname AS object, nspowner AS owner, nspacl AS acl
+        FROM pg_namespace WHERE nspname = 'key_vault'
         UNION ALL
-        SELECT a.grantee, 'relation', c.relname::text, a.privilege_type
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL aclexplode(c.relacl) a
+        SELECT 'TABLE ' || n.nspname || '.' || c.relname, c.relowner, c.relacl
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'key_vault' AND c.relkind IN ('r', 'p', 'v')
+        UNION ALL
+        SELECT 'ROUTINE ' || n.nspname || '.' || p.proname, p.proowner, p.proacl
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = 'key_vault'
+        UNION ALL
+        SELECT 'PARAMETER key_vault.user_id', 10,
+               (SELECT paracl FROM pg_parameter_acl WHERE parname = 'key_vault.user_id')
+    ), held AS (
+        SELECT a.grantee, a.privilege_type || ' ON ' || o.object AS privilege
+        FROM objects o, LATERAL aclexplode(o.acl) a
+        WHERE a.grantee <> o.owner
+        UNION ALL
+        SELECT a.grantee, a.privilege_type || ' (' || t.attname || ') ON TABLE ' || n.nspname || '.' || c.relname
+        FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
+             LATERAL aclexplode(t.attacl) a
         WHERE n.nspname = 'key_vault' AND a.grantee <> c.relowner
-        UNION ALL
-        SELECT a.grantee, 'routine', p.proname::text, a.privilege_type
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, LATERAL aclexplode(p.proacl) a
-        WHERE n.nspname = 'key_vault' AND a.grantee <> p.proowner
-        UNION ALL
-        SELECT a.grantee, 'parameter', p.parname, a.privilege_type
-        FROM pg_parameter_acl p, LATERAL aclexplode(p.paracl) a
-        WHERE p.parname = 'key_vault.user_id' AND a.grantee <> 10
-    ), needed AS (
-        SELECT level, kind, object, privilege FROM key_vault.level_privileges
-        UNION
-        SELECT 'service', kind, object, privilege FROM key_vault.level_privileges WHERE level = 'user'
+    ), rights AS (
+        -- an object that this version of the extension does not have counts for nothing
+        SELECT r.privilege, r.levels FROM key_vault.level_rights() r
+        WHERE split_part(r.privilege, ' ON ', 2) IN (SELECT object FROM objects)
+    ), known AS (
+        SELECT DISTINCT unnest(levels) AS level FROM rights
+    ), includes AS (
+        SELECT k.level, part.level AS part FROM known k, known part
+        WHERE NOT EXISTS (SELECT FROM rights r WHERE part.level = ANY (r.levels) AND k.level <> ALL (r.levels))
+    ), telling AS (
+        -- who holds a right is meant to have the least of its levels, if all its others include that one
+        SELECT r.privilege, least.level FROM rights r, LATERAL unnest(r.levels) AS least (level)
+        WHERE NOT EXISTS (SELECT FROM unnest(r.levels) AS other (level)
+                          WHERE NOT EXISTS (SELECT FROM includes i
+                                            WHERE i.level = other.level AND i.part = least.level))
     ), grantees AS (
-        SELECT g.grantee,
-               -- a right that only one level has tells which level is meant
-               -- but the parameter alone may be another database's
-               bool_or(g.kind = 'parameter') AND bool_or(g.kind <> 'parameter') AS service,
-               bool_and(g.kind = 'parameter') AS parameter_alone,
-               bool_or(u.level IS NOT NULL AND a.level IS NULL) AS "user",
-               bool_or(a.level IS NOT NULL AND u.level IS NULL) AS admin
-        FROM held g
-        LEFT JOIN key_vault.level_privileges u
-            ON u.level = 'user' AND (u.kind, u.object, u.privilege) = (g.kind, g.object, g.privilege)
-        LEFT JOIN key_vault.level_privileges a
-            ON a.level = 'admin' AND (a.kind, a.object, a.privilege) = (g.kind, g.object, g.privilege)
-        GROUP BY g.grantee
-    ), levels AS (
-        SELECT grantee, 'service' AS level FROM grantees WHERE service
-        UNION ALL
-        SELECT grantee, 'user' FROM grantees WHERE "user" AND NOT service
-        UNION ALL
-        SELECT grantee, 'admin' FROM grantees WHERE admin
-        UNION ALL
-        SELECT grantee, NULL FROM grantees WHERE NOT (service OR "user" OR admin)
+        -- the parameter alone may be another database's
+        SELECT grantee, bool_and(privilege LIKE '% ON PARAMETER %') AS parameter_alone
+        FROM held GROUP BY grantee
+    ), told AS (
+        SELECT DISTINCT grantee, t.level
+        FROM held h JOIN telling t USING (privilege) JOIN grantees g USING (grantee)
+        WHERE NOT g.parameter_alone
+    ), meant AS (
+        SELECT grantee, level FROM told t
+        WHERE NOT EXISTS (SELECT FROM told higher JOIN includes i ON i.level = higher.level AND i.part = t.level
+                          WHERE higher.grantee = t.grantee AND higher.level <> t.level)
     ), compared AS (
-        SELECT l.grantee, l.level,
-               ARRAY(SELECT n.privilege || ' on ' || n.kind || ' ' || n.object FROM needed n
-                     WHERE n.level = l.level
+        SELECT g.grantee, m.level, g.parameter_alone,
+               ARRAY(SELECT r.privilege FROM rights r
+                     WHERE m.level = ANY (r.levels)
                        AND NOT EXISTS (SELECT FROM held h
-                                       WHERE h.grantee = l.grantee
-                                         AND (h.kind, h.object, h.privilege) = (n.kind, n.object, n.privilege))
+                                       WHERE h.grantee = g.grantee AND h.privilege = r.privilege)
                      ORDER BY 1) AS missing,
-               ARRAY(SELECT h.privilege || ' on ' || h.kind || ' ' || h.object FROM held h
-                     WHERE h.grantee = l.grantee
-                       AND NOT EXISTS (SELECT FROM needed n JOIN levels o ON o.level = n.level
-                                       WHERE o.grantee = l.grantee
-                                         AND (h.kind, h.object, h.privilege) = (n.kind, n.object, n.privilege))
+               ARRAY(SELECT h.privilege FROM held h
+                     WHERE h.grantee = g.grantee
+                       AND NOT EXISTS (SELECT FROM rights r JOIN meant o ON o.level = ANY (r.levels)
+                                       WHERE o.grantee = g.grantee AND r.privilege = h.privilege)
                      ORDER BY 1) AS extra
-        FROM levels l
+        FROM grantees g LEFT JOIN meant m USING (grantee)
     )
     SELECT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee) END AS role,
            level,
@@ -715,7 +683,7 @@ CREATE VIEW key_vault.access WITH (security_barrier) AS
                 WHEN parameter_alone THEN 'no level in this database, but service perhaps in another: the right is for the whole cluster'
                 WHEN level IS NULL THEN 'rights that make up no level'
                 END AS note
-    FROM compared JOIN grantees USING (grantee);
+    FROM compared;
 REVOKE ALL ON key_vault.access FROM PUBLIC;
 COMMENT ON VIEW key_vault.access IS 'which role was given which level; missing and extra rights; service holds for the whole cluster';
 

@@ -9,13 +9,14 @@ CREATE ROLE regress_kv_nobody;
 CREATE ROLE regress_kv_user;
 CREATE ROLE regress_kv_service;
 CREATE ROLE regress_kv_admin;
+CREATE ROLE regress_kv_monitor;
 CREATE ROLE regress_kv_member IN ROLE regress_kv_user;
-SELECT key_vault.grant_access('regress_kv_user', 'user'), key_vault.grant_access('regress_kv_service', 'service'), key_vault.grant_access('regress_kv_admin', 'admin');
+SELECT key_vault.grant_access('regress_kv_user', 'user'), key_vault.grant_access('regress_kv_service', 'service'), key_vault.grant_access('regress_kv_admin', 'admin'), key_vault.grant_access('regress_kv_monitor', 'monitor');
 SELECT key_vault.set(u, 'exa', u || '/' || repeat('x', 20)) FROM unnest('{user_a,user_b}'::text[]) u;
 
 -- by the catalogs
 CREATE TEMP TABLE level (id int GENERATED ALWAYS AS IDENTITY, role_name name);
-INSERT INTO level (role_name) VALUES ('regress_kv_nobody'), ('regress_kv_user'), ('regress_kv_service'), ('regress_kv_admin');
+INSERT INTO level (role_name) VALUES ('regress_kv_nobody'), ('regress_kv_user'), ('regress_kv_service'), ('regress_kv_admin'), ('regress_kv_monitor');
 \pset format unaligned
 SELECT p.proname AS function, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS may_execute
 FROM pg_proc p LEFT JOIN level ON has_function_privilege(role_name, p.oid, 'EXECUTE')
@@ -30,6 +31,16 @@ SELECT role_name, has_schema_privilege(role_name, 'key_vault', 'USAGE') AS usage
 FROM level ORDER BY id;
 SELECT name AS other_settings_that_a_level_may_set FROM pg_settings, level
 WHERE name LIKE 'key\_vault.%' AND name <> 'key_vault.user_id' AND (has_parameter_privilege(role_name, name, 'SET') OR has_parameter_privilege(role_name, name, 'ALTER SYSTEM'));
+
+-- and what the list of levels says is on objects that there are, one right on each
+SELECT privilege FROM key_vault.level_rights() WHERE split_part(privilege, ' ON ', 2) NOT IN (
+    SELECT 'SCHEMA ' || nspname FROM pg_namespace
+    UNION ALL SELECT 'TABLE ' || nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    UNION ALL SELECT 'ROUTINE ' || nspname || '.' || proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+    UNION ALL SELECT 'PARAMETER ' || name FROM pg_settings);
+SELECT split_part(privilege, ' ON ', 2) AS twice FROM key_vault.level_rights() GROUP BY 1 HAVING count(*) > 1;
+-- a routine is named without its arguments
+SELECT proname AS overloaded FROM pg_proc WHERE pronamespace = 'key_vault'::regnamespace GROUP BY 1 HAVING count(*) > 1;
 
 -- by trying.  What works is undone.
 CREATE FUNCTION attempt(role_name name, identity text, statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -90,7 +101,8 @@ SELECT statement AS call,
        max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_service') AS service,
        max(attempt(role_name, 'user_b', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_service') AS service_for_another,
        max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_admin') AS admin,
-       max(attempt(role_name, 'user_a', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_admin') AS admin_as_user
+       max(attempt(role_name, 'user_a', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_admin') AS admin_as_user,
+       max(attempt(role_name, '', 'SELECT * FROM ' || format(statement, 'user_a'))) FILTER (WHERE role_name = 'regress_kv_monitor') AS monitor
 FROM call, level GROUP BY call.id, statement ORDER BY call.id;
 
 SELECT role_name, attempt(role_name, '', 'CALL key_vault.rotate_root_key()') AS "rotate_root_key, in a transaction",
@@ -117,6 +129,16 @@ SELECT session_id, provider, key FROM key_vault.api_keys ORDER BY 1, 2;
 SELECT user_id FROM key_vault.onboarding_sessions ORDER BY 1;
 SELECT attname FROM pg_attribute WHERE attrelid = 'key_vault.inventory'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT state, secrets FROM key_vault.root_keys WHERE state <> 'standby';
+-- a monitor can use all that it may name
+SET ROLE regress_kv_monitor;
+SELECT count(*) > 5 AS answers FROM key_vault.status();
+SELECT count(*) AS expiring FROM key_vault.expiring('1 day');
+SELECT state, secrets FROM key_vault.root_keys WHERE state <> 'standby';
+SELECT count(*) AS rotations FROM key_vault.rotation_progress;
+SELECT role, level, complete FROM key_vault.access WHERE role LIKE 'regress\_kv\_%' ORDER BY role;
+SELECT count(*) FROM key_vault.secrets;
+SELECT count(*) FROM key_vault.inventory;
+SELECT count(*) FROM key_vault.api_keys;
 RESET ROLE;
 
 -- what comes by membership counts; what is taken away is gone at once, in the same session
@@ -174,4 +196,4 @@ DROP FUNCTION attempt;
 DROP SCHEMA regress_kv_own;
 SELECT key_vault.revoke_access('regress_kv_service');
 DROP EXTENSION key_vault;
-DROP ROLE regress_kv_member, regress_kv_nobody, regress_kv_user, regress_kv_service, regress_kv_admin;
+DROP ROLE regress_kv_member, regress_kv_nobody, regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_monitor;

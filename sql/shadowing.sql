@@ -49,7 +49,8 @@ CREATE TEMP TABLE secrets (user_id text, provider text, label text, version int,
 CREATE TEMP TABLE providers (name text, env_var text);
 CREATE TEMP TABLE own_providers (name text);
 CREATE TEMP TABLE root_key_registry (id text);
-CREATE TEMP TABLE level_privileges (level text, kind text, object text, privilege text);
+CREATE TEMP TABLE pg_parameter_acl AS SELECT * FROM pg_catalog.pg_parameter_acl LIMIT 0;
+CREATE FUNCTION pg_temp.level_rights() RETURNS TABLE (privilege text, levels text[]) LANGUAGE sql AS $$ SELECT 'SELECT ON TABLE key_vault.inventory'::text, '{user}'::text[] $$;
 CREATE TEMP TABLE pg_class AS SELECT * FROM pg_catalog.pg_class LIMIT 0;
 CREATE TEMP TABLE pg_namespace AS SELECT * FROM pg_catalog.pg_namespace LIMIT 0;
 CREATE TEMP TABLE pg_proc AS SELECT * FROM pg_catalog.pg_proc LIMIT 0;

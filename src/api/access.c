@@ -1,18 +1,20 @@
 /*
  * access.c
- *		The SQL functions that set levels of access.
+ *		The SQL functions that set levels of access, and say what those are.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 
 #include "server/errors.h"
 #include "vault/identity/access.h"
+#include "vault/identity/levels.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_grant_access);
 PG_FUNCTION_INFO_V1(kv_sql_revoke_access);
-PG_FUNCTION_INFO_V1(kv_sql_add_level_privilege);
+PG_FUNCTION_INFO_V1(kv_sql_level_rights);
 
 static const char *
 role_from_args(FunctionCallInfo fcinfo)
@@ -27,7 +29,7 @@ role_from_args(FunctionCallInfo fcinfo)
 /*
  * key_vault.grant_access(role name, level text) returns void
  *
- * Gives a role the level user, service or admin.
+ * Gives a role the level user, service, admin or monitor.
  */
 Datum
 kv_sql_grant_access(PG_FUNCTION_ARGS)
@@ -38,8 +40,8 @@ kv_sql_grant_access(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("level is NULL"),
-				 errhint("The levels are user, service and admin.")));
-	kv_access_set_level(role, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+				 errhint(KV_LEVELS_HINT)));
+	kv_access_set_level(role, kv_level_by_name(text_to_cstring(PG_GETARG_TEXT_PP(1))));
 	PG_RETURN_VOID();
 }
 
@@ -56,17 +58,16 @@ kv_sql_revoke_access(PG_FUNCTION_ARGS)
 }
 
 /*
- * key_vault.add_level_privilege(level text, kind text, object text,
- *								 privilege text) returns void
+ * key_vault.level_rights() returns table (privilege text, levels text[])
  *
- * For update scripts: what they bring reaches the roles that have the level.
+ * What the levels consist of, for the view access.
  */
 Datum
-kv_sql_add_level_privilege(PG_FUNCTION_ARGS)
+kv_sql_level_rights(PG_FUNCTION_ARGS)
 {
-	kv_access_extend_level(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-						   text_to_cstring(PG_GETARG_TEXT_PP(1)),
-						   text_to_cstring(PG_GETARG_TEXT_PP(2)),
-						   text_to_cstring(PG_GETARG_TEXT_PP(3)));
-	PG_RETURN_VOID();
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	kv_levels_report(result->setResult, result->setDesc);
+	return (Datum) 0;
 }

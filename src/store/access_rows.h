@@ -5,31 +5,37 @@
 #ifndef KV_ACCESS_ROWS_H
 #define KV_ACCESS_ROWS_H
 
-#include "nodes/pg_list.h"
-
-/* One right of a level, all palloc'd. */
-typedef struct KvPrivilege
+typedef enum KvRightKind
 {
-	char	   *level;
-	char	   *kind;			/* schema, relation, routine, parameter */
-	char	   *object;			/* without schema */
-	char	   *privilege;
-} KvPrivilege;
+	KV_RIGHT_SCHEMA,			/* USAGE */
+	KV_RIGHT_RELATION,			/* SELECT */
+	KV_RIGHT_ROUTINE,			/* EXECUTE */
+	KV_RIGHT_PARAMETER			/* SET */
+} KvRightKind;
 
-/* All levels' rights, read with the caller's rights, in the current context. */
-extern uint64 kv_access_rows_load(KvPrivilege **privileges);
+/* One right on one object.  The names need no quotes, and a routine no arguments. */
+typedef struct KvRight
+{
+	KvRightKind kind;
+	const char *schema;			/* NULL for a parameter */
+	const char *name;			/* NULL for a schema */
+} KvRight;
 
-/* Whether the role was itself granted the right. */
-extern bool kv_access_is_granted(const char *role, const KvPrivilege *privilege);
+typedef enum KvRightState
+{
+	KV_RIGHT_NO_OBJECT,			/* the extension's version has no such object */
+	KV_RIGHT_NOT_HELD,
+	KV_RIGHT_HELD
+} KvRightState;
 
-/* Adds a right to a level; false when the level has it. */
-extern bool kv_access_row_insert(const KvPrivilege *privilege);
+/* As GRANT spells it, palloc'd: "SELECT ON TABLE key_vault.providers". */
+extern char *kv_right_text(const KvRight *right);
 
-/* The roles that hold all rights of a level now: palloc'd names. */
-extern List *kv_access_roles(const char *level);
+/* Whether the role was itself granted the right: what comes by membership does not count. */
+extern KvRightState kv_right_state(Oid role, const KvRight *right);
 
 /* Plain GRANT and REVOKE, with the caller's rights. */
-extern void kv_access_grant(const char *role, const KvPrivilege *privilege);
-extern void kv_access_revoke(const char *role, const KvPrivilege *privilege);
+extern void kv_right_grant(const char *role, const KvRight *right);
+extern void kv_right_revoke(const char *role, const KvRight *right);
 
 #endif							/* KV_ACCESS_ROWS_H */

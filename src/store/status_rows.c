@@ -41,7 +41,7 @@ static KvStatement questions[] = {
 		" CASE WHEN complete THEN 'service' WHEN is_elsewhere THEN 'service, if at all, in another database'"
 		" ELSE pg_catalog.concat('incomplete ', level, ', missing ', missing, ', extra ', extra) END),"
 		" '; ' ORDER BY role) FROM key_vault.access,"
-		" LATERAL (SELECT level IS NULL AND extra OPERATOR(pg_catalog.=) '{SET on parameter key_vault.user_id}'::pg_catalog.text[]"
+		" LATERAL (SELECT level IS NULL AND extra OPERATOR(pg_catalog.=) '{SET ON PARAMETER key_vault.user_id}'::pg_catalog.text[]"
 		" AND role OPERATOR(pg_catalog.<>) 'PUBLIC'::pg_catalog.name AS is_elsewhere) AS e"
 		" WHERE NOT complete OR level OPERATOR(pg_catalog.=) 'service'",
 		0

@@ -72,7 +72,7 @@ my @payloads = (
 	q{'; ALTER SYSTEM SET key_vault.keyring_file = '/tmp/mine' --},
 	q{'; GRANT SET ON PARAMETER key_vault.user_id TO regress_kv_tenant --},
 	q{'; SELECT key_vault.grant_access('regress_kv_tenant', 'service') --},
-	q{'; SELECT key_vault.add_level_privilege('user', 'relation', 'inventory', 'SELECT') --},
+	q{'; SELECT privilege FROM key_vault.level_rights() --},
 	q{'; SELECT key_vault.set('victim', 'gemini', 'AIza-of-the-attacker') --},
 	q{'; SELECT key_vault.delete('victim', 'gemini') --},
 	q{'; SELECT key_vault.forget('victim') --},

@@ -75,7 +75,7 @@ my $describe = q{
 	    LEFT JOIN LATERAL (SELECT * FROM pg_namespace WHERE d.classid = 'pg_namespace'::regclass AND oid = d.objid) n ON true
 	    WHERE e.extname = 'key_vault'
 	    UNION ALL
-	    SELECT 'level | ' || concat_ws(' ', level, kind, object, privilege) FROM key_vault.level_privileges
+	    SELECT 'level | ' || concat_ws(' ', privilege, levels) FROM key_vault.level_rights()
 	    UNION ALL
 	    SELECT 'provider | ' || b::text FROM key_vault.builtin_providers b
 	    UNION ALL
@@ -88,18 +88,17 @@ my ($default) = slurp("$extension/key_vault.control") =~ /^default_version = '([
 my $oldest = $base[0];
 my $next = "$default.made_up";
 
-# --- The made-up version: a function for users, one for admins, a provider ---
+# --- The made-up version: a function in no level, one of level user that has to be made anew, a provider ---
 
+my ($import) = slurp("$extension/key_vault--$default.sql") =~ /^(CREATE FUNCTION key_vault\.import_dotenv\(.*?IS '(?:[^']|'')*';\n)/ms;
+die 'the script has no import_dotenv' unless defined $import;
 my $addition = q{
 CREATE FUNCTION key_vault.made_up() RETURNS text AS 'SELECT ''here''' LANGUAGE sql;
 REVOKE ALL ON FUNCTION key_vault.made_up FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.made_up IS 'a function that only this test knows';
-CREATE FUNCTION key_vault.made_up_for_admins() RETURNS text AS 'SELECT ''here''' LANGUAGE sql;
-REVOKE ALL ON FUNCTION key_vault.made_up_for_admins FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.made_up_for_admins IS 'another one';
+DROP FUNCTION key_vault.import_dotenv;
+} . $import . q{
 INSERT INTO key_vault.builtin_providers (name, display_name, env_var) VALUES ('made_up', 'Made up', 'MADE_UP_API_KEY');
-SELECT key_vault.add_level_privilege('user', 'routine', 'made_up', 'EXECUTE');
-SELECT key_vault.add_level_privilege('admin', 'routine', 'made_up_for_admins', 'EXECUTE');
 };
 spew("$extension/key_vault--$default--$next.sql", $addition);
 spew("$extension/key_vault--$next.sql", slurp("$extension/key_vault--$default.sql") . $addition);
@@ -165,20 +164,23 @@ is($changed, description('fresh', 0), 'updated to the made-up version is as inst
 sub may
 {
 	my ($role, $function) = @_;
-	return $node->safe_psql('updated', "SELECT has_function_privilege('$role', 'key_vault.$function()', 'EXECUTE')");
+	return $node->safe_psql('updated', "SELECT has_function_privilege('$role', 'key_vault.$function', 'EXECUTE')");
 }
-is(may('regress_kv_user', 'made_up'), 't', 'a new function reaches level user');
-is(may('regress_kv_service', 'made_up'), 't', 'and level service');
-is(may('regress_kv_admin', 'made_up'), 'f', 'but not level admin');
-is(may('regress_kv_admin', 'made_up_for_admins'), 't', 'what is for admins reaches level admin');
-is(may('regress_kv_user', 'made_up_for_admins'), 'f', 'but not level user');
-is(may('regress_kv_none', 'made_up'), 'f', 'nor a role without a level');
-is(may('regress_kv_auditor', 'made_up_for_admins'), 'f', 'nor a role with a part of one');
-is(may('regress_kv_cut', 'made_up'), 'f', 'nor one that was cut down');
-is($node->safe_psql('updated', q{SELECT string_agg(role || ' ' || complete, ', ' ORDER BY role) FROM key_vault.access WHERE level IS NOT NULL AND role <> 'regress_kv_auditor'}),
-	'regress_kv_admin true, regress_kv_cut false, regress_kv_service true, regress_kv_user true', 'the levels are complete again');
-is($node->safe_psql('updated', q{SELECT has_function_privilege('regress_kv_cut', 'key_vault.set(text, text, text, text, timestamptz, int)', 'EXECUTE')}),
-	'f', 'what was taken away stays away');
+my $levels = q{SELECT string_agg(concat_ws(' ', role, complete, missing), ', ' ORDER BY role) FROM key_vault.access
+	WHERE level IS NOT NULL AND role NOT IN ('regress_kv_auditor', 'regress_kv_cut')};
+my $import_dotenv = 'import_dotenv(text, text)';
+is($node->safe_psql('updated', $levels),
+	'regress_kv_admin t {}, regress_kv_service f {"EXECUTE ON ROUTINE key_vault.import_dotenv"}, regress_kv_user f {"EXECUTE ON ROUTINE key_vault.import_dotenv"}',
+	'who lacks what the new version brought is told');
+my ($upgrading) = slurp("$top/README.md") =~ /^## Upgrading\n.*?^```sql\nALTER EXTENSION key_vault UPDATE;\n(.*?)^```/ms;
+$node->safe_psql('updated', $upgrading);
+is($node->safe_psql('updated', $levels), 'regress_kv_admin t {}, regress_kv_service t {}, regress_kv_user t {}',
+	'what the README says makes the levels complete');
+is(may('regress_kv_user', $import_dotenv), 't', 'the function reaches level user');
+is(may('regress_kv_service', $import_dotenv), 't', 'and level service');
+is(may('regress_kv_admin', $import_dotenv), 'f', 'but not level admin');
+is(may('regress_kv_none', $import_dotenv), 'f', 'nor a role without a level');
+is(may('regress_kv_service', 'made_up()'), 'f', 'what is in no level reaches nobody');
 is($node->safe_psql('updated', q{SELECT has_table_privilege('regress_kv_auditor', 'key_vault.inventory', 'SELECT')}),
 	't', 'own grants stay');
 is($node->safe_psql('updated', q{SELECT string_agg(name, ', ' ORDER BY name) FROM key_vault.providers WHERE name IN ('acme', 'made_up')}),

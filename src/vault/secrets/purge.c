@@ -1,6 +1,7 @@
 /*
  * purge.c
- *		Goes through what expired long ago, by name, batch by batch.
+ *		Tells what expires soon, and goes through what expired long ago, by name,
+ *		batch by batch.
  */
 #include "postgres.h"
 
@@ -9,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "server/settings.h"
+#include "store/expiring_rows.h"
 #include "store/procedure.h"
 #include "store/purge_rows.h"
 #include "vault/identity/row_policy.h"
@@ -115,4 +117,10 @@ kv_purge_run(Oid procedure, int batch_size)
 	ereport(NOTICE,
 			(errmsg("removed " UINT64_FORMAT " secrets", removed),
 			 errdetail("They had expired before %s.", timestamptz_to_str(expired_before))));
+}
+
+void
+kv_purge_report_expiring(const Interval *within, Tuplestorestate *result)
+{
+	kv_expiring_rows_report(within, result);
 }

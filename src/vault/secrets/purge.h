@@ -1,9 +1,15 @@
 /*
  * purge.h
- *		Removing what expired long ago.
+ *		What expires soon, and removing what expired long ago.
  */
 #ifndef KV_PURGE_H
 #define KV_PURGE_H
+
+#include "funcapi.h"
+#include "utils/timestamp.h"
+
+/* Puts what will expire within that time into a function's result, of all users. */
+extern void kv_purge_report_expiring(const Interval *within, Tuplestorestate *result);
 
 /*
  * Removes every version of each secret whose current version expired longer ago than

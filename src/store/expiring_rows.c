@@ -1,0 +1,34 @@
+/*
+ * expiring_rows.c
+ *		The SQL that finds what expires soon.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+
+#include "store/expiring_rows.h"
+#include "store/statement.h"
+
+static KvStatement select_expiring = {
+	"SELECT user_id, provider, label, version, hint, expires_at FROM key_vault.inventory"
+	" WHERE is_current AND status OPERATOR(pg_catalog.=) 'active'"
+	" AND expires_at OPERATOR(pg_catalog.<=)"
+	" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) $1)"
+	" ORDER BY expires_at, user_id, provider, label",
+	1, {INTERVALOID}
+};
+
+void
+kv_expiring_rows_report(const Interval *within, Tuplestorestate *result)
+{
+	Datum		values[1];
+	uint64		count;
+
+	values[0] = PointerGetDatum(within);
+	kv_spi_connect();
+	count = kv_statement_run_as_owner(&select_expiring, values, NULL, 0);
+	for (uint64 i = 0; i < count; i++)
+		tuplestore_puttuple(result, SPI_tuptable->vals[i]);
+	SPI_finish();
+}
