@@ -19,96 +19,31 @@
 #include "server/file_change.h"
 #include "server/locked_memory.h"
 #include "server/settings.h"
+#include "vault/laptop/dotenv_changes.h"
 #include "vault/laptop/dotenv_file.h"
 #include "vault/laptop/dotenv_text.h"
 
 /* A .env file that has none is made for its owner alone. */
 #define NEW_FILE_MODE 0600
 
-typedef struct Change
-{
-	struct Change *older;
-	SubTransactionId subtransaction;
-	char	   *name;
-	char	   *value;			/* UTF-8; NULL removes the variable */
-	int			len;
-} Change;
-
-/* Newest first, in TopMemoryContext. */
-static Change *changes = NULL;
-
 /* From just before the commit to just after it. */
 static KvPendingFile *pending = NULL;
 static int	lock = -1;
 
+/* Applies one variable's newest change to text; *result is malloc'd. */
 static void
-free_change(Change *change)
+apply_one(const KvDotenvVariable *variable, const char *text, Size len,
+		  char **result, size_t *result_len)
 {
-	if (change->value != NULL)
-	{
-		explicit_bzero(change->value, change->len);
-		pfree(change->value);
-	}
-	pfree(change->name);
-	pfree(change);
-}
-
-static void
-forget_all(void)
-{
-	while (changes != NULL)
-	{
-		Change	   *change = changes;
-
-		changes = change->older;
-		free_change(change);
-	}
-}
-
-/* Drops what a subtransaction changed: one variable, or all with name NULL. */
-static void
-forget_variable(const char *name, SubTransactionId subtransaction)
-{
-	Change	  **link = &changes;
-
-	while (*link != NULL)
-	{
-		Change	   *change = *link;
-
-		if (change->subtransaction == subtransaction &&
-			(name == NULL || strcmp(change->name, name) == 0))
-		{
-			*link = change->older;
-			free_change(change);
-		}
-		else
-			link = &change->older;
-	}
-}
-
-/* Applies a change and all before it; *text is malloc'd or NULL. */
-static void
-apply(const Change *change, const char *base, Size base_len, char **text, Size *len)
-{
-	char	   *before = NULL;
-	size_t		before_len = 0;
-	size_t		after_len;
+	const KvDotenvChange *change = variable->newest;
 	size_t		line;
 	KvStatus	status;
 
-	if (change->older != NULL)
-		apply(change->older, base, base_len, &before, &before_len);
-	else
-		before_len = base_len;
-
 	if (change->value != NULL)
-		status = kv_dotenv_set(before ? before : base, before_len, change->name,
-							   change->value, change->len, text, &after_len, &line);
+		status = kv_dotenv_set(text, len, variable->name, change->value, change->len,
+							   result, result_len, &line);
 	else
-		status = kv_dotenv_unset(before ? before : base, before_len, change->name,
-								 text, &after_len, &line);
-	if (before != NULL)
-		kv_dotenv_free(before, before_len);
+		status = kv_dotenv_unset(text, len, variable->name, result, result_len, &line);
 	if (status == KV_UNREPRESENTABLE)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
@@ -118,7 +53,38 @@ apply(const Change *change, const char *base, Size base_len, char **text, Size *
 				 errhidestmt(true), errhidecontext(true)));
 	if (status != KV_OK)
 		kv_dotenv_text_report(status, line);
-	*len = after_len;
+}
+
+/* What the file shall hold; *text is malloc'd.  There is a change. */
+static void
+apply_all(const char *base, Size base_len, char **text, Size *len)
+{
+	char	   *volatile before = NULL;
+	volatile size_t before_len = base_len;
+	dlist_iter	iter;
+
+	PG_TRY();
+	{
+		dlist_foreach(iter, kv_dotenv_changes())
+		{
+			char	   *after;
+			size_t		after_len;
+
+			apply_one(dlist_container(KvDotenvVariable, node, iter.cur),
+					  before != NULL ? before : base, before_len, &after, &after_len);
+			kv_dotenv_free(before, before_len);
+			before = after;
+			before_len = after_len;
+		}
+	}
+	PG_CATCH();
+	{
+		kv_dotenv_free(before, before_len);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	*text = before;
+	*len = before_len;
 }
 
 static void
@@ -142,7 +108,7 @@ write_pending(void)
 		base = kv_private_file_read(path, KV_DOTENV_MAX, KV_DOTENV_FILE_FLAGS,
 									&base_len, &allocated);
 		base_allocated = allocated;
-		apply(changes, base, base_len, &changed, &len);
+		apply_all(base, base_len, &changed, &len);
 		text = changed;
 		text_len = len;
 		pending = kv_private_file_prepare(path, changed, len, NEW_FILE_MODE,
@@ -178,7 +144,7 @@ end_transaction(void)
 	if (lock >= 0)
 		kv_private_file_unlock(lock);
 	lock = -1;
-	forget_all();
+	kv_dotenv_changes_forget();
 }
 
 static void
@@ -187,11 +153,11 @@ at_transaction_event(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			if (changes != NULL)
+			if (!dlist_is_empty(kv_dotenv_changes()))
 				write_pending();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			if (changes != NULL)
+			if (!dlist_is_empty(kv_dotenv_changes()))
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("cannot PREPARE a transaction that has changed the .env file"),
@@ -217,15 +183,9 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subtransaction,
 						SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		forget_variable(NULL, subtransaction);
+		kv_dotenv_changes_drop(subtransaction);
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-	{
-		for (Change *change = changes; change != NULL; change = change->older)
-		{
-			if (change->subtransaction == subtransaction)
-				change->subtransaction = parent;
-		}
-	}
+		kv_dotenv_changes_hand_up(subtransaction, parent);
 }
 
 void
@@ -282,20 +242,18 @@ value_on_disk(const char *name, int *len)
 char *
 kv_dotenv_file_value(const char *name, int *len)
 {
-	for (Change *change = changes; change != NULL; change = change->older)
-	{
-		if (strcmp(change->name, name) != 0)
-			continue;
-		if (change->value == NULL)
-			return NULL;
-		return to_database_encoding(change->value, change->len, 0, len);
-	}
-	return value_on_disk(name, len);
+	const KvDotenvChange *change = kv_dotenv_changes_find(name);
+
+	if (change == NULL)
+		return value_on_disk(name, len);
+	if (change->value == NULL)
+		return NULL;
+	return to_database_encoding(change->value, change->len, 0, len);
 }
 
-/* What can be said before the commit about whether the change can be made. */
+/* What can be said before the commit about whether the changes can be made. */
 static void
-check_change(const Change *change)
+check_changes(void)
 {
 	const char *path = kv_private_file_resolve(kv_setting_dotenv_file, KV_DOTENV_FILE_FLAGS);
 	KvDotenvText text = kv_dotenv_text_current();
@@ -304,44 +262,29 @@ check_change(const Change *change)
 	Size		len;
 
 	(void) kv_private_file_is_own(path, &st);
-	apply(change, text.bytes, text.len, &changed, &len);
+	apply_all(text.bytes, text.len, &changed, &len);
 	kv_dotenv_free(changed, len);
 }
 
 void
 kv_dotenv_file_change(const char *name, const char *value, int len)
 {
-	Change	   *change = MemoryContextAllocZero(TopMemoryContext, sizeof(Change));
+	KvDotenvVariable *variable;
+	int			utf8_len = 0;
+	const char *utf8 = value != NULL ? kv_to_utf8(value, len, &utf8_len) : NULL;
 
-	change->name = MemoryContextStrdup(TopMemoryContext, name);
-	if (value != NULL)
-	{
-		int			utf8_len;
-		const char *utf8 = kv_to_utf8(value, len, &utf8_len);
-
-		change->value = MemoryContextAlloc(TopMemoryContext, utf8_len + 1);
-		memcpy(change->value, utf8, utf8_len);
-		change->value[utf8_len] = '\0';
-		change->len = utf8_len;
-		if (utf8 != value)
-			explicit_bzero(unconstify(char *, utf8), utf8_len);
-	}
-	change->subtransaction = GetCurrentSubTransactionId();
-	change->older = changes;
-
+	variable = kv_dotenv_changes_add(name, utf8, utf8_len);
+	if (utf8 != value)
+		explicit_bzero(unconstify(char *, utf8), utf8_len);
 	PG_TRY();
 	{
-		check_change(change);
+		check_changes();
 	}
 	PG_CATCH();
 	{
-		free_change(change);
+		kv_dotenv_changes_take_back(variable);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-
-	/* what the same subtransaction said before about the variable is void */
-	forget_variable(name, change->subtransaction);
-	change->older = changes;
-	changes = change;
+	kv_dotenv_changes_keep(variable);
 }
