@@ -333,7 +333,7 @@ CREATE TABLE key_vault.builtin_providers (
     display_name  text NOT NULL,
     env_var       text NOT NULL,
     aliases       text[] NOT NULL DEFAULT '{}',
-    key_pattern   text,
+    key_prefixes  text[] NOT NULL DEFAULT '{}',
     required      boolean NOT NULL DEFAULT false,
     category      text,
     key_url       text
@@ -362,36 +362,36 @@ COMMENT ON TRIGGER metadata_changed ON key_vault.own_providers IS 'tells backend
 SELECT pg_extension_config_dump('key_vault.own_providers', '');
 
 INSERT INTO key_vault.builtin_providers
-    (name, display_name, env_var, aliases, key_pattern, required, category, key_url)
+    (name, display_name, env_var, aliases, key_prefixes, required, category, key_url)
 VALUES
-    ('gemini', 'Gemini', 'GEMINI_API_KEY', '{google}', '^(AIza|AQ\.)', true, 'create', 'https://aistudio.google.com/apikey'),
-    ('openai', 'OpenAI', 'OPENAI_API_KEY', '{}', '^sk-', false, 'create', 'https://platform.openai.com/api-keys'),
-    ('anthropic', 'Anthropic', 'ANTHROPIC_API_KEY', '{}', '^sk-ant-', false, 'create', 'https://console.anthropic.com/settings/keys'),
-    ('mistral', 'Mistral', 'MISTRAL_API_KEY', '{}', NULL, false, 'create', 'https://console.mistral.ai/api-keys'),
-    ('groq', 'Groq', 'GROQ_API_KEY', '{}', '^gsk_', false, 'create', 'https://console.groq.com/keys'),
-    ('openrouter', 'OpenRouter', 'OPENROUTER_API_KEY', '{}', '^sk-or-', false, 'create', 'https://openrouter.ai/keys'),
-    ('cohere', 'Cohere', 'COHERE_API_KEY', '{}', NULL, false, 'create', 'https://dashboard.cohere.com/api-keys'),
-    ('xai', 'xAI', 'XAI_API_KEY', '{}', '^xai-', false, 'create', 'https://console.x.ai'),
-    ('deepseek', 'DeepSeek', 'DEEPSEEK_API_KEY', '{}', '^sk-', false, 'create', 'https://platform.deepseek.com/api_keys'),
-    ('huggingface', 'Hugging Face', 'HF_TOKEN', '{hf}', '^hf_', false, 'create', 'https://huggingface.co/settings/tokens'),
-    ('replicate', 'Replicate', 'REPLICATE_API_TOKEN', '{}', '^r8_', false, 'create', 'https://replicate.com/account/api-tokens'),
-    ('tavily', 'Tavily', 'TAVILY_API_KEY', '{}', '^tvly-', false, 'research', 'https://app.tavily.com'),
-    ('serper', 'Serper', 'SERPER_API_KEY', '{}', NULL, false, 'research', 'https://serper.dev/api-key'),
-    ('serpapi', 'SerpApi', 'SERPAPI_KEY', '{}', NULL, false, 'research', 'https://serpapi.com/manage-api-key'),
-    ('perplexity', 'Perplexity', 'PERPLEXITY_API_KEY', '{}', '^pplx-', false, 'research', 'https://www.perplexity.ai/settings/api'),
-    ('exa', 'Exa', 'EXA_API_KEY', '{}', NULL, true, 'deep search', 'https://dashboard.exa.ai/api-keys'),
-    ('firecrawl', 'Firecrawl', 'FIRECRAWL_API_KEY', '{}', '^fc-', false, 'deep search', 'https://www.firecrawl.dev/app/api-keys'),
-    ('stability', 'Stability AI', 'STABILITY_API_KEY', '{}', '^sk-', false, 'integrations', 'https://platform.stability.ai/account/keys'),
-    ('deepl', 'DeepL', 'DEEPL_API_KEY', '{}', NULL, false, 'integrations', 'https://www.deepl.com/your-account/keys'),
-    ('elevenlabs', 'ElevenLabs', 'ELEVENLABS_API_KEY', '{}', NULL, false, 'integrations', 'https://elevenlabs.io/app/settings/api-keys'),
-    ('github', 'GitHub', 'GITHUB_TOKEN', '{}', '^(gh[pousr]_|github_pat_)', false, 'integrations', 'https://github.com/settings/tokens'),
-    ('copilotkit', 'CopilotKit', 'COPILOTKIT_API_KEY', '{}', '^ck_', true, 'interface', 'https://cloud.copilotkit.ai');
+    ('gemini', 'Gemini', 'GEMINI_API_KEY', '{google}', '{AIza,AQ.}', true, 'create', 'https://aistudio.google.com/apikey'),
+    ('openai', 'OpenAI', 'OPENAI_API_KEY', '{}', '{sk-}', false, 'create', 'https://platform.openai.com/api-keys'),
+    ('anthropic', 'Anthropic', 'ANTHROPIC_API_KEY', '{}', '{sk-ant-}', false, 'create', 'https://console.anthropic.com/settings/keys'),
+    ('mistral', 'Mistral', 'MISTRAL_API_KEY', '{}', '{}', false, 'create', 'https://console.mistral.ai/api-keys'),
+    ('groq', 'Groq', 'GROQ_API_KEY', '{}', '{gsk_}', false, 'create', 'https://console.groq.com/keys'),
+    ('openrouter', 'OpenRouter', 'OPENROUTER_API_KEY', '{}', '{sk-or-}', false, 'create', 'https://openrouter.ai/keys'),
+    ('cohere', 'Cohere', 'COHERE_API_KEY', '{}', '{}', false, 'create', 'https://dashboard.cohere.com/api-keys'),
+    ('xai', 'xAI', 'XAI_API_KEY', '{}', '{xai-}', false, 'create', 'https://console.x.ai'),
+    ('deepseek', 'DeepSeek', 'DEEPSEEK_API_KEY', '{}', '{sk-}', false, 'create', 'https://platform.deepseek.com/api_keys'),
+    ('huggingface', 'Hugging Face', 'HF_TOKEN', '{hf}', '{hf_}', false, 'create', 'https://huggingface.co/settings/tokens'),
+    ('replicate', 'Replicate', 'REPLICATE_API_TOKEN', '{}', '{r8_}', false, 'create', 'https://replicate.com/account/api-tokens'),
+    ('tavily', 'Tavily', 'TAVILY_API_KEY', '{}', '{tvly-}', false, 'research', 'https://app.tavily.com'),
+    ('serper', 'Serper', 'SERPER_API_KEY', '{}', '{}', false, 'research', 'https://serper.dev/api-key'),
+    ('serpapi', 'SerpApi', 'SERPAPI_KEY', '{}', '{}', false, 'research', 'https://serpapi.com/manage-api-key'),
+    ('perplexity', 'Perplexity', 'PERPLEXITY_API_KEY', '{}', '{pplx-}', false, 'research', 'https://www.perplexity.ai/settings/api'),
+    ('exa', 'Exa', 'EXA_API_KEY', '{}', '{}', true, 'deep search', 'https://dashboard.exa.ai/api-keys'),
+    ('firecrawl', 'Firecrawl', 'FIRECRAWL_API_KEY', '{}', '{fc-}', false, 'deep search', 'https://www.firecrawl.dev/app/api-keys'),
+    ('stability', 'Stability AI', 'STABILITY_API_KEY', '{}', '{sk-}', false, 'integrations', 'https://platform.stability.ai/account/keys'),
+    ('deepl', 'DeepL', 'DEEPL_API_KEY', '{}', '{}', false, 'integrations', 'https://www.deepl.com/your-account/keys'),
+    ('elevenlabs', 'ElevenLabs', 'ELEVENLABS_API_KEY', '{}', '{}', false, 'integrations', 'https://elevenlabs.io/app/settings/api-keys'),
+    ('github', 'GitHub', 'GITHUB_TOKEN', '{}', '{ghp_,gho_,ghu_,ghs_,ghr_,github_pat_}', false, 'integrations', 'https://github.com/settings/tokens'),
+    ('copilotkit', 'CopilotKit', 'COPILOTKIT_API_KEY', '{}', '{ck_}', true, 'interface', 'https://cloud.copilotkit.ai');
 
 CREATE VIEW key_vault.providers WITH (security_barrier) AS
-    SELECT name, display_name, env_var, aliases, key_pattern, required, category, key_url
+    SELECT name, display_name, env_var, aliases, key_prefixes, required, category, key_url
     FROM key_vault.own_providers WHERE NOT hidden
     UNION ALL
-    SELECT name, display_name, env_var, aliases, key_pattern, required, category, key_url
+    SELECT name, display_name, env_var, aliases, key_prefixes, required, category, key_url
     FROM key_vault.builtin_providers b
     WHERE NOT EXISTS (SELECT FROM key_vault.own_providers o
                       WHERE o.name = b.name OR (NOT o.hidden AND b.name = ANY (o.aliases)));
@@ -400,7 +400,7 @@ COMMENT ON VIEW key_vault.providers IS 'the registered providers: those of this 
 COMMENT ON COLUMN key_vault.providers.name IS 'what set and get take as provider';
 COMMENT ON COLUMN key_vault.providers.env_var IS 'the variable that holds the key in a .env file';
 COMMENT ON COLUMN key_vault.providers.aliases IS 'other names that mean this provider';
-COMMENT ON COLUMN key_vault.providers.key_pattern IS 'regular expression; a key that does not match is stored with a WARNING';
+COMMENT ON COLUMN key_vault.providers.key_prefixes IS 'what keys begin with; one that begins with none of them is stored with a WARNING';
 COMMENT ON COLUMN key_vault.providers.required IS 'whether a user has to have a key for it before the application can be used';
 COMMENT ON COLUMN key_vault.providers.key_url IS 'where a user gets a key';
 
@@ -410,7 +410,7 @@ CREATE FUNCTION key_vault.add_provider(
     env_var text DEFAULT NULL,
     display_name text DEFAULT NULL,
     aliases text[] DEFAULT '{}',
-    key_pattern text DEFAULT NULL,
+    key_prefixes text[] DEFAULT '{}',
     required boolean DEFAULT false,
     category text DEFAULT NULL,
     key_url text DEFAULT NULL)

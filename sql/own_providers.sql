@@ -30,7 +30,7 @@ SELECT * FROM provider('acme');
 SELECT key_vault.add_provider('  Dot.and-Dash ');
 SELECT * FROM provider('dot.and-dash');
 SELECT key_vault.add_provider('weather', env_var => 'WEATHER_TOKEN', display_name => 'The Weather',
-    aliases => '{Meteo, sky-1}', key_pattern => '^wx_[0-9]+$', required => true, category => 'research', key_url => 'https://weather.example/keys');
+    aliases => '{Meteo, sky-1}', key_prefixes => '{wx_, wx2_}', required => true, category => 'research', key_url => 'https://weather.example/keys');
 SELECT * FROM provider('weather');
 RESET ROLE;
 
@@ -48,9 +48,9 @@ SELECT * FROM provider('weather');
 SELECT key_vault.get('user_a', 'weather') = 'other_' || repeat('1', 20) AS same;
 SELECT key_vault.get('user_a', 'meteo');
 
--- ours can be replaced: then its pattern and variable are the database's
-SELECT key_vault.add_provider('Google', key_pattern => '^gw-', required => false);
-SELECT key_vault.add_provider('gemini', env_var => 'GATEWAY_KEY', key_pattern => '^gw-', aliases => '{google}');
+-- ours can be replaced: then its prefixes and variable are the database's
+SELECT key_vault.add_provider('Google', key_prefixes => '{gw-}', required => false);
+SELECT key_vault.add_provider('gemini', env_var => 'GATEWAY_KEY', key_prefixes => '{gw-}', aliases => '{google}');
 SELECT * FROM provider('gemini');
 SELECT key_vault.set('user_a', 'google', 'gw-' || repeat('1', 20));
 SELECT key_vault.set('user_a', 'google', 'AIza' || repeat('1', 20));
@@ -92,11 +92,35 @@ SELECT key_vault.add_provider('other', aliases => '{""}');
 SELECT key_vault.add_provider('other', aliases => '{a b}');
 SELECT key_vault.add_provider('other', aliases => '{NULL}');
 
--- a pattern that is none
-SELECT key_vault.add_provider('other', key_pattern => '(');
+-- prefixes: what a key may begin with, and no more than that; no message quotes one, which may be a key
+SELECT key_vault.add_provider('other', key_prefixes => '{sk}');
+SELECT key_vault.add_provider('other', key_prefixes => '{""}');
+SELECT key_vault.add_provider('other', key_prefixes => ARRAY[repeat('x', 33)]);
+SELECT key_vault.add_provider('other', key_prefixes => '{ok-, "two words"}');
+SELECT key_vault.add_provider('other', key_prefixes => ARRAY[E'line\n']);
+SELECT key_vault.add_provider('other', key_prefixes => ARRAY['zero' || chr(8203)]);
+SELECT key_vault.add_provider('other', key_prefixes => '{sk-proj-9f2c4e61a7b3d80512}');
+SELECT key_vault.add_provider('other', key_prefixes => '{NULL}');
+SELECT key_vault.add_provider('other', key_prefixes => array_agg('p-' || n)) FROM generate_series(1, 17) n;
 \set VERBOSITY sqlstate
-SELECT key_vault.add_provider('other', key_pattern => '[');
+SELECT key_vault.add_provider('other', key_prefixes => '{sk}');
+SELECT key_vault.add_provider('other', key_prefixes => '{sk-proj-9f2c4e61a7b3d80512}');
+SELECT key_vault.add_provider('other', key_prefixes => '{NULL}');
 SELECT count(*) FROM key_vault.providers WHERE name = 'other';
+-- they are text and nothing else: what means something in a pattern does not
+SELECT key_vault.add_provider('literal', key_prefixes => ARRAY['a.*', '(((', '%s%n', '^sk-', repeat('y', 32)]);
+SELECT * FROM provider('literal');
+SELECT key_vault.set('user_p', 'literal', 'a.*' || repeat('1', 20)), key_vault.set('user_p', 'literal', '%s%n' || repeat('1', 20)), key_vault.set('user_p', 'literal', repeat('y', 40));
+\set VERBOSITY terse
+SELECT key_vault.set('user_p', 'literal', 'abc' || repeat('1', 20));
+SELECT key_vault.set('user_p', 'literal', 'sk-' || repeat('1', 20));
+\set VERBOSITY sqlstate
+SELECT key_vault.forget('user_p') > 0 AS forgotten;
+SELECT key_vault.remove_provider('literal');
+-- NULL is none
+SELECT key_vault.add_provider('other', key_prefixes => NULL);
+SELECT * FROM provider('other');
+SELECT key_vault.remove_provider('other');
 
 -- only admins may
 SET ROLE regress_kv_app;

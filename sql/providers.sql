@@ -8,7 +8,7 @@ CREATE ROLE regress_kv_app;
 SELECT key_vault.grant_access('regress_kv_app', 'service');
 
 -- ours
-SELECT name, display_name, env_var, aliases, key_pattern, required, category FROM key_vault.providers ORDER BY name COLLATE "C";
+SELECT name, display_name, env_var, aliases, key_prefixes, required, category FROM key_vault.providers ORDER BY name COLLATE "C";
 SELECT name FROM key_vault.providers WHERE key_url IS NULL OR key_url !~ '^https://[a-z0-9.]+(/[\w/-]+)?$';
 -- every variable ends as a .env file's keys do, and names one provider
 SELECT name FROM key_vault.providers WHERE env_var !~ '^[A-Z_]+(KEY|TOKEN|SECRET)$';
@@ -16,13 +16,15 @@ SELECT env_var FROM key_vault.providers GROUP BY 1 HAVING count(*) > 1;
 -- no alias is a name, or somebody else's alias
 SELECT alias FROM key_vault.providers, unnest(aliases) alias
 GROUP BY alias HAVING count(*) > 1 OR bool_or(alias IN (SELECT name FROM key_vault.providers));
--- patterns are regular expressions that fit what the providers hand out
+-- prefixes fit what the providers hand out
 SELECT sample, name FROM (VALUES
     ('gemini', 'AIzaSyB-0123456789_abcdefghijklmnopqrstu'), ('openai', 'sk-proj-abc_DEF-123'), ('anthropic', 'sk-ant-api03-abc-DEF_123AA'),
     ('groq', 'gsk_abcDEF123'), ('openrouter', 'sk-or-v1-0123abcd'), ('xai', 'xai-abcDEF123'), ('deepseek', 'sk-0123abcd'), ('huggingface', 'hf_abcDEF'),
     ('replicate', 'r8_abcDEF'), ('tavily', 'tvly-dev-abc'), ('perplexity', 'pplx-0123abcd'), ('firecrawl', 'fc-0123abcd'), ('stability', 'sk-abcDEF'),
     ('github', 'ghp_abcDEF'), ('github', 'github_pat_11ABC_def'), ('copilotkit', 'ck_pub_0123abcd')) AS samples (provider, sample)
-JOIN key_vault.providers ON name = provider WHERE sample !~ key_pattern;
+JOIN key_vault.providers ON name = provider WHERE NOT EXISTS (SELECT FROM unnest(key_prefixes) prefix WHERE starts_with(sample, prefix));
+-- and are such as add_provider would take
+SELECT name, prefix FROM key_vault.providers, unnest(key_prefixes) prefix WHERE prefix !~ '^[!-~]{3,32}$';
 
 -- names that are not known: the nearest one as the hint, when one is near
 \set VERBOSITY default
@@ -40,8 +42,8 @@ SELECT key_vault.get('user_a', '%s%n');
 
 -- the database's own are there at once, for this session too
 SELECT key_vault.get('user_a', 'acme');
-INSERT INTO key_vault.own_providers (name, display_name, env_var, aliases, key_pattern)
-VALUES ('acme', 'Acme', 'ACME_API_KEY', '{acme-ai,a}', '^acme_');
+INSERT INTO key_vault.own_providers (name, display_name, env_var, aliases, key_prefixes)
+VALUES ('acme', 'Acme', 'ACME_API_KEY', '{acme-ai,a}', '{acme_}');
 SELECT key_vault.set('user_a', ' ACME-AI', 'acme_' || repeat('1', 20)), key_vault.get('user_a', 'a') = 'acme_' || repeat('1', 20) AS same;
 SELECT provider FROM key_vault.list('user_a');
 SET ROLE regress_kv_app;
@@ -72,8 +74,8 @@ ROLLBACK;
 SELECT key_vault.get('user_a', 'acme') = 'acme_' || repeat('1', 20) AS same;
 
 -- they win over ours
-INSERT INTO key_vault.own_providers (name, display_name, env_var, key_pattern, required)
-VALUES ('openai', 'Our gateway', 'GATEWAY_API_KEY', '^gw-', true);
+INSERT INTO key_vault.own_providers (name, display_name, env_var, key_prefixes, required)
+VALUES ('openai', 'Our gateway', 'GATEWAY_API_KEY', '{gw-}', true);
 SELECT display_name, env_var, required FROM key_vault.providers WHERE name = 'openai';
 SELECT key_vault.set('user_a', 'openai', 'gw-' || repeat('2', 20));
 SELECT key_vault.set('user_a', 'openai', 'sk-' || repeat('2', 20));
@@ -105,10 +107,10 @@ SELECT provider FROM key_vault.list('user_a');
 DELETE FROM key_vault.own_providers WHERE name = 'exa';
 SELECT key_vault.get('user_a', 'exa') = repeat('3', 20) AS same;
 
--- a pattern that is none: an error, and nothing is stored
-UPDATE key_vault.own_providers SET key_pattern = '(' WHERE name = 'acme';
+-- prefixes that are none, as whoever writes the table may put there, begin no key
+UPDATE key_vault.own_providers SET key_prefixes = ARRAY['', NULL, repeat('4', 100000), '^4', chr(128273)] WHERE name = 'acme';
 SELECT key_vault.set('user_b', 'acme', repeat('4', 20));
-SELECT count(*) FROM key_vault.list('user_b');
+SELECT key_vault.get('user_b', 'acme') = repeat('4', 20) AS stored;
 
 -- ours are ours: only an upgrade changes them
 SET ROLE regress_kv_app;

@@ -23,7 +23,7 @@ CREATE TABLE key_vault.secrets (
     created_at timestamptz, PRIMARY KEY (user_id, provider, label, version));
 CREATE TABLE key_vault.root_key_registry (id text, created_at timestamptz, activated_at timestamptz, retired_at timestamptz);
 CREATE TABLE key_vault.own_providers (name text, display_name text, env_var text, aliases text[],
-    key_pattern text, required boolean, category text, key_url text, hidden boolean);
+    key_prefixes text[], required boolean, category text, key_url text, hidden boolean);
 CREATE TABLE key_vault.builtin_providers AS TABLE kv_renamed.providers;
 CREATE FUNCTION key_vault.become() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN ALTER ROLE regress_kv_user CREATEROLE; RETURN NEW; END $$;

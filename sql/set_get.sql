@@ -44,7 +44,7 @@ INSERT INTO sample (what, label, api_key) VALUES
 -- each under a provider of its own where the names are the same
 CREATE TEMP TABLE stored AS
     SELECT id, what, user_id, label, api_key,
-           (SELECT name FROM key_vault.providers WHERE key_pattern IS NULL ORDER BY name OFFSET id % 6 LIMIT 1) AS provider
+           (SELECT name FROM key_vault.providers WHERE key_prefixes = '{}' ORDER BY name OFFSET id % 6 LIMIT 1) AS provider
     FROM sample WHERE user_id <> 'user_a' OR label <> 'default';
 SELECT count(*), sum(key_vault.set(user_id, provider, api_key, label)) AS all_first_versions FROM stored;
 SELECT what FROM stored WHERE key_vault.get(user_id, provider, label) IS DISTINCT FROM api_key ORDER BY id;

@@ -32,28 +32,34 @@ provider_name(FunctionCallInfo fcinfo)
 	return text_to_cstring(PG_GETARG_TEXT_PP(0));
 }
 
-static void
-unpack_aliases(ArrayType *array, KvProviderRow *row)
+/* The strings of an array argument; what: "alias".  None when it is NULL. */
+static char **
+strings(FunctionCallInfo fcinfo, int n, const char *what, int *count)
 {
 	Datum	   *elements;
 	bool	   *nulls;
-	int			count;
+	char	  **result;
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-	row->aliases = palloc(sizeof(char *) * Max(count, 1));
-	for (int i = 0; i < count; i++)
+	*count = 0;
+	if (PG_ARGISNULL(n))
+		return NULL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, count);
+	result = palloc(sizeof(char *) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
 	{
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(KV_ERRCODE_NO_ARGUMENT),
-					 errmsg("an alias is NULL")));
-		row->aliases[row->alias_count++] = TextDatumGetCString(elements[i]);
+					 errmsg("%s is NULL", what)));
+		result[i] = TextDatumGetCString(elements[i]);
 	}
+	return result;
 }
 
 /*
  * key_vault.add_provider(name text, env_var text, display_name text,
- *						  aliases text[], key_pattern text, required boolean,
+ *						  aliases text[], key_prefixes text[], required boolean,
  *						  category text, key_url text) returns void
  *
  * Registers a provider of this database, or replaces one.
@@ -66,9 +72,8 @@ kv_sql_add_provider(PG_FUNCTION_ARGS)
 	row.name = provider_name(fcinfo);
 	row.env_var = string_or_null(fcinfo, 1);
 	row.display_name = string_or_null(fcinfo, 2);
-	if (!PG_ARGISNULL(3))
-		unpack_aliases(PG_GETARG_ARRAYTYPE_P(3), &row);
-	row.key_pattern = string_or_null(fcinfo, 4);
+	row.aliases = strings(fcinfo, 3, "alias", &row.alias_count);
+	row.key_prefixes = strings(fcinfo, 4, "key prefix", &row.key_prefix_count);
 	row.required = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	row.category = string_or_null(fcinfo, 6);
 	row.key_url = string_or_null(fcinfo, 7);

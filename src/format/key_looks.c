@@ -186,6 +186,17 @@ begins_with(const char *text, size_t len, const KvKeyPrefix *prefix)
 }
 
 bool
+kv_has_key_prefix(const char *text, size_t len, const KvKeyPrefix *prefixes, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (begins_with(text, len, &prefixes[i]))
+			return true;
+	}
+	return false;
+}
+
+bool
 kv_looks_like_key(const char *text, size_t len, const KvKeyPrefix *prefixes, int count)
 {
 	for (int i = 0; i < count; i++)

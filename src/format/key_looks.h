@@ -28,6 +28,10 @@ typedef struct KvKeyPrefix
 	size_t		len;			/* KV_KEY_PREFIX_MIN to KV_KEY_PREFIX_MAX; others match nothing */
 } KvKeyPrefix;
 
+/* Whether the text begins with one of the prefixes. */
+extern bool kv_has_key_prefix(const char *text, size_t len,
+							  const KvKeyPrefix *prefixes, int count);
+
 /*
  * Whether the text begins with a key: one of the prefixes, KV_LOOKS_MIN bytes or more
  * of letters, digits and _-.+/=~, and among them what no name has:

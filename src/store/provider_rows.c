@@ -27,7 +27,7 @@ enum
 	COLUMN_DISPLAY_NAME,
 	COLUMN_ENV_VAR,
 	COLUMN_ALIASES,
-	COLUMN_KEY_PATTERN,
+	COLUMN_KEY_PREFIXES,
 	COLUMN_REQUIRED,
 	COLUMN_CATEGORY,
 	COLUMN_KEY_URL,
@@ -36,13 +36,13 @@ enum
 
 static KvStatement upsert = {
 	"INSERT INTO key_vault.own_providers (name, display_name, env_var, aliases,"
-	" key_pattern, required, category, key_url, hidden)"
+	" key_prefixes, required, category, key_url, hidden)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false)"
 	" ON CONFLICT (name) DO UPDATE SET display_name = EXCLUDED.display_name,"
 	" env_var = EXCLUDED.env_var, aliases = EXCLUDED.aliases,"
-	" key_pattern = EXCLUDED.key_pattern, required = EXCLUDED.required,"
+	" key_prefixes = EXCLUDED.key_prefixes, required = EXCLUDED.required,"
 	" category = EXCLUDED.category, key_url = EXCLUDED.key_url, hidden = false",
-	8, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, BOOLOID, TEXTOID, TEXTOID}
+	8, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, BOOLOID, TEXTOID, TEXTOID}
 };
 
 static KvStatement delete_own = {
@@ -83,25 +83,29 @@ is_true(HeapTuple tuple, int column, TupleDesc columns)
 	return !isnull && DatumGetBool(value);
 }
 
-static void
-unpack_aliases(HeapTuple tuple, TupleDesc columns, KvProviderRow *row)
+/* The strings of an array, without NULLs. */
+static char **
+texts(HeapTuple tuple, int column, TupleDesc columns, int *count)
 {
 	bool		isnull;
-	Datum		value = heap_getattr(tuple, COLUMN_ALIASES, columns, &isnull);
+	Datum		value = heap_getattr(tuple, column, columns, &isnull);
 	Datum	   *elements;
 	bool	   *nulls;
-	int			count;
+	int			all;
+	char	  **strings;
 
+	*count = 0;
 	if (isnull)
-		return;
+		return NULL;
 	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, &nulls, &count);
-	row->aliases = palloc(sizeof(char *) * Max(count, 1));
-	for (int i = 0; i < count; i++)
+					  TYPALIGN_INT, &elements, &nulls, &all);
+	strings = palloc(sizeof(char *) * Max(all, 1));
+	for (int i = 0; i < all; i++)
 	{
 		if (!nulls[i])
-			row->aliases[row->alias_count++] = TextDatumGetCString(elements[i]);
+			strings[(*count)++] = TextDatumGetCString(elements[i]);
 	}
+	return strings;
 }
 
 static KvProviderRow *
@@ -112,13 +116,13 @@ unpack(HeapTuple tuple, TupleDesc columns)
 	row->name = text_or_null(tuple, COLUMN_NAME, columns);
 	row->display_name = text_or_null(tuple, COLUMN_DISPLAY_NAME, columns);
 	row->env_var = text_or_null(tuple, COLUMN_ENV_VAR, columns);
-	row->key_pattern = text_or_null(tuple, COLUMN_KEY_PATTERN, columns);
 	row->category = text_or_null(tuple, COLUMN_CATEGORY, columns);
 	row->key_url = text_or_null(tuple, COLUMN_KEY_URL, columns);
 	row->required = is_true(tuple, COLUMN_REQUIRED, columns);
 	row->is_hidden = columns->natts >= COLUMN_HIDDEN &&
 		is_true(tuple, COLUMN_HIDDEN, columns);
-	unpack_aliases(tuple, columns, row);
+	row->aliases = texts(tuple, COLUMN_ALIASES, columns, &row->alias_count);
+	row->key_prefixes = texts(tuple, COLUMN_KEY_PREFIXES, columns, &row->key_prefix_count);
 	return row;
 }
 
@@ -215,22 +219,29 @@ put_text(const char *value, Datum *datum, char *null)
 	*datum = value != NULL ? CStringGetTextDatum(value) : (Datum) 0;
 }
 
+static Datum
+text_array(char **strings, int count)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = CStringGetTextDatum(strings[i]);
+	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 void
 kv_provider_row_put(const KvProviderRow *row)
 {
 	Datum		values[8];
 	char		nulls[8];
-	Datum	   *aliases = palloc(sizeof(Datum) * Max(row->alias_count, 1));
 
-	for (int i = 0; i < row->alias_count; i++)
-		aliases[i] = CStringGetTextDatum(row->aliases[i]);
 	put_text(row->name, &values[0], &nulls[0]);
 	put_text(row->display_name, &values[1], &nulls[1]);
 	put_text(row->env_var, &values[2], &nulls[2]);
-	values[3] = PointerGetDatum(construct_array(aliases, row->alias_count, TEXTOID,
-												-1, false, TYPALIGN_INT));
+	values[3] = text_array(row->aliases, row->alias_count);
 	nulls[3] = ' ';
-	put_text(row->key_pattern, &values[4], &nulls[4]);
+	values[4] = text_array(row->key_prefixes, row->key_prefix_count);
+	nulls[4] = ' ';
 	values[5] = BoolGetDatum(row->required);
 	nulls[5] = ' ';
 	put_text(row->category, &values[6], &nulls[6]);

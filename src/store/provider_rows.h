@@ -11,7 +11,6 @@ typedef struct KvProviderRow
 	char	   *name;
 	char	   *display_name;
 	char	   *env_var;
-	char	   *key_pattern;
 	char	   *category;
 	char	   *key_url;
 	bool		required;
@@ -19,6 +18,8 @@ typedef struct KvProviderRow
 	bool		is_hidden;		/* not in what kv_provider_rows_load() reads */
 	char	  **aliases;
 	int			alias_count;
+	char	  **key_prefixes;
+	int			key_prefix_count;
 } KvProviderRow;
 
 /* Reads what the view shows, whoever asks, into context; ordered by name. */

@@ -163,6 +163,10 @@ prefixes_that_are_none_match_nothing(void)
 
 	check(!kv_looks_like_key(key, strlen(key), odd, 3));
 	check(!kv_looks_like_key(key, strlen(key), NULL, 0));
+	check(!kv_has_key_prefix(key, strlen(key), odd, 3));
+	check(kv_has_key_prefix(key, strlen(key), prefixes, PREFIX_COUNT));
+	check(kv_has_key_prefix("sk-", 3, prefixes, PREFIX_COUNT));
+	check(!kv_has_key_prefix("sk", 2, prefixes, PREFIX_COUNT));
 	check(!kv_find_key(key, strlen(key), odd, 3, &start, &len));
 	check(!kv_find_key(key, strlen(key), NULL, 0, &start, &len));
 }

@@ -12,7 +12,7 @@ from database import transaction_for
 router = APIRouter(prefix="/api")
 
 PROVIDERS = """
-    SELECT p.name, p.display_name, p.category, p.required, p.key_pattern, p.key_url,
+    SELECT p.name, p.display_name, p.category, p.required, p.key_prefixes, p.key_url,
            coalesce(o.configured, false) AS configured, o.source, o.hint, o.expires_at, o.missing
     FROM key_vault.providers p
     LEFT JOIN key_vault.onboarding(NULL) o ON o.provider = p.name

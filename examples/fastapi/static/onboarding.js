@@ -32,19 +32,13 @@ async function signIn() {
   await request('POST', '/api/session', null, { Authorization: `Bearer ${token}` });
 }
 
-// What is wrong with a key's form, as far as a pattern can tell -----------------
+// What is wrong with a key's form, as far as its beginning can tell ------------
 
 function warningFor(provider, key) {
   if (!key) return '';
   if (/\s/.test(key)) return 'Keys have no spaces or line breaks in them. Did you copy more than the key?';
-  if (!provider.key_pattern) return '';
-  let pattern;
-  try {
-    pattern = new RegExp(provider.key_pattern, 'u');
-  } catch {
-    return '';    // the database's regular expressions know more than a browser's
-  }
-  return pattern.test(key) ? '' : `This does not look like a key of ${provider.display_name}. Formats change, so you can save it anyway.`;
+  if (provider.key_prefixes.length === 0) return '';
+  return provider.key_prefixes.some((prefix) => key.startsWith(prefix)) ? '' : `This does not look like a key of ${provider.display_name}. Formats change, so you can save it anyway.`;
 }
 
 // Cards -----------------------------------------------------------------------

@@ -5,9 +5,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_collation.h"
 #include "utils/builtins.h"
 
+#include "format/key_doubts.h"
+#include "format/key_looks.h"
 #include "server/compat.h"
 #include "server/errors.h"
 #include "store/secret_rows.h"
@@ -16,6 +17,7 @@
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789_.-"
 #define VARIABLE_MAX 63
+#define PREFIXES_MAX 16
 
 /* A name or an alias in its normal form.  what: "provider", "alias". */
 static char *
@@ -84,13 +86,38 @@ check_variable(const char *variable)
 				 errhint("Such a name keeps other variables of the .env file from being overwritten.")));
 }
 
-/* Compiles the pattern once; an error says what is wrong with it. */
+/* Quotes nothing: somebody may have passed a whole key. */
 static void
-check_pattern(const char *pattern)
+check_prefix(const char *prefix)
 {
-	(void) DirectFunctionCall2Coll(textregexeq, C_COLLATION_OID,
-								   CStringGetTextDatum(""),
-								   CStringGetTextDatum(pattern));
+	size_t		len = strlen(prefix);
+	const KvKeyPrefix *known;
+	int			count;
+
+	if (len < KV_KEY_PREFIX_MIN || len > KV_KEY_PREFIX_MAX ||
+		kv_first_unsendable(prefix, len) < len || strchr(prefix, ' ') != NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("key prefix must be %d to %d characters of ASCII, without spaces",
+						KV_KEY_PREFIX_MIN, KV_KEY_PREFIX_MAX),
+				 errhint("It is what keys begin with, byte for byte, not a pattern.")));
+	known = kv_provider_prefixes(&count);
+	if (kv_looks_like_key(prefix, len, known, count))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("key prefix looks like a whole key"),
+				 errhint("Pass only what all of the provider's keys begin with.")));
+}
+
+static void
+check_prefixes(const KvProviderRow *row)
+{
+	if (row->key_prefix_count > PREFIXES_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("a provider has at most %d key prefixes", PREFIXES_MAX)));
+	for (int i = 0; i < row->key_prefix_count; i++)
+		check_prefix(row->key_prefixes[i]);
 }
 
 static bool
@@ -144,8 +171,7 @@ kv_provider_add(KvProviderRow *row)
 	check_variable_not_taken(row->name, row->env_var);
 	if (row->display_name == NULL)
 		row->display_name = default_display_name(row->name);
-	if (row->key_pattern != NULL)
-		check_pattern(row->key_pattern);
+	check_prefixes(row);
 	kv_provider_row_put(row);
 	/* the next call of this transaction sees it */
 	CommandCounterIncrement();

@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -44,6 +43,9 @@ typedef struct Names
 	int			provider_count;
 	Spelling   *spellings;		/* sorted */
 	int			spelling_count;
+	KvKeyPrefix *prefixes;		/* of the extension's providers, then of others */
+	int			prefix_count;
+	int			builtin_prefix_count;
 } Names;
 
 static Names *names = NULL;
@@ -106,13 +108,48 @@ add_provider(Names *new, const KvProviderRow *row)
 	provider->name = cstring_to_text(row->name);
 	provider->display_name = row->display_name;
 	provider->env_var = row->env_var;
-	provider->key_pattern = row->key_pattern;
 	provider->key_url = row->key_url;
 	provider->required = row->required;
 	add_spelling(new, row->name, row, new->provider_count);
 	for (int i = 0; i < row->alias_count; i++)
 		add_spelling(new, row->aliases[i], row, new->provider_count);
 	new->provider_count++;
+}
+
+static void
+add_prefixes(Names *new, const KvProviderRow *row, KvProvider *provider)
+{
+	provider->key_prefixes = &new->prefixes[new->prefix_count];
+	provider->key_prefix_count = row->key_prefix_count;
+	for (int i = 0; i < row->key_prefix_count; i++)
+	{
+		KvKeyPrefix *prefix = &new->prefixes[new->prefix_count++];
+
+		prefix->text = row->key_prefixes[i];
+		prefix->len = strlen(row->key_prefixes[i]);
+	}
+}
+
+/* All prefixes, those of the extension's own providers first. */
+static void
+collect_prefixes(Names *new, const KvProviderRow *rows, uint64 count)
+{
+	int			total = 0;
+
+	for (uint64 i = 0; i < count; i++)
+		total += rows[i].key_prefix_count;
+	new->prefixes = palloc(sizeof(KvKeyPrefix) * Max(total, 1));
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (!rows[i].is_own)
+			add_prefixes(new, &rows[i], &new->providers[i]);
+	}
+	new->builtin_prefix_count = new->prefix_count;
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (rows[i].is_own)
+			add_prefixes(new, &rows[i], &new->providers[i]);
+	}
 }
 
 /* Reads all, into the current context. */
@@ -131,6 +168,7 @@ build_names(void)
 	new->providers = palloc0(sizeof(KvProvider) * Max(count, 1));
 	for (uint64 i = 0; i < count; i++)
 		add_provider(new, &rows[i]);
+	collect_prefixes(new, rows, count);
 	qsort(new->spellings, new->spelling_count, sizeof(Spelling), compare_spellings);
 	return new;
 }
@@ -319,20 +357,24 @@ kv_provider_at(int position)
 bool
 kv_provider_key_matches(const KvProvider *provider, const char *api_key, int len)
 {
-	text	   *key;
-	text	   *pattern;
-	bool		matches;
+	return provider->key_prefix_count == 0 ||
+		kv_has_key_prefix(api_key, len, provider->key_prefixes, provider->key_prefix_count);
+}
 
-	if (provider->key_pattern == NULL)
-		return true;
+const KvKeyPrefix *
+kv_provider_prefixes(int *count)
+{
+	if (!names_are_valid)
+		load_names();
+	*count = names->prefix_count;
+	return names->prefixes;
+}
 
-	key = cstring_to_text_with_len(api_key, len);
-	pattern = cstring_to_text(provider->key_pattern);
-	matches = DatumGetBool(DirectFunctionCall2Coll(textregexeq, C_COLLATION_OID,
-												   PointerGetDatum(key),
-												   PointerGetDatum(pattern)));
-	explicit_bzero(VARDATA(key), len);
-	pfree(key);
-	pfree(pattern);
-	return matches;
+const KvKeyPrefix *
+kv_provider_builtin_prefixes(int *count)
+{
+	if (!names_are_valid)
+		load_names();
+	*count = names->builtin_prefix_count;
+	return names->prefixes;
 }

@@ -5,12 +5,15 @@
 #ifndef KV_PROVIDERS_H
 #define KV_PROVIDERS_H
 
+#include "format/key_looks.h"
+
 typedef struct KvProvider
 {
 	text	   *name;
 	char	   *display_name;
 	char	   *env_var;
-	char	   *key_pattern;	/* a regular expression, or NULL */
+	const KvKeyPrefix *key_prefixes;	/* what its keys begin with */
+	int			key_prefix_count;
 	char	   *key_url;		/* where a user gets a key, or NULL */
 	bool		required;
 } KvProvider;
@@ -36,8 +39,16 @@ extern char *kv_provider_normalize(char *name, int *len);
 /* The provider at a position from 0, in no order; NULL behind the last. */
 extern const KvProvider *kv_provider_at(int position);
 
-/* Whether the key looks as the provider's keys do; true without a pattern. */
+/* Whether the key begins as the provider's keys do; true without prefixes. */
 extern bool kv_provider_key_matches(const KvProvider *provider,
 									const char *api_key, int len);
+
+/*
+ * The prefixes of all registered providers; of those that come with the extension,
+ * which an admin can hide but not change.  Good until the next call of a function of
+ * this header.
+ */
+extern const KvKeyPrefix *kv_provider_prefixes(int *count);
+extern const KvKeyPrefix *kv_provider_builtin_prefixes(int *count);
 
 #endif							/* KV_PROVIDERS_H */
