@@ -6,10 +6,16 @@
 -- CREATE EXTENSION searches pg_catalog and no other schema: nobody's functions and operators
 -- match better than PostgreSQL's own.  It would search the schemas of required extensions, too.
 
--- Nobody can own the schema beforehand: this fails when it is there.
+-- Nobody can own the schemas beforehand: this fails when one is there.
 CREATE SCHEMA key_vault;
 REVOKE ALL ON SCHEMA key_vault FROM PUBLIC;
 COMMENT ON SCHEMA key_vault IS 'each user''s third-party API keys, encrypted and isolated';
+
+-- The tables have a schema of their own, in which no level may name anything: who can
+-- name a table can queue a lock on it, before PostgreSQL asks who owns the table.
+CREATE SCHEMA key_vault_data;
+REVOKE ALL ON SCHEMA key_vault_data FROM PUBLIC;
+COMMENT ON SCHEMA key_vault_data IS 'the tables of key_vault; read and written through the functions and views of schema key_vault';
 
 
 -- Identity
@@ -34,7 +40,7 @@ COMMENT ON FUNCTION key_vault.metadata_changed IS 'internal: tells backends to r
 
 -- Secrets
 
-CREATE TABLE key_vault.secrets (
+CREATE TABLE key_vault_data.secrets (
     user_id      text COLLATE "C" NOT NULL
         CONSTRAINT secrets_user_id_length CHECK (octet_length(user_id) BETWEEN 1 AND 255),
     provider     text COLLATE "C" NOT NULL
@@ -53,26 +59,34 @@ CREATE TABLE key_vault.secrets (
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (user_id, provider, label, version)
 );
-REVOKE ALL ON TABLE key_vault.secrets FROM PUBLIC;
-ALTER TABLE key_vault.secrets
+REVOKE ALL ON TABLE key_vault_data.secrets FROM PUBLIC;
+ALTER TABLE key_vault_data.secrets
     ALTER COLUMN sealed SET STORAGE EXTERNAL,
     ALTER COLUMN sealed SET STATISTICS 0,
     ALTER COLUMN hint SET STATISTICS 0;
-ALTER TABLE key_vault.secrets ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own_rows ON key_vault.secrets FOR ALL TO PUBLIC
+ALTER TABLE key_vault_data.secrets ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON key_vault_data.secrets FOR ALL TO PUBLIC
     USING (user_id = key_vault.current_user_id());
-COMMENT ON POLICY own_rows ON key_vault.secrets IS 'a transaction reaches the rows of its identity only';
-COMMENT ON TABLE key_vault.secrets IS 'one row for each version of each API key, sealed; read and written through the functions';
-COMMENT ON COLUMN key_vault.secrets.user_id IS 'the application''s id of an end user, 1 to 255 bytes';
-COMMENT ON COLUMN key_vault.secrets.provider IS 'registered name of the API';
-COMMENT ON COLUMN key_vault.secrets.label IS 'which of several keys for one provider, 1 to 63 bytes';
-COMMENT ON COLUMN key_vault.secrets.version IS 'counts from 1; the highest is current';
-COMMENT ON COLUMN key_vault.secrets.root_key_id IS 'the root key that seals it, 16 hex digits';
-COMMENT ON COLUMN key_vault.secrets.sealed IS 'XAES-256-GCM: format byte, root key id (8), nonce (24), ciphertext, tag (16)';
-COMMENT ON COLUMN key_vault.secrets.hint IS 'last four characters of the key, or NULL';
-COMMENT ON COLUMN key_vault.secrets.expires_at IS 'from then on get returns NULL; NULL: never';
-COMMENT ON COLUMN key_vault.secrets.created_at IS 'when this version was set';
-SELECT pg_extension_config_dump('key_vault.secrets', '');
+COMMENT ON POLICY own_rows ON key_vault_data.secrets IS 'a transaction reaches the rows of its identity only';
+COMMENT ON TABLE key_vault_data.secrets IS 'one row for each version of each API key, sealed; read and written through the functions';
+COMMENT ON COLUMN key_vault_data.secrets.user_id IS 'the application''s id of an end user, 1 to 255 bytes';
+COMMENT ON COLUMN key_vault_data.secrets.provider IS 'registered name of the API';
+COMMENT ON COLUMN key_vault_data.secrets.label IS 'which of several keys for one provider, 1 to 63 bytes';
+COMMENT ON COLUMN key_vault_data.secrets.version IS 'counts from 1; the highest is current';
+COMMENT ON COLUMN key_vault_data.secrets.root_key_id IS 'the root key that seals it, 16 hex digits';
+COMMENT ON COLUMN key_vault_data.secrets.sealed IS 'XAES-256-GCM: format byte, root key id (8), nonce (24), ciphertext, tag (16)';
+COMMENT ON COLUMN key_vault_data.secrets.hint IS 'last four characters of the key, or NULL';
+COMMENT ON COLUMN key_vault_data.secrets.expires_at IS 'from then on get returns NULL; NULL: never';
+COMMENT ON COLUMN key_vault_data.secrets.created_at IS 'when this version was set';
+SELECT pg_extension_config_dump('key_vault_data.secrets', '');
+
+-- For people who look: rights and policy are those of who looks.  No function reads it,
+-- because whoever may name it can queue a lock on it.
+CREATE VIEW key_vault.secrets WITH (security_invoker, security_barrier) AS
+    SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, created_at
+    FROM key_vault_data.secrets;
+REVOKE ALL ON key_vault.secrets FROM PUBLIC;
+COMMENT ON VIEW key_vault.secrets IS 'the identity''s rows, sealed: one for each version of each API key';
 
 CREATE FUNCTION key_vault.set(
     user_id text,
@@ -187,7 +201,7 @@ CREATE VIEW key_vault.inventory WITH (security_barrier) AS
            version = max(version) OVER (PARTITION BY user_id, provider, label) AS is_current,
            hint, root_key_id, created_at, expires_at,
            CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'active' END AS status
-    FROM key_vault.secrets;
+    FROM key_vault_data.secrets;
 REVOKE ALL ON key_vault.inventory FROM PUBLIC;
 COMMENT ON VIEW key_vault.inventory IS 'every version of every user''s API keys, without the keys, for admins';
 
@@ -213,25 +227,25 @@ COMMENT ON PROCEDURE key_vault.purge IS 'removes all versions of what expired lo
 
 -- Root keys
 
-CREATE TABLE key_vault.root_key_registry (
+CREATE TABLE key_vault_data.root_key_registry (
     id            text COLLATE "C" PRIMARY KEY
         CONSTRAINT root_key_registry_id_form CHECK (id ~ '^[0-9a-f]{16}$'),
     created_at    timestamptz NOT NULL,
     activated_at  timestamptz,
     retired_at    timestamptz
 );
-REVOKE ALL ON TABLE key_vault.root_key_registry FROM PUBLIC;
+REVOKE ALL ON TABLE key_vault_data.root_key_registry FROM PUBLIC;
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault.root_key_registry
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.root_key_registry
     FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
-ALTER TABLE key_vault.root_key_registry ENABLE ALWAYS TRIGGER metadata_changed;
-COMMENT ON TRIGGER metadata_changed ON key_vault.root_key_registry IS 'tells backends to read the table anew';
-COMMENT ON TABLE key_vault.root_key_registry IS 'ids of the root keys that this database uses; the keys are in the keyring';
-COMMENT ON COLUMN key_vault.root_key_registry.id IS 'first 8 bytes of SHA-256 over a domain tag and the root key, as 16 hex digits';
-COMMENT ON COLUMN key_vault.root_key_registry.created_at IS 'when the root key was made';
-COMMENT ON COLUMN key_vault.root_key_registry.activated_at IS 'the latest of those not retired is active';
-COMMENT ON COLUMN key_vault.root_key_registry.retired_at IS 'from then on nothing may be sealed with it';
-SELECT pg_extension_config_dump('key_vault.root_key_registry', '');
+ALTER TABLE key_vault_data.root_key_registry ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault_data.root_key_registry IS 'tells backends to read the table anew';
+COMMENT ON TABLE key_vault_data.root_key_registry IS 'ids of the root keys that this database uses; the keys are in the keyring';
+COMMENT ON COLUMN key_vault_data.root_key_registry.id IS 'first 8 bytes of SHA-256 over a domain tag and the root key, as 16 hex digits';
+COMMENT ON COLUMN key_vault_data.root_key_registry.created_at IS 'when the root key was made';
+COMMENT ON COLUMN key_vault_data.root_key_registry.activated_at IS 'the latest of those not retired is active';
+COMMENT ON COLUMN key_vault_data.root_key_registry.retired_at IS 'from then on nothing may be sealed with it';
+SELECT pg_extension_config_dump('key_vault_data.root_key_registry', '');
 
 CREATE FUNCTION key_vault.create_root_key()
 RETURNS text
@@ -265,12 +279,12 @@ CREATE VIEW key_vault.root_keys WITH (security_barrier) AS
     SELECT r.id, r.created_at, r.activated_at,
            CASE WHEN NOT key_vault.root_key_in_ring(r.id) AND r.retired_at IS NULL THEN 'missing'
                 WHEN r.retired_at IS NOT NULL THEN 'retired'
-                WHEN r.id = (SELECT a.id FROM key_vault.root_key_registry a
+                WHEN r.id = (SELECT a.id FROM key_vault_data.root_key_registry a
                              WHERE a.retired_at IS NULL AND a.activated_at IS NOT NULL
                              ORDER BY a.activated_at DESC, a.id DESC LIMIT 1) THEN 'active'
                 ELSE 'standby' END AS state,
-           (SELECT count(*) FROM key_vault.secrets s WHERE s.root_key_id = r.id) AS secrets
-    FROM key_vault.root_key_registry r;
+           (SELECT count(*) FROM key_vault_data.secrets s WHERE s.root_key_id = r.id) AS secrets
+    FROM key_vault_data.root_key_registry r;
 REVOKE ALL ON key_vault.root_keys FROM PUBLIC;
 COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets each seals (a scan)';
 
@@ -290,7 +304,7 @@ LANGUAGE C;
 REVOKE ALL ON PROCEDURE key_vault.rotate_root_key FROM PUBLIC;
 COMMENT ON PROCEDURE key_vault.rotate_root_key IS 'seals with the active root key all that others sealed, committing each batch; call it again to go on where it was cut short';
 
-CREATE TABLE key_vault.rotation (
+CREATE TABLE key_vault_data.rotation (
     single       boolean PRIMARY KEY DEFAULT true
         CONSTRAINT rotation_single CHECK (single),
     root_key_id  text COLLATE "C" NOT NULL,
@@ -302,8 +316,8 @@ CREATE TABLE key_vault.rotation (
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at  timestamptz
 );
-REVOKE ALL ON TABLE key_vault.rotation FROM PUBLIC;
-COMMENT ON TABLE key_vault.rotation IS 'the latest rotation, in one row; what is left to do is in secrets, not here';
+REVOKE ALL ON TABLE key_vault_data.rotation FROM PUBLIC;
+COMMENT ON TABLE key_vault_data.rotation IS 'the latest rotation, in one row; what is left to do is in secrets, not here';
 
 CREATE VIEW key_vault.rotation_progress WITH (security_barrier) AS
     SELECT CASE WHEN r.finished_at IS NOT NULL THEN 'finished'
@@ -318,7 +332,7 @@ CREATE VIEW key_vault.rotation_progress WITH (security_barrier) AS
            greatest(r.total - r.done - r.failed, 0) AS remaining,
            round(r.done / greatest(extract(epoch FROM coalesce(r.finished_at, r.updated_at) - r.started_at), 0.001)) AS per_second,
            r.pid, r.started_at, r.updated_at, r.finished_at
-    FROM key_vault.rotation r;
+    FROM key_vault_data.rotation r;
 REVOKE ALL ON key_vault.rotation_progress FROM PUBLIC;
 COMMENT ON VIEW key_vault.rotation_progress IS 'how far the latest rotation is';
 COMMENT ON COLUMN key_vault.rotation_progress.state IS 'running, finished, or interrupted: then call rotate_root_key() again';
@@ -328,7 +342,7 @@ COMMENT ON COLUMN key_vault.rotation_progress.failed IS 'how many did not open, 
 
 -- Providers: ours under the DBA's own
 
-CREATE TABLE key_vault.builtin_providers (
+CREATE TABLE key_vault_data.builtin_providers (
     name          text COLLATE "C" PRIMARY KEY,
     display_name  text NOT NULL,
     env_var       text NOT NULL,
@@ -338,30 +352,30 @@ CREATE TABLE key_vault.builtin_providers (
     category      text,
     key_url       text
 );
-REVOKE ALL ON TABLE key_vault.builtin_providers FROM PUBLIC;
-COMMENT ON TABLE key_vault.builtin_providers IS 'providers that come with the extension; upgrades change them';
+REVOKE ALL ON TABLE key_vault_data.builtin_providers FROM PUBLIC;
+COMMENT ON TABLE key_vault_data.builtin_providers IS 'providers that come with the extension; upgrades change them';
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault.builtin_providers
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.builtin_providers
     FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
-ALTER TABLE key_vault.builtin_providers ENABLE ALWAYS TRIGGER metadata_changed;
-COMMENT ON TRIGGER metadata_changed ON key_vault.builtin_providers IS 'tells backends to read the table anew';
+ALTER TABLE key_vault_data.builtin_providers ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault_data.builtin_providers IS 'tells backends to read the table anew';
 
-CREATE TABLE key_vault.own_providers (
-    LIKE key_vault.builtin_providers INCLUDING DEFAULTS,
+CREATE TABLE key_vault_data.own_providers (
+    LIKE key_vault_data.builtin_providers INCLUDING DEFAULTS,
     hidden        boolean NOT NULL DEFAULT false,
     PRIMARY KEY (name)
 );
-REVOKE ALL ON TABLE key_vault.own_providers FROM PUBLIC;
-COMMENT ON TABLE key_vault.own_providers IS 'providers of this database; they win over those that come with the extension';
-COMMENT ON COLUMN key_vault.own_providers.hidden IS 'true: the provider of this name is not registered';
+REVOKE ALL ON TABLE key_vault_data.own_providers FROM PUBLIC;
+COMMENT ON TABLE key_vault_data.own_providers IS 'providers of this database; they win over those that come with the extension';
+COMMENT ON COLUMN key_vault_data.own_providers.hidden IS 'true: the provider of this name is not registered';
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault.own_providers
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.own_providers
     FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
-ALTER TABLE key_vault.own_providers ENABLE ALWAYS TRIGGER metadata_changed;
-COMMENT ON TRIGGER metadata_changed ON key_vault.own_providers IS 'tells backends to read the table anew';
-SELECT pg_extension_config_dump('key_vault.own_providers', '');
+ALTER TABLE key_vault_data.own_providers ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault_data.own_providers IS 'tells backends to read the table anew';
+SELECT pg_extension_config_dump('key_vault_data.own_providers', '');
 
-INSERT INTO key_vault.builtin_providers
+INSERT INTO key_vault_data.builtin_providers
     (name, display_name, env_var, aliases, key_prefixes, required, category, key_url)
 VALUES
     ('gemini', 'Gemini', 'GEMINI_API_KEY', '{google}', '{AIza,AQ.}', true, 'create', 'https://aistudio.google.com/apikey'),
@@ -389,11 +403,11 @@ VALUES
 
 CREATE VIEW key_vault.providers WITH (security_barrier) AS
     SELECT name, display_name, env_var, aliases, key_prefixes, required, category, key_url
-    FROM key_vault.own_providers WHERE NOT hidden
+    FROM key_vault_data.own_providers WHERE NOT hidden
     UNION ALL
     SELECT name, display_name, env_var, aliases, key_prefixes, required, category, key_url
-    FROM key_vault.builtin_providers b
-    WHERE NOT EXISTS (SELECT FROM key_vault.own_providers o
+    FROM key_vault_data.builtin_providers b
+    WHERE NOT EXISTS (SELECT FROM key_vault_data.own_providers o
                       WHERE o.name = b.name OR (NOT o.hidden AND b.name = ANY (o.aliases)));
 REVOKE ALL ON key_vault.providers FROM PUBLIC;
 COMMENT ON VIEW key_vault.providers IS 'the registered providers: those of this database, then those that come with the extension';
@@ -442,7 +456,7 @@ COMMENT ON FUNCTION key_vault.mode IS 'development or production, and why';
 
 -- Who pays
 
-CREATE TABLE key_vault.usage (
+CREATE TABLE key_vault_data.usage (
     user_id     text COLLATE "C" NOT NULL
         CONSTRAINT usage_user_id_length CHECK (octet_length(user_id) BETWEEN 1 AND 255),
     provider    text COLLATE "C" NOT NULL
@@ -457,16 +471,16 @@ CREATE TABLE key_vault.usage (
     updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (user_id, provider, month, paid_by)
 );
-REVOKE ALL ON TABLE key_vault.usage FROM PUBLIC;
-ALTER TABLE key_vault.usage ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own_rows ON key_vault.usage FOR ALL TO PUBLIC
+REVOKE ALL ON TABLE key_vault_data.usage FROM PUBLIC;
+ALTER TABLE key_vault_data.usage ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON key_vault_data.usage FOR ALL TO PUBLIC
     USING (user_id = key_vault.current_user_id());
-COMMENT ON POLICY own_rows ON key_vault.usage IS 'a transaction reaches the rows of its identity only';
-COMMENT ON TABLE key_vault.usage IS 'what was used, by user, provider and month (UTC)';
-COMMENT ON COLUMN key_vault.usage.month IS 'first day of the month, UTC';
-COMMENT ON COLUMN key_vault.usage.paid_by IS 'user: the user''s own key was used; operator: the one of the .env file';
-COMMENT ON COLUMN key_vault.usage.cost IS 'in the currency that the application records';
-SELECT pg_extension_config_dump('key_vault.usage', '');
+COMMENT ON POLICY own_rows ON key_vault_data.usage IS 'a transaction reaches the rows of its identity only';
+COMMENT ON TABLE key_vault_data.usage IS 'what was used, by user, provider and month (UTC)';
+COMMENT ON COLUMN key_vault_data.usage.month IS 'first day of the month, UTC';
+COMMENT ON COLUMN key_vault_data.usage.paid_by IS 'user: the user''s own key was used; operator: the one of the .env file';
+COMMENT ON COLUMN key_vault_data.usage.cost IS 'in the currency that the application records';
+SELECT pg_extension_config_dump('key_vault_data.usage', '');
 
 CREATE FUNCTION key_vault.record_usage(
     user_id text,
@@ -492,7 +506,7 @@ COMMENT ON FUNCTION key_vault.sees_all_users IS 'internal: whether the current r
 
 CREATE VIEW key_vault.monthly_costs WITH (security_barrier) AS
     SELECT user_id, provider, month, paid_by, requests, tokens, cost
-    FROM key_vault.usage
+    FROM key_vault_data.usage
     WHERE user_id = key_vault.current_user_id() OR key_vault.sees_all_users();
 REVOKE ALL ON key_vault.monthly_costs FROM PUBLIC;
 COMMENT ON VIEW key_vault.monthly_costs IS 'what was used and what it cost, by user, provider and month; the identity''s rows, for admins all';
@@ -525,7 +539,7 @@ CREATE VIEW key_vault.api_keys WITH (security_barrier) AS
     FROM (SELECT DISTINCT ON (user_id, provider)
                  user_id, provider, hint, created_at, expires_at,
                  min(created_at) OVER (PARTITION BY user_id, provider) AS first_created_at
-          FROM key_vault.secrets
+          FROM key_vault_data.secrets
           WHERE label = 'default'
             AND (user_id = key_vault.current_user_id() OR key_vault.sees_all_users())
           ORDER BY user_id, provider, version DESC) AS s
@@ -611,11 +625,11 @@ COMMENT ON FUNCTION key_vault.revoke_access IS 'takes a role''s level away';
 CREATE VIEW key_vault.access WITH (security_barrier) AS
     WITH objects AS (
         SELECT 'SCHEMA ' || nspname AS object, nspowner AS owner, nspacl AS acl
-        FROM pg_namespace WHERE nspname = 'key_vault'
+        FROM pg_namespace WHERE nspname IN ('key_vault', 'key_vault_data')
         UNION ALL
         SELECT 'TABLE ' || n.nspname || '.' || c.relname, c.relowner, c.relacl
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'key_vault' AND c.relkind IN ('r', 'p', 'v')
+        WHERE n.nspname IN ('key_vault', 'key_vault_data') AND c.relkind IN ('r', 'p', 'v')
         UNION ALL
         SELECT 'ROUTINE ' || n.nspname || '.' || p.proname, p.proowner, p.proacl
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -631,7 +645,7 @@ CREATE VIEW key_vault.access WITH (security_barrier) AS
         SELECT a.grantee, a.privilege_type || ' (' || t.attname || ') ON TABLE ' || n.nspname || '.' || c.relname
         FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
              LATERAL aclexplode(t.attacl) a
-        WHERE n.nspname = 'key_vault' AND a.grantee <> c.relowner
+        WHERE n.nspname IN ('key_vault', 'key_vault_data') AND a.grantee <> c.relowner
     ), rights AS (
         -- an object that this version of the extension does not have counts for nothing
         SELECT r.privilege, r.levels FROM key_vault.level_rights() r
@@ -713,11 +727,12 @@ DECLARE
 BEGIN
     FOR given IN
         SELECT DISTINCT object, grantee
-        FROM (SELECT 'SCHEMA key_vault', nspowner, nspacl
-              FROM pg_namespace WHERE nspname = 'key_vault'
+        FROM (SELECT format('SCHEMA %I', nspname), nspowner, nspacl
+              FROM pg_namespace WHERE nspname IN ('key_vault', 'key_vault_data')
               UNION ALL
-              SELECT format('TABLE key_vault.%I', relname), relowner, relacl
-              FROM pg_class WHERE relnamespace = 'key_vault'::regnamespace AND relkind IN ('r', 'v')
+              SELECT format('TABLE %I.%I', nspname, relname), relowner, relacl
+              FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+              WHERE nspname IN ('key_vault', 'key_vault_data') AND relkind IN ('r', 'v')
               UNION ALL
               SELECT format('ROUTINE key_vault.%I', proname), proowner, proacl
               FROM pg_proc WHERE pronamespace = 'key_vault'::regnamespace) AS all_objects (object, owner, acl),

@@ -116,7 +116,7 @@ measure_memory() {
 
 measure_storage() {
 	local way table
-	for way in get:key_vault.secrets plaintext:bench.plaintext pgp:bench.pgp; do
+	for way in get:key_vault_data.secrets plaintext:bench.plaintext pgp:bench.pgp; do
 		table=${way#*:}
 		record storage - "${way%:*}" 1 "$(as_admin -A -t -d "straight_$size" \
 			-c "SELECT pg_total_relation_size('$table')::float8 / (SELECT count(*) FROM $table)")"
@@ -143,7 +143,7 @@ load() {
 	as_admin -d postgres -c "CREATE DATABASE $planned TEMPLATE $straight STRATEGY file_copy"
 	as_admin -d "$planned" <<-SQL
 		CREATE FUNCTION bench.never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-		CREATE TRIGGER never BEFORE TRUNCATE ON key_vault.secrets EXECUTE FUNCTION bench.never();
+		CREATE TRIGGER never BEFORE TRUNCATE ON key_vault_data.secrets EXECUTE FUNCTION bench.never();
 		DROP TABLE bench.pgp, bench.pgp_s2k0;
 	SQL
 	as_admin -d postgres -c CHECKPOINT

@@ -34,7 +34,7 @@ load() {
 		SELECT key_vault.create_root_key();
 		SELECT count(key_vault.set('user_' || i, 'gemini', 'AIza' || md5(i::text))) FROM generate_series(1, :secrets) AS i;
 
-		CREATE TABLE plain (LIKE key_vault.secrets INCLUDING ALL);
+		CREATE TABLE plain (LIKE key_vault_data.secrets INCLUDING ALL);
 		INSERT INTO plain SELECT * FROM key_vault.secrets;
 
 		-- The first row of each batch
@@ -102,7 +102,7 @@ measure() {
 	for ((round = 1; round <= rounds; round++)); do
 		new_root_key
 		plain=$(seconds_of plain 'update_in_batches()')
-		rotation=$(seconds_of key_vault.secrets "key_vault.rotate_root_key($batch)")
+		rotation=$(seconds_of key_vault_data.secrets "key_vault.rotate_root_key($batch)")
 		say "$size $plain $rotation" >>"$results"
 	done
 	check

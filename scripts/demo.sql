@@ -69,7 +69,7 @@ SELECT user_id, provider, left(encode(sealed, 'hex'), 48) || '...' AS sealed FRO
 \echo
 \set ECHO queries
 BEGIN;
-UPDATE key_vault.secrets SET user_id = 'user_b' WHERE user_id = 'user_a' AND provider = 'gemini';
+UPDATE key_vault_data.secrets SET user_id = 'user_b' WHERE user_id = 'user_a' AND provider = 'gemini';
 \set ON_ERROR_STOP off
 SELECT key_vault.get('user_b', 'gemini');
 \set ON_ERROR_STOP on

@@ -100,8 +100,8 @@ SELECT count(*) FROM key_vault.secrets WHERE user_id OPERATOR(regress_kv_own.=) 
 SELECT key_vault.get('user_b', 'exa') OPERATOR(regress_kv_own.=) 'x' AS own_key;
 \set VERBOSITY sqlstate
 -- triggers and rules on our tables are not theirs to make; on their own tables they run for the identity
-CREATE TRIGGER t AFTER INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
-CREATE RULE r AS ON INSERT TO key_vault.secrets DO ALSO NOTHING;
+CREATE TRIGGER t AFTER INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE RULE r AS ON INSERT TO key_vault_data.secrets DO ALSO NOTHING;
 CREATE TABLE regress_kv_own.bait (u text, k text);
 CREATE FUNCTION regress_kv_own.bait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.k := key_vault.get(NEW.u, 'exa'); RETURN NEW; END $$;
 CREATE TRIGGER t BEFORE INSERT ON regress_kv_own.bait FOR EACH ROW EXECUTE FUNCTION regress_kv_own.bait();
@@ -221,12 +221,12 @@ SELECT statement, regress_kv_own.explained(statement) AS shows_the_key FROM unne
 EXPLAIN (VERBOSE, COSTS OFF) SELECT i FROM regress_kv_own.t WHERE key_vault.get('user_a', 'exa') = 'x';
 -- the planner's statistics of the table are not for those whom its policy keeps out
 RESET ROLE;
-ANALYZE key_vault.secrets;
+ANALYZE key_vault_data.secrets;
 SET ROLE regress_kv_a;
-SELECT count(*) FROM pg_stats WHERE schemaname = 'key_vault' AND tablename = 'secrets';
+SELECT count(*) FROM pg_stats WHERE schemaname = 'key_vault_data' AND tablename = 'secrets';
 SELECT count(*) FROM pg_statistic;
 RESET ROLE;
-SELECT attname FROM pg_stats WHERE schemaname = 'key_vault' AND tablename = 'secrets' AND attname IN ('sealed', 'hint');
+SELECT attname FROM pg_stats WHERE schemaname = 'key_vault_data' AND tablename = 'secrets' AND attname IN ('sealed', 'hint');
 RESET key_vault.user_id;
 
 -- what is only for the extension itself is of no use to others

@@ -9,25 +9,25 @@ CREATE ROLE regress_kv_user;
 CREATE ROLE regress_kv_service;
 CREATE ROLE regress_kv_half;
 SELECT key_vault.grant_access('regress_kv_user', 'user'), key_vault.grant_access('regress_kv_service', 'service'), key_vault.grant_access('regress_kv_half', 'user');
-REVOKE SELECT ON key_vault.secrets FROM regress_kv_half;
+REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_half;
 
 SELECT key_vault.set(u, 'exa', u || '/exa/' || repeat('x', 12)), key_vault.set(u, 'serper', u || '/serper/' || repeat('x', 12))
 FROM unnest('{user_a,user_b}'::text[]) u;
 SELECT key_vault.set('user_a', 'exa', 'user_a/exa/' || repeat('y', 12)), key_vault.set('user_a', 'exa', 'user_a:work:' || repeat('x', 12), 'work');
 -- one that does not open, one that has expired, one that is large
 SELECT key_vault.set('user_a', 'cohere', repeat('c', 20)), key_vault.set('user_a', 'deepl', repeat('d', 20)), key_vault.set('user_a', 'mistral', repeat('m', 65536));
-UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE provider = 'cohere';
-UPDATE key_vault.secrets SET expires_at = '2001-01-01 00:00:00+00' WHERE provider = 'deepl';
+UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE provider = 'cohere';
+UPDATE key_vault_data.secrets SET expires_at = '2001-01-01 00:00:00+00' WHERE provider = 'deepl';
 CREATE TEMP TABLE secrets_before AS SELECT * FROM key_vault.secrets;
 
 -- which way it is: with no index to use, the planner's way scans the table
 CREATE FUNCTION way() RETURNS text LANGUAGE plpgsql SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    scans bigint = pg_stat_get_xact_numscans('key_vault.secrets'::regclass);
+    scans bigint = pg_stat_get_xact_numscans('key_vault_data.secrets'::regclass);
 BEGIN
     DISCARD PLANS;
     PERFORM key_vault.get('user_a', 'exa');
-    RETURN CASE pg_stat_get_xact_numscans('key_vault.secrets'::regclass) WHEN scans THEN 'straight' ELSE 'planner' END;
+    RETURN CASE pg_stat_get_xact_numscans('key_vault_data.secrets'::regclass) WHEN scans THEN 'straight' ELSE 'planner' END;
 END $$;
 
 -- what a statement gives: its value, or the whole error
@@ -120,31 +120,31 @@ SELECT DISTINCT way FROM result WHERE state = 'shipped';
 
 -- a trigger, a rule, a policy more, a child, row-level security for the owner too: none changes what is in the table
 CREATE FUNCTION harmless() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-CREATE TRIGGER harmless AFTER INSERT ON key_vault.secrets FOR EACH STATEMENT EXECUTE FUNCTION harmless();
+CREATE TRIGGER harmless AFTER INSERT ON key_vault_data.secrets FOR EACH STATEMENT EXECUTE FUNCTION harmless();
 \set state trigger
 :run
-DROP TRIGGER harmless ON key_vault.secrets;
+DROP TRIGGER harmless ON key_vault_data.secrets;
 DROP FUNCTION harmless;
-CREATE RULE harmless AS ON DELETE TO key_vault.secrets WHERE false DO ALSO NOTHING;
+CREATE RULE harmless AS ON DELETE TO key_vault_data.secrets WHERE false DO ALSO NOTHING;
 \set state rule
 :run
-DROP RULE harmless ON key_vault.secrets;
-CREATE POLICY harmless ON key_vault.secrets USING (false);
+DROP RULE harmless ON key_vault_data.secrets;
+CREATE POLICY harmless ON key_vault_data.secrets USING (false);
 \set state permissive
 :run
-DROP POLICY harmless ON key_vault.secrets;
-CREATE POLICY harmless ON key_vault.secrets AS RESTRICTIVE USING (true);
+DROP POLICY harmless ON key_vault_data.secrets;
+CREATE POLICY harmless ON key_vault_data.secrets AS RESTRICTIVE USING (true);
 \set state restrictive
 :run
-DROP POLICY harmless ON key_vault.secrets;
-CREATE TABLE harmless () INHERITS (key_vault.secrets);
+DROP POLICY harmless ON key_vault_data.secrets;
+CREATE TABLE harmless () INHERITS (key_vault_data.secrets);
 \set state child
 :run
 DROP TABLE harmless;
-ALTER TABLE key_vault.secrets FORCE ROW LEVEL SECURITY;
+ALTER TABLE key_vault_data.secrets FORCE ROW LEVEL SECURITY;
 \set state forced
 :run
-ALTER TABLE key_vault.secrets NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE key_vault_data.secrets NO FORCE ROW LEVEL SECURITY;
 
 -- each of them was the planner's way
 SELECT DISTINCT state, way FROM result ORDER BY 1, 2;
@@ -164,46 +164,46 @@ SELECT count(*) AS changed FROM (SELECT * FROM key_vault.secrets EXCEPT SELECT *
 
 -- a rule on what set() does makes set() say so, and get() goes on
 BEGIN;
-CREATE RULE harmless AS ON UPDATE TO key_vault.secrets WHERE false DO ALSO NOTHING;
+CREATE RULE harmless AS ON UPDATE TO key_vault_data.secrets WHERE false DO ALSO NOTHING;
 SELECT key_vault.get('user_a', 'exa');
 SELECT key_vault.set('user_a', 'exa', repeat('n', 20));
 ROLLBACK;
 
 -- back on the straight way, and there through all that a DBA does to a table
-ANALYZE key_vault.secrets;
+ANALYZE key_vault_data.secrets;
 SET key_vault.user_id = 'user_a';
 SELECT way(), key_vault.get('user_a', 'exa');
-REINDEX TABLE CONCURRENTLY key_vault.secrets;
+REINDEX TABLE CONCURRENTLY key_vault_data.secrets;
 SELECT way(), key_vault.get('user_a', 'exa');
-CLUSTER key_vault.secrets USING secrets_pkey;
+CLUSTER key_vault_data.secrets USING secrets_pkey;
 SELECT way(), key_vault.get('user_a', 'exa');
-VACUUM FULL key_vault.secrets;
+VACUUM FULL key_vault_data.secrets;
 SELECT way(), key_vault.get('user_a', 'exa');
-CREATE INDEX another ON key_vault.secrets (provider);
+CREATE INDEX another ON key_vault_data.secrets (provider);
 SELECT way(), key_vault.get('user_a', 'exa');
-ALTER TABLE key_vault.secrets SET (fillfactor = 90);
-ALTER TABLE key_vault.secrets ADD COLUMN note text DEFAULT 'n';
+ALTER TABLE key_vault_data.secrets SET (fillfactor = 90);
+ALTER TABLE key_vault_data.secrets ADD COLUMN note text DEFAULT 'n';
 SELECT way(), key_vault.get('user_a', 'exa');
 SELECT key_vault.set('user_a', 'groq', 'gsk_' || repeat('g', 20)), way(), key_vault.get('user_a', 'groq') IS NOT NULL AS stored;
-ALTER TABLE key_vault.secrets DROP COLUMN note;
+ALTER TABLE key_vault_data.secrets DROP COLUMN note;
 SELECT way(), key_vault.get('user_a', 'exa');
 BEGIN;
-TRUNCATE key_vault.secrets;
+TRUNCATE key_vault_data.secrets;
 SELECT way(), key_vault.get('user_a', 'exa') IS NULL AS none;
 ROLLBACK;
 SELECT way(), key_vault.get('user_a', 'exa');
 -- a primary key that is another index
 BEGIN;
-ALTER TABLE key_vault.secrets DROP CONSTRAINT secrets_pkey;
+ALTER TABLE key_vault_data.secrets DROP CONSTRAINT secrets_pkey;
 SELECT way(), key_vault.get('user_a', 'exa');
-ALTER TABLE key_vault.secrets ADD CONSTRAINT secrets_pkey PRIMARY KEY (version, label, provider, user_id);
+ALTER TABLE key_vault_data.secrets ADD CONSTRAINT secrets_pkey PRIMARY KEY (version, label, provider, user_id);
 SELECT way(), key_vault.get('user_a', 'exa');
 COMMIT;
-ALTER TABLE key_vault.secrets DROP CONSTRAINT secrets_pkey, ADD CONSTRAINT secrets_pkey PRIMARY KEY (user_id, provider, label, version) DEFERRABLE;
+ALTER TABLE key_vault_data.secrets DROP CONSTRAINT secrets_pkey, ADD CONSTRAINT secrets_pkey PRIMARY KEY (user_id, provider, label, version) DEFERRABLE;
 SELECT way(), key_vault.get('user_a', 'exa');
-ALTER TABLE key_vault.secrets DROP CONSTRAINT secrets_pkey, ADD CONSTRAINT secrets_pkey PRIMARY KEY (user_id, provider, label, version);
+ALTER TABLE key_vault_data.secrets DROP CONSTRAINT secrets_pkey, ADD CONSTRAINT secrets_pkey PRIMARY KEY (user_id, provider, label, version);
 SELECT way(), key_vault.get('user_a', 'exa');
--- with row-level security off the planner decides whether that is an error
+-- with row-level security off nothing changes
 SET row_security = off;
 SELECT way(), key_vault.get('user_a', 'exa');
 RESET row_security;

@@ -40,7 +40,7 @@ SELECT key_vault.get('user_b', 'exa') = repeat('5', 20) AS still_there;
 
 -- what has expired or does not open can be deleted
 SELECT key_vault.set('user_c', 'exa', repeat('6', 20), expires_at => clock_timestamp() + interval '20 ms'), key_vault.set('user_c', 'serper', repeat('7', 20));
-UPDATE key_vault.secrets SET sealed = decode(repeat('00', 60), 'hex') WHERE provider = 'serper';
+UPDATE key_vault_data.secrets SET sealed = decode(repeat('00', 60), 'hex') WHERE provider = 'serper';
 SELECT pg_sleep(0.03);
 SELECT key_vault.delete('user_c', 'exa'), key_vault.delete('user_c', 'serper');
 SELECT count(*) FROM key_vault.secrets WHERE user_id = 'user_c';

@@ -16,16 +16,16 @@ SELECT o.identity, comment FROM pg_depend d, LATERAL pg_identify_object(d.classi
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND d.classid <> 'pg_type'::regclass
   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'key_vault') AND comment ~ '^\s*$|[.]$|^\s|\s$|  ';
 SELECT attrelid::regclass, attname, col_description(attrelid, attnum) FROM pg_attribute
-WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'key_vault'::regnamespace) AND attnum > 0
+WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace)) AND attnum > 0
   AND col_description(attrelid, attnum) ~ '^\s*$|[.]$|^\s|\s$|  ';
 
 -- \d of the table
 SELECT attname, format_type(atttypid, atttypmod) AS type, (SELECT collname FROM pg_collation c WHERE c.oid = attcollation AND collname <> 'default') AS collation,
        attnotnull, pg_get_expr(adbin, adrelid) AS "default", col_description(attrelid, attnum) AS comment
 FROM pg_attribute LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
-WHERE attrelid = 'key_vault.secrets'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'key_vault.secrets'::regclass AND contype <> 'n' ORDER BY 1;
-SELECT polname, obj_description(oid, 'pg_policy') FROM pg_policy WHERE polrelid = 'key_vault.secrets'::regclass;
+WHERE attrelid = 'key_vault_data.secrets'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'key_vault_data.secrets'::regclass AND contype <> 'n' ORDER BY 1;
+SELECT polname, obj_description(oid, 'pg_policy') FROM pg_policy WHERE polrelid = 'key_vault_data.secrets'::regclass;
 
 -- the settings: who may set them, and what they say
 SELECT key_vault.current_user_id() IS NULL AS loaded;

@@ -144,7 +144,7 @@ SELECT key_vault.escrow_keyring(armored) FROM public_keys WHERE name = 'rsa';
 RESET ROLE;
 
 -- a database that uses a root key which the keyring does not hold: a copy, and a warning
-INSERT INTO key_vault.root_key_registry (id, created_at) VALUES ('0123456789abcdef', now());
+INSERT INTO key_vault_data.root_key_registry (id, created_at) VALUES ('0123456789abcdef', now());
 \set VERBOSITY terse
 SELECT left(key_vault.escrow_keyring(armored), 27) AS message FROM public_keys WHERE name = 'rsa';
 \set VERBOSITY sqlstate

@@ -9,7 +9,7 @@ CREATE FUNCTION rows_about(who text) RETURNS TABLE (name regclass, has_user_id b
 BEGIN
     FOR name, has_user_id IN
         SELECT c.oid, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'user_id')
-        FROM pg_class c WHERE c.relnamespace = 'key_vault'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname
+        FROM pg_class c WHERE c.relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND c.relkind IN ('r', 'p') ORDER BY c.relname
     LOOP
         EXECUTE format('SELECT count(*) FROM %s t WHERE position($1 IN t::text) > 0', name) INTO about USING who;
         RETURN NEXT;

@@ -21,7 +21,7 @@ SELECT has_parameter_privilege('regress_kv_app', 'key_vault.user_id', 'SET') AS 
 SELECT key_vault.grant_access('regress_kv_app', 'service');
 SELECT key_vault.grant_access('regress_kv_app', 'admin');
 SELECT * FROM held;
-SELECT has_parameter_privilege('regress_kv_app', 'key_vault.user_id', 'SET') AS may_set, has_table_privilege('regress_kv_app', 'key_vault.secrets', 'SELECT') AS may_read,
+SELECT has_parameter_privilege('regress_kv_app', 'key_vault.user_id', 'SET') AS may_set, has_table_privilege('regress_kv_app', 'key_vault_data.secrets', 'SELECT') AS may_read,
        has_function_privilege('regress_kv_app', 'key_vault.get(text, text, text)', 'EXECUTE') AS may_get;
 SELECT key_vault.grant_access('regress_kv_app', 'user');
 SELECT * FROM held;
@@ -72,18 +72,18 @@ SELECT key_vault.revoke_access('regress_kv_app');
 GRANT EXECUTE ON FUNCTION key_vault.import_keys TO regress_kv_app;
 SELECT role, level, complete, cardinality(missing) > 5 AS much_is_missing, extra FROM held;
 SELECT key_vault.grant_access('regress_kv_app', 'user');
-REVOKE SELECT ON key_vault.secrets FROM regress_kv_app;
+REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_app;
 SELECT * FROM held;
 SELECT key_vault.grant_access('regress_kv_app', 'user');
 -- more than a level
-GRANT DELETE ON key_vault.secrets TO regress_kv_app;
+GRANT DELETE ON key_vault_data.secrets TO regress_kv_app;
 GRANT EXECUTE ON FUNCTION key_vault.grant_access TO regress_kv_app;
 SELECT * FROM held;
-REVOKE DELETE ON key_vault.secrets FROM regress_kv_app;
+REVOKE DELETE ON key_vault_data.secrets FROM regress_kv_app;
 REVOKE EXECUTE ON FUNCTION key_vault.grant_access FROM regress_kv_app;
-GRANT SELECT (hint), UPDATE (hint) ON key_vault.secrets TO regress_kv_app;
+GRANT SELECT (hint), UPDATE (hint) ON key_vault_data.secrets TO regress_kv_app;
 SELECT * FROM held;
-REVOKE SELECT (hint), UPDATE (hint) ON key_vault.secrets FROM regress_kv_app;
+REVOKE SELECT (hint), UPDATE (hint) ON key_vault_data.secrets FROM regress_kv_app;
 -- two levels
 GRANT SELECT ON key_vault.inventory TO regress_kv_app;
 SELECT role, level, complete, extra FROM held;
@@ -127,8 +127,8 @@ SELECT key_vault.grant_access('regress_kv_dba', 'admin');
 GRANT SET ON PARAMETER key_vault.user_id TO regress_kv_dba;
 RESET ROLE;
 -- as its grant options go; the level service stays a superuser's to give
-GRANT USAGE ON SCHEMA key_vault TO regress_kv_dba WITH GRANT OPTION;
-GRANT SELECT ON ALL TABLES IN SCHEMA key_vault TO regress_kv_dba WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA key_vault, key_vault_data TO regress_kv_dba WITH GRANT OPTION;
+GRANT SELECT ON ALL TABLES IN SCHEMA key_vault, key_vault_data TO regress_kv_dba WITH GRANT OPTION;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA key_vault TO regress_kv_dba WITH GRANT OPTION;
 SET ROLE regress_kv_dba;
 \set VERBOSITY default
@@ -144,11 +144,11 @@ SELECT key_vault.revoke_access('regress_kv_app');
 RESET ROLE;
 SELECT role, level, complete FROM held WHERE role = 'regress_kv_app';
 SET ROLE regress_kv_dba;
-REVOKE SELECT ON key_vault.secrets, key_vault.providers FROM regress_kv_app;
+REVOKE SELECT ON key_vault_data.secrets, key_vault.providers FROM regress_kv_app;
 RESET ROLE;
-REVOKE ALL ON ALL TABLES IN SCHEMA key_vault FROM regress_kv_dba CASCADE;
+REVOKE ALL ON ALL TABLES IN SCHEMA key_vault, key_vault_data FROM regress_kv_dba CASCADE;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA key_vault FROM regress_kv_dba CASCADE;
-REVOKE ALL ON SCHEMA key_vault FROM regress_kv_dba CASCADE;
+REVOKE ALL ON SCHEMA key_vault, key_vault_data FROM regress_kv_dba CASCADE;
 
 -- a role that may act for any user cannot be dropped before that is taken back
 SELECT key_vault.grant_access('regress_kv_app', 'service');

@@ -197,7 +197,7 @@ BEGIN
     RAISE WARNING 'acts for %', key_vault.current_user_id();
     RETURN true;
 END $$;
-CREATE POLICY note ON key_vault.secrets AS RESTRICTIVE USING (provider <> 'exa' OR note_identity());
+CREATE POLICY note ON key_vault_data.secrets AS RESTRICTIVE USING (provider <> 'exa' OR note_identity());
 SET SESSION AUTHORIZATION regress_kv_service;
 \set VERBOSITY terse
 SELECT key_vault.get('user_a', 'exa'), key_vault.current_user_id() IS NULL AS none;
@@ -247,7 +247,7 @@ BEGIN
 END $$;
 SELECT key_vault.get('user_a', 'serper'), key_vault.current_user_id() IS NULL AS none;
 RESET SESSION AUTHORIZATION;
-DROP POLICY note ON key_vault.secrets;
+DROP POLICY note ON key_vault_data.secrets;
 DROP FUNCTION note_identity;
 
 -- the identity of a role

@@ -16,6 +16,13 @@ RESET ROLE;
 CREATE EXTENSION key_vault;
 SELECT count(*) FROM pg_extension WHERE extname = 'key_vault';
 DROP SCHEMA key_vault CASCADE;
+-- nor one that the tables would come into
+SET ROLE regress_kv_stranger;
+CREATE SCHEMA key_vault_data;
+RESET ROLE;
+CREATE EXTENSION key_vault CASCADE;
+SELECT count(*) FROM pg_extension WHERE extname = 'key_vault';
+DROP SCHEMA key_vault_data;
 
 -- nor does it go into a schema that the caller names
 CREATE SCHEMA regress_kv_elsewhere;
@@ -35,8 +42,8 @@ CREATE TEMP VIEW member AS
       AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'key_vault')
       AND d.classid <> 'pg_type'::regclass;
 
--- everything stands in the schema key_vault
-SELECT type, identity FROM member WHERE identity !~ '^key_vault(\.|$)' ORDER BY 1, 2;
+-- tables stand in one schema, everything else in the other
+SELECT type, identity FROM member WHERE identity !~ CASE type WHEN 'schema' THEN '^key_vault(_data)?$' WHEN 'table' THEN '^key_vault_data\.' ELSE '^key_vault\.' END ORDER BY 1, 2;
 
 -- every member has a comment, and so have policies and triggers
 SELECT type, identity FROM member WHERE obj_description(objid, classid::regclass::name) IS NULL
@@ -50,7 +57,7 @@ ORDER BY 1, 2;
 
 -- the tables that dumps carry say what each column means
 SELECT attrelid::regclass, attname FROM pg_attribute
-WHERE attrelid IN ('key_vault.secrets'::regclass, 'key_vault.root_key_registry'::regclass)
+WHERE attrelid IN ('key_vault_data.secrets'::regclass, 'key_vault_data.root_key_registry'::regclass)
   AND attnum > 0 AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL;
 
 -- nothing is granted to PUBLIC, not even what PostgreSQL grants by itself
@@ -90,33 +97,33 @@ WHERE pronamespace = 'key_vault'::regnamespace AND proparallel <> 'r'
 
 -- every table that has a user_id has row-level security and one policy, the same, for all commands and roles
 SELECT c.oid::regclass FROM pg_class c
-WHERE c.relnamespace = 'key_vault'::regnamespace AND c.relkind IN ('r', 'p')
+WHERE c.relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND c.relkind IN ('r', 'p')
   AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'user_id')
   AND NOT (relrowsecurity AND 1 = (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AND EXISTS (
       SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND polname = 'own_rows' AND polcmd = '*' AND polpermissive
         AND polroles = '{0}' AND polwithcheck IS NULL
         AND pg_get_expr(polqual, polrelid) = '(user_id = key_vault.current_user_id())'));
-SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'key_vault.secrets'::regclass;
+SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'key_vault_data.secrets'::regclass;
 
 -- views hide what is behind them from the caller's functions
 SELECT c.oid::regclass FROM pg_class c
-WHERE c.relnamespace = 'key_vault'::regnamespace AND c.relkind = 'v'
+WHERE c.relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND c.relkind = 'v'
   AND NOT coalesce('security_barrier=true' = ANY (c.reloptions), false);
 
 -- what a dump carries: every table but those that upgrades own
 SELECT c.oid::regclass AS not_dumped FROM pg_class c, pg_extension e
-WHERE c.relnamespace = 'key_vault'::regnamespace AND c.relkind IN ('r', 'p', 'S') AND e.extname = 'key_vault'
+WHERE c.relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND c.relkind IN ('r', 'p', 'S') AND e.extname = 'key_vault'
   AND c.oid <> ALL (e.extconfig) ORDER BY 1;
 
 -- no statistics of what is sealed
 SELECT attname, attstattarget, attstorage FROM pg_attribute
-WHERE attrelid = 'key_vault.secrets'::regclass AND attname IN ('sealed', 'hint') ORDER BY 1;
+WHERE attrelid = 'key_vault_data.secrets'::regclass AND attname IN ('sealed', 'hint') ORDER BY 1;
 
 -- drop it, with all that it made, and have it again
 SELECT key_vault.create_root_key() IS NOT NULL AS ready;
 SELECT key_vault.set('user_a', 'exa', repeat('k', 20));
 DROP EXTENSION key_vault;
-SELECT count(*) FROM pg_namespace WHERE nspname = 'key_vault';
+SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'key\_vault%';
 SELECT count(*) FROM pg_proc WHERE probin LIKE '%key_vault%';
 SELECT key_vault.get('user_a', 'exa');
 CREATE EXTENSION key_vault;

@@ -29,7 +29,7 @@ SELECT provider FROM key_vault.list('user_a');
 ROLLBACK;
 
 -- rows that do not open do not break it
-UPDATE key_vault.secrets SET sealed = decode(repeat('00', 60), 'hex') WHERE user_id = 'user_b';
+UPDATE key_vault_data.secrets SET sealed = decode(repeat('00', 60), 'hex') WHERE user_id = 'user_b';
 SELECT provider, hint, status FROM key_vault.list('user_b');
 
 -- as a row source it takes part in joins, and stops early

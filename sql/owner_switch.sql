@@ -22,26 +22,26 @@ BEGIN
     INSERT INTO seen VALUES (current_user, session_user, key_vault.current_user_id(), TG_OP);
     RETURN coalesce(NEW, OLD);
 END $$;
-CREATE TRIGGER tell BEFORE INSERT OR UPDATE OR DELETE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION tell();
+CREATE TRIGGER tell BEFORE INSERT OR UPDATE OR DELETE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION tell();
 SET SESSION AUTHORIZATION regress_kv_pool;
 SET ROLE regress_kv_service;
 SELECT key_vault.set('user_a', 'exa', repeat('3', 20)), key_vault.delete('user_a', 'serper'), key_vault.forget('user_b');
 SELECT current_user, session_user, key_vault.current_user_id() IS NULL AS none;
 RESET SESSION AUTHORIZATION;
 SELECT who = :'me' AS by_the_owner, session, acts_for, operation FROM seen ORDER BY ctid;
-DROP TRIGGER tell ON key_vault.secrets;
+DROP TRIGGER tell ON key_vault_data.secrets;
 DROP FUNCTION tell;
 
 -- an error within it
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'KVTST'; END $$;
-CREATE TRIGGER fail BEFORE INSERT OR DELETE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION fail();
+CREATE TRIGGER fail BEFORE INSERT OR DELETE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION fail();
 SET SESSION AUTHORIZATION regress_kv_pool;
 SET ROLE regress_kv_service;
 SELECT key_vault.set('user_a', 'exa', repeat('4', 20));
 SELECT current_user, session_user, key_vault.current_user_id() IS NULL AS none;
 -- what only a superuser may do is not to be had now
 SELECT pg_read_file('postgresql.conf');
-SELECT count(*) FROM key_vault.own_providers;
+SELECT count(*) FROM key_vault_data.own_providers;
 SELECT key_vault.delete('user_a', 'exa');
 SELECT current_user, session_user, key_vault.current_user_id() IS NULL AS none;
 SELECT key_vault.forget('user_a');
@@ -96,12 +96,12 @@ SET SESSION AUTHORIZATION regress_kv_user;
 SELECT around(), current_user;
 RESET SESSION AUTHORIZATION;
 DROP FUNCTION around;
-DROP TRIGGER fail ON key_vault.secrets;
+DROP TRIGGER fail ON key_vault_data.secrets;
 DROP FUNCTION fail;
 
 -- a trigger that leaves rows out, or makes others of them
 CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-CREATE TRIGGER leave_out BEFORE INSERT OR DELETE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION leave_out();
+CREATE TRIGGER leave_out BEFORE INSERT OR DELETE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION leave_out();
 SET SESSION AUTHORIZATION regress_kv_service;
 \set VERBOSITY default
 SELECT key_vault.set('user_a', 'exa', repeat('4', 20));
@@ -110,14 +110,14 @@ SELECT key_vault.rollback('user_a', 'exa', 2);
 SELECT key_vault.delete('user_a', 'exa');
 SELECT current_user, key_vault.current_user_id() IS NULL AS none, key_vault.get('user_a', 'exa') = repeat('3', 20) AS same;
 RESET SESSION AUTHORIZATION;
-DROP TRIGGER leave_out ON key_vault.secrets;
+DROP TRIGGER leave_out ON key_vault_data.secrets;
 DROP FUNCTION leave_out;
 CREATE FUNCTION make_other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.user_id := 'user_b'; RETURN NEW; END $$;
-CREATE TRIGGER make_other BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION make_other();
+CREATE TRIGGER make_other BEFORE INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION make_other();
 SET SESSION AUTHORIZATION regress_kv_service;
 SELECT key_vault.set('user_a', 'exa', repeat('4', 20));
 RESET SESSION AUTHORIZATION;
-DROP TRIGGER make_other ON key_vault.secrets;
+DROP TRIGGER make_other ON key_vault_data.secrets;
 DROP FUNCTION make_other;
 
 -- in a read-only transaction: an error, whatever there is to do
@@ -151,7 +151,7 @@ BEGIN
     END CASE;
     RETURN true;
 END $$;
-ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id() AND policy_calls());
+ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id() AND policy_calls());
 SET SESSION AUTHORIZATION regress_kv_service;
 SELECT key_vault.get('user_a', 'exa') = repeat('3', 20) AS same;
 UPDATE todo SET what = 'fail';
@@ -165,7 +165,7 @@ SELECT key_vault.get('user_a', 'exa') = repeat('3', 20) AS same, (SELECT what FR
 UPDATE todo SET what = 'call';
 SELECT key_vault.get_all('user_a') ->> 'exa' = repeat('3', 20) AS same;
 RESET SESSION AUTHORIZATION;
-ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id());
+ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id());
 DROP FUNCTION policy_calls;
 DROP TABLE todo;
 
@@ -176,7 +176,7 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TABLE escape (statement text);
-CREATE TRIGGER escape AFTER INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION escape();
+CREATE TRIGGER escape AFTER INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION escape();
 CREATE FUNCTION try(what text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM key_vault.set('user_a', 'exa', repeat('5', 20));
@@ -200,19 +200,19 @@ UPDATE escape SET statement = 'DECLARE for_later CURSOR WITH HOLD FOR SELECT rol
 SET SESSION AUTHORIZATION regress_kv_service;
 SELECT try('cursor'), (SELECT count(*) FROM pg_cursors WHERE name = 'for_later');
 RESET SESSION AUTHORIZATION;
-DROP TRIGGER escape ON key_vault.secrets;
+DROP TRIGGER escape ON key_vault_data.secrets;
 DROP FUNCTION escape, try;
 
 -- a policy is run as the caller, not as the owner
 CREATE FUNCTION who() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen VALUES (current_user, session_user, key_vault.current_user_id(), 'POLICY'); RETURN true; END $$;
 GRANT INSERT ON seen TO PUBLIC;
 TRUNCATE seen;
-CREATE POLICY who ON key_vault.secrets AS RESTRICTIVE USING (who());
+CREATE POLICY who ON key_vault_data.secrets AS RESTRICTIVE USING (who());
 SET SESSION AUTHORIZATION regress_kv_service;
 SELECT key_vault.set('user_a', 'exa', repeat('6', 20)), key_vault.get('user_a', 'exa') = repeat('6', 20) AS same, key_vault.delete('user_a', 'exa');
 RESET SESSION AUTHORIZATION;
 SELECT DISTINCT who, session, acts_for FROM seen;
-DROP POLICY who ON key_vault.secrets;
+DROP POLICY who ON key_vault_data.secrets;
 DROP FUNCTION who;
 
 DROP TABLE seen, escape;

@@ -21,12 +21,13 @@ INSERT INTO level (role_name) VALUES ('regress_kv_nobody'), ('regress_kv_user'),
 SELECT p.proname AS function, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS may_execute
 FROM pg_proc p LEFT JOIN level ON has_function_privilege(role_name, p.oid, 'EXECUTE')
 WHERE pronamespace = 'key_vault'::regnamespace GROUP BY 1 ORDER BY 1;
-SELECT relname, privilege, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS roles
+SELECT c.oid::regclass AS relation, privilege, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS roles
 FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) privilege, level
-WHERE relnamespace = 'key_vault'::regnamespace AND relkind IN ('r', 'v', 'p', 'm', 'S') AND has_table_privilege(role_name, c.oid, privilege)
-GROUP BY 1, 2 ORDER BY 1, 2;
+WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND relkind IN ('r', 'v', 'p', 'm', 'S') AND has_table_privilege(role_name, c.oid, privilege)
+GROUP BY c.oid, 2 ORDER BY c.oid::regclass::text COLLATE "C", 2;
 \pset format aligned
 SELECT role_name, has_schema_privilege(role_name, 'key_vault', 'USAGE') AS usage, has_schema_privilege(role_name, 'key_vault', 'CREATE') AS create,
+       has_schema_privilege(role_name, 'key_vault_data', 'USAGE') OR has_schema_privilege(role_name, 'key_vault_data', 'CREATE') AS data_schema,
        has_parameter_privilege(role_name, 'key_vault.user_id', 'SET') AS set_identity, has_parameter_privilege(role_name, 'key_vault.user_id', 'ALTER SYSTEM') AS alter_system
 FROM level ORDER BY id;
 SELECT name AS other_settings_that_a_level_may_set FROM pg_settings, level
@@ -65,22 +66,22 @@ INSERT INTO try (statement) VALUES
     ('ALTER TABLE %s OWNER TO CURRENT_USER'), ('DROP TABLE %s'), ('DROP VIEW %s'), ('CREATE INDEX ON %s (oid)'), ('COMMENT ON TABLE %s IS NULL'), ('REINDEX TABLE %s'), ('CLUSTER %s'), ('CREATE TABLE regress_kv_own.child () INHERITS (%s)'),
     ('DO ''BEGIN GRANT SELECT ON %1$s TO PUBLIC; IF NOT has_table_privilege(''''regress_kv_nobody'''', ''''%1$s'''', ''''SELECT'''') THEN RAISE insufficient_privilege; END IF; END''');
 SET client_min_messages = error;
-SELECT role_name, statement, string_agg(relname, ', ' ORDER BY relname) AS allowed
+SELECT role_name, statement, string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") AS allowed
 FROM level, try, pg_class c
-WHERE relnamespace = 'key_vault'::regnamespace AND relkind IN ('r', 'v')
+WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND relkind IN ('r', 'v')
   AND attempt(role_name, 'user_a', format(statement, c.oid::regclass)) = 'allowed'
 GROUP BY level.id, role_name, try.id, statement ORDER BY level.id, try.id;
 SET client_min_messages = warning;
 -- every column of every table, updated
 SELECT role_name, attrelid::regclass, attname FROM level, pg_attribute JOIN pg_class c ON c.oid = attrelid
-WHERE relnamespace = 'key_vault'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
   AND attempt(role_name, 'user_a', format('UPDATE %s SET %2$I = %2$I', attrelid::regclass, attname)) <> '42501';
 -- a foreign key that points at our tables would tell what is in them
-SELECT role_name, attempt(role_name, 'user_a', 'CREATE TABLE regress_kv_own.f (u text, p text, l text, v int, FOREIGN KEY (u, p, l, v) REFERENCES key_vault.secrets)') FROM level ORDER BY level.id;
--- things in our schema
-SELECT role_name, statement, attempt(role_name, 'user_a', statement) FROM level, (VALUES ('CREATE TABLE key_vault.mine (i int)'), ('CREATE FUNCTION key_vault.mine() RETURNS int LANGUAGE sql AS ''SELECT 1'''),
+SELECT role_name, attempt(role_name, 'user_a', 'CREATE TABLE regress_kv_own.f (u text, p text, l text, v int, FOREIGN KEY (u, p, l, v) REFERENCES key_vault_data.secrets)') FROM level ORDER BY level.id;
+-- things in our schemas
+SELECT role_name, statement, attempt(role_name, 'user_a', statement) FROM level, (VALUES ('CREATE TABLE key_vault.mine (i int)'), ('CREATE TABLE key_vault_data.mine (i int)'), ('SELECT ''key_vault_data.secrets''::regclass'), ('CREATE FUNCTION key_vault.mine() RETURNS int LANGUAGE sql AS ''SELECT 1'''),
     ('CREATE OR REPLACE FUNCTION key_vault.current_user_id() RETURNS text LANGUAGE sql AS ''SELECT ''''user_b''''::text'''), ('ALTER FUNCTION key_vault.get LEAKPROOF'),
-    ('ALTER EXTENSION key_vault DROP TABLE key_vault.secrets'), ('DROP EXTENSION key_vault'), ('DROP SCHEMA key_vault CASCADE')) AS s (statement)
+    ('ALTER EXTENSION key_vault DROP TABLE key_vault_data.secrets'), ('DROP EXTENSION key_vault'), ('DROP SCHEMA key_vault CASCADE'), ('DROP SCHEMA key_vault_data CASCADE')) AS s (statement)
 WHERE attempt(role_name, 'user_a', statement) <> '42501';
 
 -- by calling
@@ -154,16 +155,16 @@ GRANT regress_kv_user TO regress_kv_member;
 SET ROLE regress_kv_member;
 SELECT key_vault.get('user_a', 'exa');
 RESET ROLE;
-REVOKE SELECT ON key_vault.secrets FROM regress_kv_user;
+REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_user;
 SET ROLE regress_kv_member;
 SELECT key_vault.get('user_a', 'exa');
 SELECT key_vault.list('user_a');
 RESET ROLE;
-GRANT SELECT (user_id, provider, label, version, root_key_id, sealed, hint) ON key_vault.secrets TO regress_kv_user;
+GRANT SELECT (user_id, provider, label, version, root_key_id, sealed, hint) ON key_vault_data.secrets TO regress_kv_user;
 SET ROLE regress_kv_member;
 SELECT key_vault.get('user_a', 'exa');
 RESET ROLE;
-GRANT SELECT (expires_at) ON key_vault.secrets TO regress_kv_user;
+GRANT SELECT (expires_at) ON key_vault_data.secrets TO regress_kv_user;
 SET ROLE regress_kv_member;
 SELECT key_vault.get('user_a', 'exa');
 RESET ROLE;

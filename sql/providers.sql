@@ -42,7 +42,7 @@ SELECT key_vault.get('user_a', '%s%n');
 
 -- the database's own are there at once, for this session too
 SELECT key_vault.get('user_a', 'acme');
-INSERT INTO key_vault.own_providers (name, display_name, env_var, aliases, key_prefixes)
+INSERT INTO key_vault_data.own_providers (name, display_name, env_var, aliases, key_prefixes)
 VALUES ('acme', 'Acme', 'ACME_API_KEY', '{acme-ai,a}', '{acme_}');
 SELECT key_vault.set('user_a', ' ACME-AI', 'acme_' || repeat('1', 20)), key_vault.get('user_a', 'a') = 'acme_' || repeat('1', 20) AS same;
 SELECT provider FROM key_vault.list('user_a');
@@ -55,12 +55,12 @@ SELECT key_vault.get('user_a', 'acne');
 
 -- changed, for the next call in the same transaction; and back
 BEGIN;
-UPDATE key_vault.own_providers SET aliases = '{coyote}' WHERE name = 'acme';
+UPDATE key_vault_data.own_providers SET aliases = '{coyote}' WHERE name = 'acme';
 SELECT key_vault.get('user_a', 'coyote') = 'acme_' || repeat('1', 20) AS same;
 SAVEPOINT s;
 SELECT key_vault.get('user_a', 'a');
 ROLLBACK TO s;
-DELETE FROM key_vault.own_providers;
+DELETE FROM key_vault_data.own_providers;
 SAVEPOINT s;
 SELECT key_vault.get('user_a', 'acme');
 ROLLBACK TO s;
@@ -68,23 +68,23 @@ ROLLBACK;
 SELECT key_vault.get('user_a', 'a') = 'acme_' || repeat('1', 20) AS same;
 SELECT key_vault.get('user_a', 'coyote');
 BEGIN;
-TRUNCATE key_vault.own_providers;
+TRUNCATE key_vault_data.own_providers;
 SELECT key_vault.get('user_a', 'acme');
 ROLLBACK;
 SELECT key_vault.get('user_a', 'acme') = 'acme_' || repeat('1', 20) AS same;
 
 -- they win over ours
-INSERT INTO key_vault.own_providers (name, display_name, env_var, key_prefixes, required)
+INSERT INTO key_vault_data.own_providers (name, display_name, env_var, key_prefixes, required)
 VALUES ('openai', 'Our gateway', 'GATEWAY_API_KEY', '{gw-}', true);
 SELECT display_name, env_var, required FROM key_vault.providers WHERE name = 'openai';
 SELECT key_vault.set('user_a', 'openai', 'gw-' || repeat('2', 20));
 SELECT key_vault.set('user_a', 'openai', 'sk-' || repeat('2', 20));
 -- and their aliases over ours
-UPDATE key_vault.own_providers SET aliases = '{google}' WHERE name = 'openai';
+UPDATE key_vault_data.own_providers SET aliases = '{google}' WHERE name = 'openai';
 SELECT key_vault.get('user_a', 'gemini') IS NULL AS not_gemini, key_vault.get('user_a', 'google') = 'sk-' || repeat('2', 20) AS google_is_openai;
 -- also over names and aliases that come with an upgrade
 BEGIN;
-INSERT INTO key_vault.builtin_providers (name, display_name, env_var, aliases)
+INSERT INTO key_vault_data.builtin_providers (name, display_name, env_var, aliases)
 VALUES ('acme-ai', 'Acme AI', 'ACME_AI_API_KEY', '{aaa}'), ('aaaa', 'AAAA', 'AAAA_API_KEY', '{a}');
 SELECT key_vault.get('user_a', 'acme-ai') = 'acme_' || repeat('1', 20) AS acme, key_vault.get('user_a', 'a') = 'acme_' || repeat('1', 20) AS a,
        key_vault.get('user_a', 'aaaa') IS NULL AS others;
@@ -93,30 +93,30 @@ SAVEPOINT s;
 SELECT key_vault.get('user_a', 'aaa');
 ROLLBACK TO s;
 -- unless hidden: then the new one is there
-UPDATE key_vault.own_providers SET hidden = true WHERE name = 'acme';
+UPDATE key_vault_data.own_providers SET hidden = true WHERE name = 'acme';
 SELECT name FROM key_vault.providers WHERE name LIKE 'a%a%' ORDER BY name COLLATE "C";
 SELECT key_vault.get('user_a', 'aaa') IS NULL AS acme_ai;
 ROLLBACK;
 
 -- or hide them: then there is no such provider, and what is stored waits
 SELECT key_vault.set('user_a', 'exa', repeat('3', 20));
-INSERT INTO key_vault.own_providers (name, display_name, env_var, hidden) VALUES ('exa', 'Exa', 'EXA_API_KEY', true);
+INSERT INTO key_vault_data.own_providers (name, display_name, env_var, hidden) VALUES ('exa', 'Exa', 'EXA_API_KEY', true);
 SELECT count(*) FROM key_vault.providers WHERE name = 'exa';
 SELECT key_vault.get('user_a', 'exa');
 SELECT provider FROM key_vault.list('user_a');
-DELETE FROM key_vault.own_providers WHERE name = 'exa';
+DELETE FROM key_vault_data.own_providers WHERE name = 'exa';
 SELECT key_vault.get('user_a', 'exa') = repeat('3', 20) AS same;
 
 -- prefixes that are none, as whoever writes the table may put there, begin no key
-UPDATE key_vault.own_providers SET key_prefixes = ARRAY['', NULL, repeat('4', 100000), '^4', chr(128273)] WHERE name = 'acme';
+UPDATE key_vault_data.own_providers SET key_prefixes = ARRAY['', NULL, repeat('4', 100000), '^4', chr(128273)] WHERE name = 'acme';
 SELECT key_vault.set('user_b', 'acme', repeat('4', 20));
 SELECT key_vault.get('user_b', 'acme') = repeat('4', 20) AS stored;
 
 -- ours are ours: only an upgrade changes them
 SET ROLE regress_kv_app;
-INSERT INTO key_vault.own_providers (name, display_name, env_var) VALUES ('x', 'X', 'X_API_KEY');
-UPDATE key_vault.builtin_providers SET env_var = 'X_API_KEY';
-SELECT count(*) FROM key_vault.own_providers;
+INSERT INTO key_vault_data.own_providers (name, display_name, env_var) VALUES ('x', 'X', 'X_API_KEY');
+UPDATE key_vault_data.builtin_providers SET env_var = 'X_API_KEY';
+SELECT count(*) FROM key_vault_data.own_providers;
 RESET ROLE;
 
 DROP EXTENSION key_vault;

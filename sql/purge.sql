@@ -73,21 +73,21 @@ BEGIN
     IF OLD.user_id = 'user_2' THEN RAISE 'poisoned'; END IF;
     RETURN OLD;
 END $$;
-CREATE TRIGGER poison BEFORE DELETE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION poison();
+CREATE TRIGGER poison BEFORE DELETE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION poison();
 SET ROLE regress_kv_admin;
 CALL key_vault.purge(2);
 SELECT current_user;
 SELECT count(*) FROM key_vault.secrets;
 RESET ROLE;
 SELECT * FROM kept;
-DROP TRIGGER poison ON key_vault.secrets;
+DROP TRIGGER poison ON key_vault_data.secrets;
 DROP FUNCTION poison;
 
 -- the table's policies decide on each row
-CREATE POLICY hands_off ON key_vault.secrets AS RESTRICTIVE FOR DELETE USING (user_id <> 'user_7');
+CREATE POLICY hands_off ON key_vault_data.secrets AS RESTRICTIVE FOR DELETE USING (user_id <> 'user_7');
 CALL key_vault.purge(1);
 SELECT * FROM kept;
-DROP POLICY hands_off ON key_vault.secrets;
+DROP POLICY hands_off ON key_vault_data.secrets;
 
 -- the rest, all versions; a version below does not come up
 SET client_min_messages = notice;

@@ -72,7 +72,7 @@ BEGIN
     IF NEW.user_id = 'user_3' AND NEW.label = 'work' THEN RAISE 'poisoned'; END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER poison BEFORE UPDATE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION poison();
+CREATE TRIGGER poison BEFORE UPDATE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION poison();
 SET ROLE regress_kv_admin;
 CALL key_vault.rotate_root_key(3);
 SELECT current_user;
@@ -81,23 +81,23 @@ SELECT state, total, done, remaining FROM key_vault.rotation_progress;
 RESET ROLE;
 SELECT user_id, label, version FROM changed WHERE root_key ORDER BY 1, 2, 3;
 SELECT * FROM unreadable;
-DROP TRIGGER poison ON key_vault.secrets;
+DROP TRIGGER poison ON key_vault_data.secrets;
 DROP FUNCTION poison;
 
 -- the table's policies decide on each row: it goes on only where they let it
-CREATE POLICY hands_off ON key_vault.secrets AS RESTRICTIVE FOR UPDATE USING (user_id <> 'user_4') WITH CHECK (true);
+CREATE POLICY hands_off ON key_vault_data.secrets AS RESTRICTIVE FOR UPDATE USING (user_id <> 'user_4') WITH CHECK (true);
 SET ROLE regress_kv_admin;
 CALL key_vault.rotate_root_key(1);
 SELECT current_user, key_vault.current_user_id();
 RESET ROLE;
 SELECT count(*) FROM changed WHERE root_key;
-ALTER POLICY hands_off ON key_vault.secrets USING (true) WITH CHECK (user_id <> 'user_5');
+ALTER POLICY hands_off ON key_vault_data.secrets USING (true) WITH CHECK (user_id <> 'user_5');
 CALL key_vault.rotate_root_key(1);
 SELECT count(*) FROM changed WHERE root_key;
-DROP POLICY hands_off ON key_vault.secrets;
+DROP POLICY hands_off ON key_vault_data.secrets;
 
 -- what does not open is told, left as it is, and does not stop the rest; an identity changes nothing
-UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40)) WHERE user_id = 'user_6';
+UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40)) WHERE user_id = 'user_6';
 UPDATE before SET sealed = s.sealed FROM key_vault.secrets s WHERE s.user_id = 'user_6' AND before.user_id = 'user_6';
 SET key_vault.user_id = 'user_1';
 SET ROLE regress_kv_admin;
@@ -144,32 +144,32 @@ SELECT DISTINCT root_key_id = :'second' AS second FROM key_vault.secrets;
 SELECT * FROM unreadable;
 
 -- rows in another table of the tree, at places that the first one has, too
-CREATE TABLE child (PRIMARY KEY (user_id, provider, label, version)) INHERITS (key_vault.secrets);
-VACUUM FULL key_vault.secrets;
-WITH moved AS (DELETE FROM ONLY key_vault.secrets WHERE user_id IN ('user_5', 'user_7') RETURNING *)
+CREATE TABLE child (PRIMARY KEY (user_id, provider, label, version)) INHERITS (key_vault_data.secrets);
+VACUUM FULL key_vault_data.secrets;
+WITH moved AS (DELETE FROM ONLY key_vault_data.secrets WHERE user_id IN ('user_5', 'user_7') RETURNING *)
 INSERT INTO child SELECT * FROM moved ORDER BY user_id;
-SELECT count(*) > 0 AS some FROM child JOIN ONLY key_vault.secrets s ON s.ctid = child.ctid;
+SELECT count(*) > 0 AS some FROM child JOIN ONLY key_vault_data.secrets s ON s.ctid = child.ctid;
 SELECT key_vault.activate_root_key(:'third');
 CALL key_vault.rotate_root_key();
 SELECT DISTINCT root_key_id = :'third' AS third FROM key_vault.secrets;
 SELECT * FROM unreadable;
-WITH moved AS (DELETE FROM child RETURNING *) INSERT INTO key_vault.secrets SELECT * FROM moved;
+WITH moved AS (DELETE FROM child RETURNING *) INSERT INTO key_vault_data.secrets SELECT * FROM moved;
 DROP TABLE child;
 
 -- a root key that is not in this database's registry opens nothing here; it is told, too
-UPDATE key_vault.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_7';
+UPDATE key_vault_data.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_7';
 SELECT key_vault.activate_root_key(:'second');
 \set VERBOSITY default
 CALL key_vault.rotate_root_key();
 \set VERBOSITY sqlstate
 
 -- and without an active root key there is nothing to seal with
-TRUNCATE key_vault.root_key_registry;
+TRUNCATE key_vault_data.root_key_registry;
 CALL key_vault.rotate_root_key();
 
 -- what to do about a root key that is lost
-INSERT INTO key_vault.root_key_registry (id, created_at) VALUES ('0123456789abcdef', now());
-UPDATE key_vault.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_3';
+INSERT INTO key_vault_data.root_key_registry (id, created_at) VALUES ('0123456789abcdef', now());
+UPDATE key_vault_data.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_3';
 \set VERBOSITY default
 SELECT key_vault.retire_root_key('0123456789abcdef');
 \set VERBOSITY sqlstate

@@ -15,8 +15,8 @@ SELECT key_vault.create_root_key() IS NOT NULL AS ready;
 SELECT role, level, missing, extra FROM key_vault.access;
 SELECT grantee::regrole, count(*)
 FROM (SELECT proacl FROM pg_proc WHERE pronamespace = 'key_vault'::regnamespace
-      UNION ALL SELECT relacl FROM pg_class WHERE relnamespace = 'key_vault'::regnamespace
-      UNION ALL SELECT nspacl FROM pg_namespace WHERE nspname = 'key_vault') AS acls (acl), LATERAL aclexplode(acl)
+      UNION ALL SELECT relacl FROM pg_class WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace)
+      UNION ALL SELECT nspacl FROM pg_namespace WHERE nspname IN ('key_vault', 'key_vault_data')) AS acls (acl), LATERAL aclexplode(acl)
 WHERE grantee <> 10
 GROUP BY grantee;
 
@@ -25,7 +25,7 @@ SELECT key_vault.grant_access('regress_kv_App', 'user');
 SELECT role, level, complete FROM key_vault.access;
 SET ROLE "regress_kv_App";
 SELECT count(*) FROM key_vault.inventory;
-UPDATE key_vault.root_key_registry SET retired_at = now();
+UPDATE key_vault_data.root_key_registry SET retired_at = now();
 RESET ROLE;
 
 -- and whoever can write to every table finds none that says what we grant

@@ -1,4 +1,4 @@
--- A schema that somebody makes under the name of ours, after ours was renamed: we
+-- A schema that somebody makes under the name of one of ours, after ours was renamed: we
 -- run nothing that is in it.
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
@@ -11,33 +11,45 @@ SET key_vault.user_id = 'user_a';
 SELECT key_vault.set(NULL, 'exa', repeat('k', 20)), key_vault.get(NULL, 'exa') IS NOT NULL AS found;
 SELECT count(*) FROM key_vault.list(NULL);
 
-ALTER SCHEMA key_vault RENAME TO kv_renamed;
-SELECT kv_renamed.set(NULL, 'exa', repeat('l', 20));
-
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_kv_user', current_database()); END $$;
+ALTER SCHEMA key_vault RENAME TO kv_renamed;
 SET ROLE regress_kv_user;
 CREATE SCHEMA key_vault;
-CREATE TABLE key_vault.secrets (
+SELECT kv_renamed.set(NULL, 'exa', repeat('l', 20));
+SELECT kv_renamed.get(NULL, 'exa');
+RESET ROLE;
+DROP SCHEMA key_vault;
+ALTER SCHEMA kv_renamed RENAME TO key_vault;
+SELECT key_vault.get(NULL, 'exa') = repeat('k', 20) AS found;
+
+ALTER SCHEMA key_vault_data RENAME TO kv_renamed;
+\set VERBOSITY default
+SELECT key_vault.set(NULL, 'exa', repeat('l', 20));
+\set VERBOSITY sqlstate
+SET ROLE regress_kv_user;
+CREATE SCHEMA key_vault_data;
+CREATE TABLE key_vault_data.secrets (
     user_id text COLLATE "C", provider text COLLATE "C", label text COLLATE "C", version int,
     root_key_id text COLLATE "C", sealed bytea, hint text COLLATE "C", expires_at timestamptz,
     created_at timestamptz, PRIMARY KEY (user_id, provider, label, version));
-CREATE TABLE key_vault.root_key_registry (id text, created_at timestamptz, activated_at timestamptz, retired_at timestamptz);
-CREATE TABLE key_vault.own_providers (name text, display_name text, env_var text, aliases text[],
+CREATE TABLE key_vault_data.root_key_registry (id text, created_at timestamptz, activated_at timestamptz, retired_at timestamptz);
+CREATE TABLE key_vault_data.own_providers (name text, display_name text, env_var text, aliases text[],
     key_prefixes text[], required boolean, category text, key_url text, hidden boolean);
-CREATE TABLE key_vault.builtin_providers AS TABLE kv_renamed.providers;
-CREATE FUNCTION key_vault.become() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE TABLE key_vault_data.builtin_providers AS TABLE key_vault.providers;
+CREATE FUNCTION key_vault_data.become() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN ALTER ROLE regress_kv_user CREATEROLE; RETURN NEW; END $$;
-CREATE TRIGGER become BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION key_vault.become();
-INSERT INTO key_vault.root_key_registry SELECT root_key_id, now(), now() FROM kv_renamed.secrets;
-SELECT kv_renamed.set(NULL, 'exa', repeat('m', 20));
-SELECT kv_renamed.list(NULL);
-SELECT kv_renamed.delete(NULL, 'exa');
+CREATE TRIGGER become BEFORE INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION key_vault_data.become();
+INSERT INTO key_vault_data.root_key_registry SELECT root_key_id, now(), now() FROM key_vault.secrets;
+SELECT key_vault.set(NULL, 'exa', repeat('m', 20));
+SELECT key_vault.get(NULL, 'exa');
+SELECT key_vault.list(NULL);
+SELECT key_vault.delete(NULL, 'exa');
 RESET ROLE;
 SELECT rolcreaterole FROM pg_roles WHERE rolname = 'regress_kv_user';
 
 -- ours again
-DROP SCHEMA key_vault CASCADE;
-ALTER SCHEMA kv_renamed RENAME TO key_vault;
+DROP SCHEMA key_vault_data CASCADE;
+ALTER SCHEMA kv_renamed RENAME TO key_vault_data;
 SELECT key_vault.set(NULL, 'exa', repeat('n', 20)), key_vault.get(NULL, 'exa') = repeat('n', 20) AS found;
 
 RESET key_vault.user_id;

@@ -21,7 +21,7 @@ SELECT key_vault.source('user_b', 'exa');
 ROLLBACK;
 
 -- it opens nothing
-UPDATE key_vault.secrets SET sealed = decode(repeat('00', 60), 'hex') WHERE user_id = 'user_a';
+UPDATE key_vault_data.secrets SET sealed = decode(repeat('00', 60), 'hex') WHERE user_id = 'user_a';
 SELECT key_vault.source('user_a', 'exa');
 
 DROP EXTENSION key_vault;

@@ -67,14 +67,14 @@ SELECT state FROM report WHERE item = 'log_settings';
 -- rows that a root key of another database sealed
 SELECT key_vault.set('user_a', 'exa', repeat('x', 20)), key_vault.set('user_b', 'exa', repeat('x', 20));
 SELECT * FROM report WHERE item = 'sealed_rows';
-UPDATE key_vault.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_a';
+UPDATE key_vault_data.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_a';
 SELECT * FROM report WHERE item = 'sealed_rows';
-DELETE FROM key_vault.secrets;
+DELETE FROM key_vault_data.secrets;
 SELECT state FROM report WHERE item = 'sealed_rows';
 -- a root key that this database registered and the ring has not
-INSERT INTO key_vault.root_key_registry (id, created_at, activated_at) VALUES ('0123456789abcdef', now(), now() + interval '1 hour');
+INSERT INTO key_vault_data.root_key_registry (id, created_at, activated_at) VALUES ('0123456789abcdef', now(), now() + interval '1 hour');
 SELECT * FROM report WHERE item = 'root_key';
-DELETE FROM key_vault.root_key_registry WHERE id = '0123456789abcdef';
+DELETE FROM key_vault_data.root_key_registry WHERE id = '0123456789abcdef';
 
 -- who may act for any user
 SELECT * FROM report WHERE item = 'service_roles';
@@ -84,7 +84,7 @@ SELECT key_vault.grant_access('regress_kv_app', 'service');
 SELECT * FROM report WHERE item = 'service_roles';
 SELECT key_vault.grant_access('regress_kv_half', 'user');
 SELECT state FROM report WHERE item = 'service_roles';
-REVOKE SELECT ON key_vault.secrets FROM regress_kv_half;
+REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_half;
 SELECT * FROM report WHERE item = 'service_roles';
 SELECT key_vault.revoke_access('regress_kv_half');
 
@@ -100,19 +100,19 @@ SELECT * FROM report WHERE item = 'role_settings';
 
 -- policies other than ours
 SELECT * FROM report WHERE item = 'policies';
-CREATE POLICY mine ON key_vault.secrets AS RESTRICTIVE USING (true);
+CREATE POLICY mine ON key_vault_data.secrets AS RESTRICTIVE USING (true);
 SELECT * FROM report WHERE item = 'policies';
-DROP POLICY mine ON key_vault.secrets;
-ALTER TABLE key_vault.secrets DISABLE ROW LEVEL SECURITY;
+DROP POLICY mine ON key_vault_data.secrets;
+ALTER TABLE key_vault_data.secrets DISABLE ROW LEVEL SECURITY;
 SELECT * FROM report WHERE item = 'policies';
-ALTER TABLE key_vault.secrets ENABLE ROW LEVEL SECURITY;
-ALTER POLICY own_rows ON key_vault.secrets USING (true);
+ALTER TABLE key_vault_data.secrets ENABLE ROW LEVEL SECURITY;
+ALTER POLICY own_rows ON key_vault_data.secrets USING (true);
 SELECT state, detail FROM report WHERE item = 'policies';
-ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id());
+ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id());
 SELECT state FROM report WHERE item = 'policies';
-ALTER POLICY own_rows ON key_vault.secrets TO regress_kv_app;
+ALTER POLICY own_rows ON key_vault_data.secrets TO regress_kv_app;
 SELECT state, detail FROM report WHERE item = 'policies';
-ALTER POLICY own_rows ON key_vault.secrets TO PUBLIC;
+ALTER POLICY own_rows ON key_vault_data.secrets TO PUBLIC;
 SELECT state FROM report WHERE item = 'policies';
 
 -- in a read-only transaction, and by an admin

@@ -46,9 +46,9 @@ SELECT user_id, requests FROM costs;
 SELECT key_vault.record_usage(NULL, 'exa', cost => 1);
 SELECT user_id, provider, cost FROM costs ORDER BY provider COLLATE "C";
 SELECT key_vault.record_usage('user_a', 'exa', cost => 1);
-SELECT * FROM key_vault.usage;
-INSERT INTO key_vault.usage VALUES ('user_b', 'exa', '2000-01-01', 'user', 0, 0, 0);
-UPDATE key_vault.usage SET cost = 0;
+SELECT * FROM key_vault_data.usage;
+INSERT INTO key_vault_data.usage VALUES ('user_b', 'exa', '2000-01-01', 'user', 0, 0, 0);
+UPDATE key_vault_data.usage SET cost = 0;
 RESET ROLE;
 RESET key_vault.user_id;
 
@@ -65,17 +65,17 @@ SELECT key_vault.record_usage('user_c', 'gemini', 1, 1, 'Infinity');
 SELECT key_vault.record_usage('user_c', 'gemini', NULL);
 SELECT key_vault.record_usage('user_c', 'gemini', cost => NULL);
 RESET ROLE;
-SELECT count(*) FROM key_vault.usage WHERE user_id = 'user_c';
+SELECT count(*) FROM key_vault_data.usage WHERE user_id = 'user_c';
 
 -- months part; forget() takes the usage along
-INSERT INTO key_vault.usage SELECT 'user_a', 'exa', '2000-02-01', 'operator', 1, 1, 7;
+INSERT INTO key_vault_data.usage SELECT 'user_a', 'exa', '2000-02-01', 'operator', 1, 1, 7;
 SET ROLE regress_kv_dba;
 SELECT to_char(month, 'YYYY-MM') = '2000-02' AS february, paid_by, cost FROM key_vault.monthly_costs WHERE user_id = 'user_a' AND provider = 'exa' ORDER BY month;
 RESET ROLE;
 SET ROLE regress_kv_app;
 SELECT key_vault.forget('user_a');
 RESET ROLE;
-SELECT user_id, count(*) FROM key_vault.usage GROUP BY 1;
+SELECT user_id, count(*) FROM key_vault_data.usage GROUP BY 1;
 
 DROP VIEW costs;
 DROP EXTENSION key_vault;

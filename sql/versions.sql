@@ -86,7 +86,7 @@ SELECT key_vault.delete('user_k', 'exa');
 SELECT key_vault.set('user_k', 'exa', make_key(1));
 
 -- the numbers end somewhere
-UPDATE key_vault.secrets SET version = 2147483647 WHERE user_id = 'user_k';
+UPDATE key_vault_data.secrets SET version = 2147483647 WHERE user_id = 'user_k';
 SELECT key_vault.set('user_k', 'exa', make_key(2));
 SELECT array_agg(version) FROM key_vault.versions('user_k', 'exa');
 

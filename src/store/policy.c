@@ -1,8 +1,8 @@
 /*
  * policy.c
  *		Row-level security for rows that no planner put the policy on: those
- *		read the straight way, and those written as the extension's owner, whom
- *		PostgreSQL itself exempts.
+ *		read the straight way, and those read or written as the extension's
+ *		owner, whom PostgreSQL itself exempts.
  */
 #include "postgres.h"
 
@@ -100,7 +100,7 @@ add_policy(KvPolicy *policy, const RowSecurityPolicy *source, Relation rel,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("policy \"%s\" on table \"%s\" has a subquery",
 						source->policy_name, RelationGetRelationName(rel)),
-				 errdetail("key_vault runs the policies on every row that it writes or removes."),
+				 errdetail("key_vault runs the policies on every row that it reads, writes or removes."),
 				 errhint("Put the subquery into a function that the policy calls.")));
 
 	state = ExecPrepareQual(quals, policy->estate);
@@ -170,14 +170,19 @@ kv_policy_admits(KvPolicy *policy, TupleTableSlot *slot)
 	return admitted;
 }
 
-/* The row in the table's own shape: a policy counts its dropped columns, too. */
-static TupleTableSlot *
-store_returned(Relation rel, HeapTuple tuple, TupleDesc columns)
+TupleTableSlot *
+kv_returned_slot(Relation rel)
 {
-	TupleDesc	shape = RelationGetDescr(rel);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(shape, &TTSOpsVirtual);
+	return MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+}
+
+void
+kv_returned_store(TupleTableSlot *slot, HeapTuple tuple, TupleDesc columns)
+{
+	TupleDesc	shape = slot->tts_tupleDescriptor;
 	int			column = 0;
 
+	ExecClearTuple(slot);
 	for (int i = 0; i < shape->natts; i++)
 	{
 		slot->tts_values[i] = (Datum) 0;
@@ -186,16 +191,18 @@ store_returned(Relation rel, HeapTuple tuple, TupleDesc columns)
 			slot->tts_values[i] = heap_getattr(tuple, ++column, columns,
 											   &slot->tts_isnull[i]);
 	}
-	return ExecStoreVirtualTuple(slot);
+	ExecStoreVirtualTuple(slot);
 }
 
 bool
 kv_policy_admits_returned(KvPolicy *policy, Relation rel, HeapTuple tuple,
 						  TupleDesc columns)
 {
-	TupleTableSlot *slot = store_returned(rel, tuple, columns);
-	bool		admitted = kv_policy_admits(policy, slot);
+	TupleTableSlot *slot = kv_returned_slot(rel);
+	bool		admitted;
 
+	kv_returned_store(slot, tuple, columns);
+	admitted = kv_policy_admits(policy, slot);
 	ExecDropSingleTupleTableSlot(slot);
 	return admitted;
 }

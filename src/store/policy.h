@@ -34,9 +34,13 @@ extern KvPolicy *kv_policy_prepare(Relation rel, char command,
 extern bool kv_policy_admits(KvPolicy *policy, TupleTableSlot *slot);
 
 /*
- * The same for a row that RETURNING * gave, which leaves out what columns the
- * table has lost.
+ * A row that SELECT * or RETURNING * gave leaves out the columns that the table has
+ * lost, and a policy counts them.  The slot is in the table's own shape.
  */
+extern TupleTableSlot *kv_returned_slot(Relation rel);
+extern void kv_returned_store(TupleTableSlot *slot, HeapTuple tuple, TupleDesc columns);
+
+/* The same as kv_policy_admits() for such a row. */
 extern bool kv_policy_admits_returned(KvPolicy *policy, Relation rel,
 									  HeapTuple tuple, TupleDesc columns);
 

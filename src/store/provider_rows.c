@@ -35,7 +35,7 @@ enum
 };
 
 static KvStatement upsert = {
-	"INSERT INTO key_vault.own_providers (name, display_name, env_var, aliases,"
+	"INSERT INTO key_vault_data.own_providers (name, display_name, env_var, aliases,"
 	" key_prefixes, required, category, key_url, hidden)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false)"
 	" ON CONFLICT (name) DO UPDATE SET display_name = EXCLUDED.display_name,"
@@ -46,21 +46,21 @@ static KvStatement upsert = {
 };
 
 static KvStatement delete_own = {
-	"DELETE FROM key_vault.own_providers"
+	"DELETE FROM key_vault_data.own_providers"
 	" WHERE name OPERATOR(pg_catalog.=) $1 AND NOT hidden",
 	1, {TEXTOID}
 };
 
 static KvStatement hide_builtin = {
-	"INSERT INTO key_vault.own_providers (name, display_name, env_var, hidden)"
-	" SELECT name, display_name, env_var, true FROM key_vault.builtin_providers"
+	"INSERT INTO key_vault_data.own_providers (name, display_name, env_var, hidden)"
+	" SELECT name, display_name, env_var, true FROM key_vault_data.builtin_providers"
 	" WHERE name OPERATOR(pg_catalog.=) $1"
 	" ON CONFLICT (name) DO UPDATE SET hidden = true",
 	1, {TEXTOID}
 };
 
 static KvStatement count_secrets = {
-	"SELECT pg_catalog.count(*) FROM key_vault.secrets"
+	"SELECT pg_catalog.count(*) FROM key_vault_data.secrets"
 	" WHERE provider OPERATOR(pg_catalog.=) $1",
 	1, {TEXTOID}
 };
@@ -130,7 +130,7 @@ unpack(HeapTuple tuple, TupleDesc columns)
 static List *
 read_table(const char *name)
 {
-	Oid			relid = get_relname_relid(name, kv_schema());
+	Oid			relid = get_relname_relid(name, kv_data_schema());
 	Relation	table = table_open(relid, AccessShareLock);
 	TupleDesc	columns = RelationGetDescr(table);
 	List	   *rows = NIL;

@@ -21,10 +21,10 @@
 	" AND " a ".label OPERATOR(pg_catalog.=) " b ".label"
 
 static KvStatement select_next = {
-	"SELECT s.user_id, s.provider, s.label FROM key_vault.secrets s"
+	"SELECT s.user_id, s.provider, s.label FROM key_vault_data.secrets s"
 	" WHERE s.expires_at OPERATOR(pg_catalog.<) $1"
 	" AND ROW(s.user_id, s.provider, s.label) OPERATOR(pg_catalog.>) ROW($2, $3, $4)"
-	" AND NOT EXISTS (SELECT FROM key_vault.secrets newer"
+	" AND NOT EXISTS (SELECT FROM key_vault_data.secrets newer"
 	" WHERE " IS_SAME_NAME("newer", "s")
 	" AND newer.version OPERATOR(pg_catalog.>) s.version)"
 	" ORDER BY s.user_id, s.provider, s.label LIMIT $5",
@@ -40,15 +40,15 @@ static KvStatement delete_batch = {
 	" (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 	" AS n (user_id, provider, label)),"
 	" locked AS MATERIALIZED (SELECT s.user_id, s.provider, s.label, s.version, s.expires_at"
-	" FROM key_vault.secrets s, names n WHERE " IS_SAME_NAME("s", "n")
+	" FROM key_vault_data.secrets s, names n WHERE " IS_SAME_NAME("s", "n")
 	" FOR UPDATE OF s SKIP LOCKED),"
 	" whole AS MATERIALIZED (SELECT l.user_id, l.provider, l.label FROM locked l"
 	" GROUP BY l.user_id, l.provider, l.label"
 	" HAVING pg_catalog.count(*) OPERATOR(pg_catalog.=)"
-	" (SELECT pg_catalog.count(*) FROM key_vault.secrets s WHERE " IS_SAME_NAME("s", "l") ")"
+	" (SELECT pg_catalog.count(*) FROM key_vault_data.secrets s WHERE " IS_SAME_NAME("s", "l") ")"
 	" AND (pg_catalog.array_agg(l.expires_at ORDER BY l.version DESC))[1]"
 	" OPERATOR(pg_catalog.<) $1)"
-	" DELETE FROM key_vault.secrets s USING whole w WHERE " IS_SAME_NAME("s", "w")
+	" DELETE FROM key_vault_data.secrets s USING whole w WHERE " IS_SAME_NAME("s", "w")
 	" RETURNING s.*",
 	4, {TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };

@@ -1,6 +1,6 @@
 /*
  * root_key_rows.c
- *		The rows of key_vault.root_key_registry.
+ *		The rows of key_vault_data.root_key_registry.
  *
  * Nothing here knows a root key, or where one is kept.
  *
@@ -39,28 +39,28 @@ enum
 };
 
 static KvStatement lock_registry = {
-	.sql = "LOCK TABLE key_vault.root_key_registry IN SHARE ROW EXCLUSIVE MODE"
+	.sql = "LOCK TABLE key_vault_data.root_key_registry IN SHARE ROW EXCLUSIVE MODE"
 };
 
 static KvStatement insert_row = {
-	.sql = "INSERT INTO key_vault.root_key_registry (id, created_at) VALUES ($1, $2)",
+	.sql = "INSERT INTO key_vault_data.root_key_registry (id, created_at) VALUES ($1, $2)",
 	.nargs = 2,
 	.argtypes = {TEXTOID, TIMESTAMPTZOID}
 };
 
 /* Later than every other one, also after the clock was set back. */
 static KvStatement activate_row = {
-	.sql = "UPDATE key_vault.root_key_registry SET activated_at = GREATEST("
+	.sql = "UPDATE key_vault_data.root_key_registry SET activated_at = GREATEST("
 	"pg_catalog.clock_timestamp(), "
 	"(SELECT pg_catalog.max(r.activated_at) OPERATOR(pg_catalog.+) "
-	"'1 microsecond'::pg_catalog.interval FROM key_vault.root_key_registry r)) "
+	"'1 microsecond'::pg_catalog.interval FROM key_vault_data.root_key_registry r)) "
 	"WHERE id OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
 	.nargs = 1,
 	.argtypes = {TEXTOID}
 };
 
 static KvStatement retire_row = {
-	.sql = "UPDATE key_vault.root_key_registry "
+	.sql = "UPDATE key_vault_data.root_key_registry "
 	"SET retired_at = pg_catalog.clock_timestamp() "
 	"WHERE id OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
 	.nargs = 1,
@@ -68,11 +68,11 @@ static KvStatement retire_row = {
 };
 
 static KvStatement lock_secrets = {
-	.sql = "LOCK TABLE key_vault.secrets IN SHARE ROW EXCLUSIVE MODE"
+	.sql = "LOCK TABLE key_vault_data.secrets IN SHARE ROW EXCLUSIVE MODE"
 };
 
 static KvStatement count_secrets = {
-	.sql = "SELECT pg_catalog.count(*) FROM key_vault.secrets "
+	.sql = "SELECT pg_catalog.count(*) FROM key_vault_data.secrets "
 	"WHERE root_key_id OPERATOR(pg_catalog.=) $1",
 	.nargs = 1,
 	.argtypes = {TEXTOID}
@@ -116,12 +116,11 @@ open_registry(void)
 	Oid			relid = registered.relid;
 
 	if (!OidIsValid(relid))
-		relid = get_relname_relid("root_key_registry",
-								  kv_schema());
+		relid = get_relname_relid("root_key_registry", kv_data_schema());
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
-				 errmsg("table \"key_vault.root_key_registry\" is missing"),
+				 errmsg("table \"key_vault_data.root_key_registry\" is missing"),
 				 errhint("Install the extension key_vault anew.")));
 	registered.relid = relid;
 	return table_open(relid, AccessShareLock);
@@ -146,7 +145,7 @@ row_from_tuple(HeapTuple tuple, TupleDesc desc, KvRootKeyRow *row)
 	if (id == NULL || VARSIZE_ANY_EXHDR(id) != ID_HEX_LEN)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_SEALED),
-				 errmsg("table \"key_vault.root_key_registry\" holds what is not the id of a root key")));
+				 errmsg("table \"key_vault_data.root_key_registry\" holds what is not the id of a root key")));
 	(void) hex_decode(VARDATA_ANY(id), ID_HEX_LEN, (char *) row->id);
 	row->created_at = timestamp_or_nobegin(tuple, COLUMN_CREATED_AT, desc);
 	row->activated_at = timestamp_or_nobegin(tuple, COLUMN_ACTIVATED_AT, desc);

@@ -1,6 +1,6 @@
 /*
  * root_key_rows.h
- *		The rows of key_vault.root_key_registry: which root keys this database
+ *		The rows of key_vault_data.root_key_registry: which root keys this database
  *		registered, and which one is active.
  *
  * Reading looks at the latest committed rows and at what this transaction did

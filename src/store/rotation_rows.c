@@ -22,7 +22,7 @@
 
 #define SELECT_NEXT \
 	"SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, tableoid, ctid" \
-	" FROM key_vault.secrets" \
+	" FROM key_vault_data.secrets" \
 	" WHERE root_key_id OPERATOR(pg_catalog.<>) $1" \
 	" AND ROW(user_id, provider, label, version) OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)" \
 	" ORDER BY user_id, provider, label, version" \
@@ -39,7 +39,7 @@ static KvStatement select_next[] = {
 
 /* By place, which is cheaper than by name: a row that is locked stays where it is. */
 static KvStatement update_batch = {
-	"UPDATE key_vault.secrets AS s SET root_key_id = $1, sealed = n.sealed"
+	"UPDATE key_vault_data.secrets AS s SET root_key_id = $1, sealed = n.sealed"
 	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 	" AS n (tab, place, sealed)"
 	" WHERE s.ctid OPERATOR(pg_catalog.=) n.place"
@@ -49,13 +49,13 @@ static KvStatement update_batch = {
 };
 
 static KvStatement count_left = {
-	"SELECT pg_catalog.count(*) FROM key_vault.secrets"
+	"SELECT pg_catalog.count(*) FROM key_vault_data.secrets"
 	" WHERE root_key_id OPERATOR(pg_catalog.<>) $1",
 	1, {TEXTOID}
 };
 
 static KvStatement record_start = {
-	"INSERT INTO key_vault.rotation AS r (root_key_id, total) VALUES ($1, $2)"
+	"INSERT INTO key_vault_data.rotation AS r (root_key_id, total) VALUES ($1, $2)"
 	" ON CONFLICT (single) DO UPDATE SET root_key_id = EXCLUDED.root_key_id,"
 	" total = EXCLUDED.total, done = 0, failed = 0, pid = EXCLUDED.pid,"
 	" started_at = EXCLUDED.started_at, updated_at = EXCLUDED.updated_at, finished_at = NULL",
@@ -63,13 +63,13 @@ static KvStatement record_start = {
 };
 
 static KvStatement record_progress = {
-	"UPDATE key_vault.rotation SET root_key_id = $1, total = $2, done = $3, failed = $4,"
+	"UPDATE key_vault_data.rotation SET root_key_id = $1, total = $2, done = $3, failed = $4,"
 	" updated_at = pg_catalog.clock_timestamp()",
 	4, {TEXTOID, INT8OID, INT8OID, INT8OID}
 };
 
 static KvStatement record_finish = {
-	"UPDATE key_vault.rotation SET finished_at = pg_catalog.clock_timestamp()",
+	"UPDATE key_vault_data.rotation SET finished_at = pg_catalog.clock_timestamp()",
 	0
 };
 

@@ -1,6 +1,6 @@
 /*
  * rotation_rows.h
- *		The rows of key_vault.secrets in batches of many users, for re-sealing,
+ *		The rows of key_vault_data.secrets in batches of many users, for re-sealing,
  *		and the row that tells how far that is.
  *
  * All of it runs as the extension's owner.  SPI need not be connected.

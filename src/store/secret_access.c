@@ -1,6 +1,6 @@
 /*
  * secret_access.c
- *		What has to hold before key_vault.secrets is read or written without a
+ *		What has to hold before key_vault_data.secrets is read or written without a
  *		planner, with all that the executor would check.
  *
  * Whatever makes the table other than the install script left it (a
@@ -65,13 +65,13 @@ kv_secret_table_oid(void)
 {
 	if (!OidIsValid(secrets_oid))
 	{
-		Oid			namespace = kv_schema();
+		Oid			namespace = kv_data_schema();
 
 		secrets_oid = get_relname_relid("secrets", namespace);
 		if (!OidIsValid(secrets_oid))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"key_vault.secrets\" does not exist")));
+					 errmsg("table \"key_vault_data.secrets\" does not exist")));
 	}
 	return secrets_oid;
 }
@@ -117,9 +117,27 @@ table_is_as_shipped(Relation rel)
 		primary_key_is_usable(rel);
 }
 
-/* The range table entry that the executor would check for the planner's way. */
+/* The columns that a reading of one kind takes. */
+static Bitmapset *
+columns_of(KvColumns columns)
+{
+	Bitmapset  *result = NULL;
+
+	for (int column = KV_SECRETS_USER_ID; column <= KV_SECRETS_COLUMNS; column++)
+	{
+		bool		taken = columns == KV_COLUMNS_OF_KEY ?
+			column != KV_SECRETS_CREATED_AT :
+			column != KV_SECRETS_ROOT_KEY_ID && column != KV_SECRETS_SEALED;
+
+		if (taken)
+			result = bms_add_member(result, column - FirstLowInvalidHeapAttributeNumber);
+	}
+	return result;
+}
+
+/* The range table entry that the executor would check. */
 static void
-prepare_privileges(KvAccess *new, Relation rel)
+prepare_rights(KvRights *rights, Relation rel, KvColumns columns)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	KvPermissions *permissions;
@@ -130,14 +148,11 @@ prepare_privileges(KvAccess *new, Relation rel)
 	rte->rellockmode = AccessShareLock;
 	rte->inh = true;
 	rte->inFromCl = true;
-	new->range_table = list_make1(rte);
+	rights->range_table = list_make1(rte);
 
-	permissions = kv_permissions_of(rte, &new->permissions);
+	permissions = kv_permissions_of(rte, &rights->permissions);
 	permissions->requiredPerms = ACL_SELECT;
-	for (int column = KV_SECRETS_USER_ID; column <= KV_SECRETS_EXPIRES_AT; column++)
-		permissions->selectedCols =
-			bms_add_member(permissions->selectedCols,
-						   column - FirstLowInvalidHeapAttributeNumber);
+	permissions->selectedCols = columns_of(columns);
 }
 
 static void
@@ -164,18 +179,15 @@ build_access(Relation rel)
 
 	new->context = context;
 	new->user = GetUserId();
-	new->row_security = row_security;
 	PG_TRY();
 	{
-		/* with row_security off the planner decides whether that is an error */
-		new->straight = row_security && table_is_as_shipped(rel);
+		new->straight = table_is_as_shipped(rel);
+		/* row_security = off is for those who write SQL of their own: no call of ours fails by it */
+		new->exempt = check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
+		prepare_rights(&new->rights[KV_COLUMNS_OF_KEY], rel, KV_COLUMNS_OF_KEY);
+		prepare_rights(&new->rights[KV_COLUMNS_OF_LIST], rel, KV_COLUMNS_OF_LIST);
 		if (new->straight)
-		{
-			prepare_privileges(new, rel);
 			prepare_probe(new, rel);
-			if (check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED)
-				new->may_select = kv_policy_prepare(rel, KV_POLICY_SELECT, context);
-		}
 	}
 	PG_CATCH();
 	{
@@ -200,8 +212,7 @@ give_up_known(void)
 KvAccess *
 kv_access_now(Relation rel)
 {
-	if (known != NULL && known_is_valid && known->user == GetUserId() &&
-		known->row_security == row_security)
+	if (known != NULL && known_is_valid && known->user == GetUserId())
 		return known;
 
 	give_up_known();
@@ -225,25 +236,48 @@ kv_access_release(KvAccess *access)
 		MemoryContextDelete(access->context);
 }
 
+static KvPolicy **
+place_of_policy(KvAccess *access, char command)
+{
+	switch (command)
+	{
+		case KV_POLICY_SELECT:
+			return &access->may_select;
+		case KV_POLICY_INSERT:
+			return &access->may_insert;
+		case KV_POLICY_UPDATE:
+			return &access->may_update;
+		default:
+			return &access->may_delete;
+	}
+}
+
 KvPolicy *
 kv_access_policy(KvAccess *access, Relation rel, char command)
 {
-	KvPolicy  **policy = command == KV_POLICY_INSERT ? &access->may_insert :
-		command == KV_POLICY_UPDATE ? &access->may_update : &access->may_delete;
+	KvPolicy  **policy = place_of_policy(access, command);
 
 	if (*policy == NULL)
 		*policy = kv_policy_prepare(rel, command, access->context);
 	return *policy;
 }
 
-void
-kv_access_check_privileges(KvAccess *access)
+KvPolicy *
+kv_access_read_policy(KvAccess *access, Relation rel)
 {
+	return access->exempt ? NULL : kv_access_policy(access, rel, KV_POLICY_SELECT);
+}
+
+void
+kv_access_check_rights(KvAccess *access, KvColumns columns)
+{
+	KvRights   *rights = &access->rights[columns];
+
 	/* Whoever hooks in (an auditor) sees every read, as from the executor. */
-	if (access->privileges_hold && ExecutorCheckPerms_hook == NULL)
+	if (rights->hold && ExecutorCheckPerms_hook == NULL)
 		return;
-	kv_check_permissions(access->range_table, access->permissions);
-	access->privileges_hold = true;
+	kv_check_permissions(rights->range_table, rights->permissions);
+	rights->hold = true;
 }
 
 bool

@@ -1,6 +1,6 @@
 /*
  * secret_access.h
- *		What was decided about key_vault.secrets for the current user, for those
+ *		What was decided about key_vault_data.secrets for the current user, for those
  *		files of this room that work on the table without a planner.
  */
 #ifndef KV_SECRET_ACCESS_H
@@ -18,22 +18,32 @@
 #define KV_NAME_KEYS 3			/* user_id, provider, label */
 #define KV_TRIM_KEYS 4			/* and version, at most */
 
-/*
- * Good for one user under one setting of row_security.  Dropped when the table,
- * a role, a membership or a function changes.
- */
+/* The columns that a call reads, and has to have SELECT on. */
+typedef enum KvColumns
+{
+	KV_COLUMNS_OF_KEY,			/* all but created_at */
+	KV_COLUMNS_OF_LIST			/* all but root_key_id and sealed */
+} KvColumns;
+
+/* What the executor checks for them. */
+typedef struct KvRights
+{
+	List	   *range_table;
+	List	   *permissions;
+	bool		hold;			/* checked, and nobody else wants to know */
+} KvRights;
+
+/* Good for one user.  Dropped when the table, a role, a membership or a function changes. */
 typedef struct KvAccess
 {
 	MemoryContext context;		/* holds this and all below */
 	Oid			user;
-	bool		row_security;
 	bool		straight;		/* the table is as shipped */
-	bool		privileges_hold;	/* checked, and nobody else wants to know */
+	bool		exempt;			/* superusers, owners, BYPASSRLS read past the policies */
 	int			users;			/* calls up the stack that use any of this */
 	bool		slot_in_use;	/* by one of them */
-	List	   *range_table;
-	List	   *permissions;
-	KvPolicy   *may_select;		/* NULL for superusers, owners, BYPASSRLS */
+	KvRights	rights[2];		/* by KvColumns */
+	KvPolicy   *may_select;		/* these are NULL until they are asked for */
 	KvPolicy   *may_insert;
 	KvPolicy   *may_update;
 	KvPolicy   *may_delete;
@@ -55,11 +65,14 @@ extern KvAccess *kv_access_now(Relation rel);
 extern KvAccess *kv_access_hold(KvAccess *access);
 extern void kv_access_release(KvAccess *access);
 
-/* The policies for one kind of write, prepared when first asked for; or NULL. */
+/* The policies for one command, prepared when first asked for; or NULL. */
 extern KvPolicy *kv_access_policy(KvAccess *access, Relation rel, char command);
 
-/* Checks that the caller may read, as the executor does. */
-extern void kv_access_check_privileges(KvAccess *access);
+/* Those for reading; NULL also for users to whom they do not apply. */
+extern KvPolicy *kv_access_read_policy(KvAccess *access, Relation rel);
+
+/* Checks that the caller may read, as the executor does.  Errors: 42501. */
+extern void kv_access_check_rights(KvAccess *access, KvColumns columns);
 
 /*
  * Does work on the table if it is as shipped, and not in use by a call further up

@@ -1,6 +1,6 @@
 /*
  * secret_changes.h
- *		The straight way of writing key_vault.secrets, for the row of a set and
+ *		The straight way of writing key_vault_data.secrets, for the row of a set and
  *		for the version that it makes superfluous.
  *
  * Both do what the extension's owner may, under the table's policy; the caller has

@@ -1,17 +1,16 @@
 /*
  * secret_rows.h
- *		The rows of key_vault.secrets, sealed as they are.
+ *		The rows of key_vault_data.secrets, sealed as they are, and the writing of
+ *		them.  Reading is secret_reads.h's.
  *
- * Reads run with the caller's rights under the table's policy; writes run as
- * the extension's owner, and the policy is run on every row that they touch.
- * The caller has checked the identity and acts for the user (identity.h).
- * SPI need not be connected.
+ * Writes run as the extension's owner, and the policy is run on every row that
+ * they touch.  The caller has checked the identity and acts for the user
+ * (identity.h).  SPI need not be connected.
  */
 #ifndef KV_SECRET_ROWS_H
 #define KV_SECRET_ROWS_H
 
 #include "datatype/timestamp.h"
-#include "utils/tuplestore.h"
 
 #define KV_PROVIDER_MAX 63		/* bytes */
 #define KV_LABEL_MAX 63			/* bytes */
@@ -33,8 +32,7 @@ typedef struct KvSecretRow
 	text	   *hint;			/* or NULL */
 	bool		has_expiry;
 	TimestampTz expires_at;
-	text	   *provider;		/* these two not from the straight way */
-	TimestampTz created_at;
+	text	   *provider;		/* only where rows of several are read */
 } KvSecretRow;
 
 /* What became of an INSERT. */
@@ -43,33 +41,6 @@ typedef enum KvInsertResult
 	KV_INSERTED,
 	KV_VERSION_TAKEN			/* by a transaction that committed meanwhile */
 } KvInsertResult;
-
-/*
- * The current version (the highest), the straight way or the planner's way;
- * false when there is none.  The row is palloc'd in the caller's context.
- */
-extern bool kv_secret_row_current(const KvSecretName *name, KvSecretRow *row);
-
-/* The planner's way by itself. */
-extern bool kv_secret_row_current_by_plan(const KvSecretName *name,
-										  KvSecretRow *row);
-
-/* One version, however old; false when there is none. */
-extern bool kv_secret_row_version(const KvSecretName *name, int32 version,
-								  KvSecretRow *row);
-
-/*
- * The current version of every provider under one label: *rows is a palloc'd
- * array, the answer its length.
- */
-extern uint64 kv_secret_rows_of_user(text *user_id, text *label,
-									 KvSecretRow **rows);
-
-/* Rows for list() and versions(), put into a set-returning function's result. */
-extern void kv_secret_rows_list(text *user_id, Tuplestorestate *result,
-								TupleDesc columns);
-extern void kv_secret_rows_versions(const KvSecretName *name,
-									Tuplestorestate *result, TupleDesc columns);
 
 /*
  * Holds off retire_root_key() to the end of the transaction: the active root

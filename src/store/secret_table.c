@@ -79,8 +79,8 @@ read_as_caller(KvAccess *access, Relation rel, void *arg)
 {
 	Probe	   *probe = arg;
 
-	kv_access_check_privileges(access);
-	probe->policy = access->may_select;
+	kv_access_check_rights(access, KV_COLUMNS_OF_KEY);
+	probe->policy = kv_access_read_policy(access, rel);
 	kv_access_scan(access, rel, probe->name, KV_NAME_KEYS, take_newest, probe);
 }
 

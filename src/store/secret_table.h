@@ -1,6 +1,6 @@
 /*
  * secret_table.h
- *		The table key_vault.secrets as a relation: its columns, and the
+ *		The table key_vault_data.secrets as a relation: its columns, and the
  *		straight way of reading it.  Writing is secret_changes.h's.
  */
 #ifndef KV_SECRET_TABLE_H
@@ -50,7 +50,7 @@ extern KvStraight kv_secret_table_highest(const KvSecretName *name, int32 *versi
 /* The same of all that is committed by now, whatever the isolation level. */
 extern KvStraight kv_secret_table_latest(const KvSecretName *name, int32 *version);
 
-/* The OID of key_vault.secrets, from a cache that relcache messages drop. */
+/* The OID of key_vault_data.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);
 
 /* Copies the columns of a row into *row, the long ones palloc'd. */

@@ -26,37 +26,56 @@
 #include "server/invalidation.h"
 #include "store/statement.h"
 
+/* Both are known, or neither. */
 static Oid	known_schema = InvalidOid;
+static Oid	known_data_schema = InvalidOid;
 static Oid	known_owner = InvalidOid;
 
 static void
-forget_schema(void)
+forget_schemas(void)
 {
 	known_schema = InvalidOid;
+	known_data_schema = InvalidOid;
 }
 
 static Oid
-read_schema(void)
+read_schema(const char *name, Oid extension)
 {
-	Oid			schema = get_namespace_oid("key_vault", true);
-	Oid			extension = get_extension_oid("key_vault", true);
+	Oid			schema = get_namespace_oid(name, true);
 
 	if (!OidIsValid(schema) || !OidIsValid(extension) ||
 		getExtensionOfObject(NamespaceRelationId, schema) != extension)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
-				 errmsg("schema \"key_vault\" is not the one of the extension"),
+				 errmsg("schema \"%s\" is not the one of the extension", name),
 				 errdetail("The extension's own was given another name."),
-				 errhint("Give it back with ALTER SCHEMA ... RENAME TO key_vault.")));
+				 errhint("Give it back with ALTER SCHEMA ... RENAME TO %s.", name)));
 	return schema;
+}
+
+static void
+read_schemas(void)
+{
+	Oid			extension = get_extension_oid("key_vault", true);
+	Oid			schema = read_schema("key_vault", extension);
+
+	known_data_schema = read_schema("key_vault_data", extension);
+	known_schema = schema;
 }
 
 Oid
 kv_schema(void)
 {
 	if (!OidIsValid(known_schema))
-		known_schema = read_schema();
+		read_schemas();
 	return known_schema;
+}
+
+Oid
+kv_data_schema(void)
+{
+	(void) kv_schema();
+	return known_data_schema;
 }
 
 /* Whatever gives the extension another owner changes its tables or a role, too. */
@@ -94,7 +113,7 @@ forget_plans(void)
 void
 kv_statement_init(void)
 {
-	kv_watch_catalog(NAMESPACEOID, forget_schema);
+	kv_watch_catalog(NAMESPACEOID, forget_schemas);
 	kv_watch_relations(forget_owner_of_table);
 	kv_watch_catalog(AUTHOID, forget_owner_of_role);
 	kv_watch_catalog(AUTHOID, forget_plans);

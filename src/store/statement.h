@@ -25,10 +25,12 @@ typedef struct KvStatement
 extern void kv_statement_init(void);
 
 /*
- * The schema key_vault, which is the extension's own: 55000 when it is not.  For
- * looking up what is in it, and asked before any statement runs.
+ * The schemas key_vault and key_vault_data, which are the extension's own: 55000
+ * when one of them is not.  For looking up what is in them, and asked before any
+ * statement runs.
  */
 extern Oid	kv_schema(void);
+extern Oid	kv_data_schema(void);
 
 /* SPI_connect(), which cannot fail but says that it might. */
 extern void kv_spi_connect(void);

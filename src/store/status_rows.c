@@ -30,8 +30,8 @@ static KvStatement questions[] = {
 		"SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 THEN pg_catalog.concat("
 		"'sealed with root keys that this database did not register: ',"
 		" pg_catalog.string_agg(pg_catalog.concat(n, ' with ', root_key_id), ', ' ORDER BY root_key_id)) END FROM ("
-		" SELECT root_key_id, pg_catalog.count(*) AS n FROM key_vault.secrets s"
-		" WHERE NOT EXISTS (SELECT FROM key_vault.root_key_registry r"
+		" SELECT root_key_id, pg_catalog.count(*) AS n FROM key_vault_data.secrets s"
+		" WHERE NOT EXISTS (SELECT FROM key_vault_data.root_key_registry r"
 		" WHERE r.id OPERATOR(pg_catalog.=) s.root_key_id)"
 		" GROUP BY root_key_id) AS strangers",
 		0
@@ -61,13 +61,13 @@ static KvStatement questions[] = {
 		"SELECT pg_catalog.string_agg(found, '; ' ORDER BY found) FROM ("
 		" SELECT pg_catalog.concat('row-level security is off on ', relname) AS found"
 		" FROM pg_catalog.pg_class"
-		" WHERE oid OPERATOR(pg_catalog.=) ANY ('{key_vault.secrets,key_vault.usage}'::pg_catalog.regclass[]::pg_catalog.oid[])"
+		" WHERE oid OPERATOR(pg_catalog.=) ANY ('{key_vault_data.secrets,key_vault_data.usage}'::pg_catalog.regclass[]::pg_catalog.oid[])"
 		" AND NOT relrowsecurity"
 		" UNION ALL"
 		" SELECT pg_catalog.concat('policy own_rows is missing on ', t)"
 		" FROM pg_catalog.unnest('{secrets,usage}'::pg_catalog.text[]) AS t"
 		" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policies p"
-		" WHERE p.schemaname OPERATOR(pg_catalog.=) 'key_vault' AND p.tablename OPERATOR(pg_catalog.=) t"
+		" WHERE p.schemaname OPERATOR(pg_catalog.=) 'key_vault_data' AND p.tablename OPERATOR(pg_catalog.=) t"
 		" AND p.policyname OPERATOR(pg_catalog.=) 'own_rows' AND p.cmd OPERATOR(pg_catalog.=) 'ALL'"
 		/* shown so because status() has a search_path of its own */
 		" AND p.qual OPERATOR(pg_catalog.=) '(user_id = key_vault.current_user_id())'"
@@ -75,7 +75,7 @@ static KvStatement questions[] = {
 		" UNION ALL"
 		" SELECT pg_catalog.concat('policy ', policyname, ' on ', tablename, ' is not of key_vault, and pg_dump leaves it out')"
 		" FROM pg_catalog.pg_policies"
-		" WHERE schemaname OPERATOR(pg_catalog.=) 'key_vault' AND policyname OPERATOR(pg_catalog.<>) 'own_rows'"
+		" WHERE schemaname OPERATOR(pg_catalog.=) 'key_vault_data' AND policyname OPERATOR(pg_catalog.<>) 'own_rows'"
 		") AS s",
 		0
 	},

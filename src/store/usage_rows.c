@@ -1,6 +1,6 @@
 /*
  * usage_rows.c
- *		The SQL on key_vault.usage.
+ *		The SQL on key_vault_data.usage.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 #include "store/usage_rows.h"
 
 static KvStatement add_to_month = {
-	"INSERT INTO key_vault.usage AS u (user_id, provider, month, paid_by,"
+	"INSERT INTO key_vault_data.usage AS u (user_id, provider, month, paid_by,"
 	" requests, tokens, cost)"
 	" VALUES ($1, $2, pg_catalog.date_trunc('month', pg_catalog.timezone('UTC',"
 	" pg_catalog.now()))::pg_catalog.date, $3, $4, $5, $6)"
@@ -32,7 +32,7 @@ static KvStatement add_to_month = {
 };
 
 static KvStatement delete_user = {
-	"DELETE FROM key_vault.usage WHERE user_id OPERATOR(pg_catalog.=) $1"
+	"DELETE FROM key_vault_data.usage WHERE user_id OPERATOR(pg_catalog.=) $1"
 	" RETURNING *",
 	1, {TEXTOID}
 };
@@ -41,7 +41,7 @@ static KvStatement delete_user = {
 static void
 check_policy(char command, uint64 count)
 {
-	Relation	rel = table_open(get_relname_relid("usage", kv_schema()),
+	Relation	rel = table_open(get_relname_relid("usage", kv_data_schema()),
 								 AccessShareLock);
 	KvPolicy   *policy = kv_policy_prepare(rel, command, CurrentMemoryContext);
 

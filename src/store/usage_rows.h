@@ -1,6 +1,6 @@
 /*
  * usage_rows.h
- *		The rows of key_vault.usage.
+ *		The rows of key_vault_data.usage.
  */
 #ifndef KV_USAGE_ROWS_H
 #define KV_USAGE_ROWS_H

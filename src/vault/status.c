@@ -184,7 +184,7 @@ check_policies(void)
 		return found("ok", "Row-level security is as installed.", NULL);
 	return found(strstr(answer, "is off") || strstr(answer, "is missing") ? "error" : "warning",
 				 answer,
-				 "Compare with \\d key_vault.secrets of a fresh install; keep own policies in a migration.");
+				 "Compare with \\d key_vault_data.secrets of a fresh install; keep own policies in a migration.");
 }
 
 /* A key in the server's environment would be paid for by the operator. */

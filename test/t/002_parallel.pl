@@ -129,7 +129,7 @@ in_parallel($service, '0', 'outside of a call there is no identity in the worker
 in_parallel($service, '0', 'and no rows', 'SELECT count(*) FROM documents');
 
 # The planner's way is not parallel either: the policy would ask a worker.
-$node->safe_psql('postgres', 'CREATE POLICY stricter ON key_vault.secrets AS RESTRICTIVE USING (true)');
+$node->safe_psql('postgres', 'CREATE POLICY stricter ON key_vault_data.secrets AS RESTRICTIVE USING (true)');
 $service->run("SET $forced = on");
 outcome_is($service, 'AIza-of-user_b', 'the planner\'s way, a call that names its user',
 	q{SELECT key_vault.get('user_b', 'gemini')});

@@ -139,21 +139,21 @@ sub all_operations
 	expect($service, '22023', "$round: a key that is too long", $set, 'user_a', 'gemini', key($bound, 'AIza', 65_536));
 	expect($tenant, '42501', "$round: set of another user's key", $set, 'user_b', 'gemini', $key);
 	expect($tenant, '42501', "$round: an insert that row-level security or privileges refuse",
-		q{INSERT INTO key_vault.secrets VALUES ($1, 'gemini', 'default', 99, 'x', $2::text::bytea)}, 'user_b', $key);
+		q{INSERT INTO key_vault_data.secrets VALUES ($1, 'gemini', 'default', 99, 'x', $2::text::bytea)}, 'user_b', $key);
 
-	$super->run('CREATE POLICY stricter ON key_vault.secrets AS RESTRICTIVE FOR INSERT WITH CHECK (false)');
+	$super->run('CREATE POLICY stricter ON key_vault_data.secrets AS RESTRICTIVE FOR INSERT WITH CHECK (false)');
 	expect($tenant, '42501', "$round: set that the table's policy refuses", $set, 'user_a', 'gemini', $key);
-	$super->run('DROP POLICY stricter ON key_vault.secrets',
-		'ALTER TABLE key_vault.secrets ADD CONSTRAINT odd CHECK (version < 0) NOT VALID');
+	$super->run('DROP POLICY stricter ON key_vault_data.secrets',
+		'ALTER TABLE key_vault_data.secrets ADD CONSTRAINT odd CHECK (version < 0) NOT VALID');
 	expect($tenant, '23514', "$round: set that a constraint refuses", $set, 'user_a', 'gemini', $key);
-	$super->run('ALTER TABLE key_vault.secrets DROP CONSTRAINT odd');
+	$super->run('ALTER TABLE key_vault_data.secrets DROP CONSTRAINT odd');
 
 	my $ring = keyring_path($node);
 	rename $ring, "$ring.gone";
 	my $fresh = session($node, 'regress_kv_service');
 	expect($fresh, 'F0000', "$round: set without a keyring", $set, 'user_a', 'gemini', $key);
 	rename "$ring.gone", $ring;
-	$super->run(q{UPDATE key_vault.secrets SET sealed = set_byte(sealed, 60, get_byte(sealed, 60) # 1) WHERE user_id = 'user_b'});
+	$super->run(q{UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 60, get_byte(sealed, 60) # 1) WHERE user_id = 'user_b'});
 	expect($service, 'XX001', "$round: get of a changed secret", q{SELECT key_vault.get('user_b', 'gemini')});
 
 	expect($service, 't', "$round: delete", q{SELECT key_vault.delete('user_a', 'exa')});

@@ -45,11 +45,11 @@ for my $database ('postgres', 'neighbour')
 	session($node, undef, dbname => $database)->value($set, "user of $database", 'gemini', "AIza-of-$database", 'default');
 }
 {
-	my $row = $node->safe_psql('postgres', 'COPY key_vault.secrets TO STDOUT');
+	my $row = $node->safe_psql('postgres', 'COPY key_vault_data.secrets TO STDOUT');
 	append_to_file("$dumps/row", "$row\n");
 	chmod 0644, "$dumps/row";
 	my $super = session($node, undef, dbname => 'neighbour');
-	$super->run("COPY key_vault.secrets FROM '$dumps/row'");
+	$super->run("COPY key_vault_data.secrets FROM '$dumps/row'");
 	my $result = $super->query($get, 'user of postgres', 'gemini', 'default');
 	is($result->{error}{state}, 'XX001', 'a row of another database does not open');
 	like($result->{error}{message}, qr/secret of user "user of postgres" for provider "gemini", label "default", version 1 does not open/,
@@ -61,11 +61,11 @@ for my $database ('postgres', 'neighbour')
 	outcome_is($super, 'AIza-new', 'which opens', $get, 'user of postgres', 'gemini', 'default');
 
 	# under the neighbour's own root key id, too
-	$super->run(q{UPDATE key_vault.secrets s SET root_key_id = r.id FROM key_vault.root_key_registry r
-		WHERE s.user_id = 'user of postgres' AND s.version = 1}, q{DELETE FROM key_vault.secrets
+	$super->run(q{UPDATE key_vault_data.secrets s SET root_key_id = r.id FROM key_vault_data.root_key_registry r
+		WHERE s.user_id = 'user of postgres' AND s.version = 1}, q{DELETE FROM key_vault_data.secrets
 		WHERE user_id = 'user of postgres' AND version = 2});
 	outcome_is($super, 'XX001', 'nor under another root key id in the row', $get, 'user of postgres', 'gemini', 'default');
-	$super->run(q{UPDATE key_vault.secrets SET sealed = substr(sealed, 1, 1) || decode(root_key_id, 'hex') || substr(sealed, 10)
+	$super->run(q{UPDATE key_vault_data.secrets SET sealed = substr(sealed, 1, 1) || decode(root_key_id, 'hex') || substr(sealed, 10)
 		WHERE user_id = 'user of postgres'});
 	outcome_is($super, 'XX001', 'nor under another root key id in the row and in the sealed bytes',
 		$get, 'user of postgres', 'gemini', 'default');
@@ -211,13 +211,13 @@ $stranger = session($node, 'regress_kv_stranger', dbname => 'owned');
 for my $sql ('DROP EXTENSION key_vault', 'ALTER EXTENSION key_vault UPDATE', 'DROP SCHEMA key_vault CASCADE',
 	'ALTER SCHEMA key_vault RENAME TO mine', 'ALTER SCHEMA key_vault OWNER TO regress_kv_stranger',
 	'CREATE TABLE key_vault.mine (n int)', q{CREATE FUNCTION key_vault.get(u text, p text) RETURNS text LANGUAGE sql AS 'SELECT 1::text'},
-	'ALTER TABLE key_vault.secrets DISABLE ROW LEVEL SECURITY', 'ALTER TABLE key_vault.secrets OWNER TO regress_kv_stranger',
-	'DROP POLICY own_rows ON key_vault.secrets', 'CREATE POLICY mine ON key_vault.secrets USING (true)',
+	'ALTER TABLE key_vault_data.secrets DISABLE ROW LEVEL SECURITY', 'ALTER TABLE key_vault_data.secrets OWNER TO regress_kv_stranger',
+	'DROP POLICY own_rows ON key_vault_data.secrets', 'CREATE POLICY mine ON key_vault_data.secrets USING (true)',
 	'ALTER FUNCTION key_vault.current_user_id() OWNER TO regress_kv_stranger',
-	'CREATE TRIGGER mine BEFORE INSERT ON key_vault.secrets EXECUTE FUNCTION suppress_redundant_updates_trigger()',
-	'CREATE RULE mine AS ON SELECT TO key_vault.secrets DO INSTEAD SELECT 1', 'CREATE INDEX ON key_vault.secrets (trap.octet_length(user_id))',
-	'TRUNCATE key_vault.secrets', 'UPDATE key_vault.root_key_registry SET retired_at = NULL', 'SELECT sealed FROM key_vault.inventory',
-	'REASSIGN OWNED BY postgres TO regress_kv_stranger', q{GRANT ALL ON key_vault.secrets TO regress_kv_stranger})
+	'CREATE TRIGGER mine BEFORE INSERT ON key_vault_data.secrets EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+	'CREATE RULE mine AS ON SELECT TO key_vault_data.secrets DO INSTEAD SELECT 1', 'CREATE INDEX ON key_vault_data.secrets (trap.octet_length(user_id))',
+	'TRUNCATE key_vault_data.secrets', 'UPDATE key_vault_data.root_key_registry SET retired_at = NULL', 'SELECT sealed FROM key_vault.inventory',
+	'REASSIGN OWNED BY postgres TO regress_kv_stranger', q{GRANT ALL ON key_vault_data.secrets TO regress_kv_stranger})
 {
 	(my $name = $sql) =~ s/\(.*//;
 	my $result = $stranger->query($sql);

@@ -22,7 +22,7 @@ my $get = q{SELECT key_vault.get($1, 'gemini')};
 
 # What must hold of a session after any call, whatever became of the call.
 my $who = q{SELECT concat_ws('|', current_user, session_user, coalesce(key_vault.current_user_id(), '-'),
-	(SELECT count(DISTINCT user_id) FROM key_vault.secrets), has_table_privilege('key_vault.secrets', 'INSERT'))};
+	(SELECT count(DISTINCT user_id) FROM key_vault.secrets), (SELECT has_table_privilege(oid, 'INSERT') FROM pg_class WHERE oid::regclass::text = 'key_vault_data.secrets'))};
 
 sub is_unchanged
 {
@@ -57,7 +57,7 @@ my %interrupts = (
 	statement_timeout => [ q{SET statement_timeout = '100ms'}, '57014' ],
 	lock_timeout => [ q{SET lock_timeout = '100ms'}, '55P03' ]);
 my %blockers = (
-	'the table' => 'LOCK TABLE key_vault.secrets IN SHARE MODE',
+	'the table' => 'LOCK TABLE key_vault_data.secrets IN SHARE MODE',
 	'the same version, which another transaction has set' => q{SELECT key_vault.set('user_a', 'gemini', 'AIza-blocking')});
 
 for my $role (sort keys %as)
@@ -103,7 +103,7 @@ for my $role (sort keys %as)
 	my $other = session($node);
 	for my $loaded (0, 1)
 	{
-		$other->run('BEGIN', 'LOCK TABLE key_vault.secrets IN ACCESS EXCLUSIVE MODE');
+		$other->run('BEGIN', 'LOCK TABLE key_vault_data.secrets IN ACCESS EXCLUSIVE MODE');
 		$session->send($get, 'user_a');
 		wait_until_blocked($session);
 		$super->value('SELECT pg_cancel_backend($1::int)', $session->pid);
@@ -119,14 +119,14 @@ for my $role (sort keys %as)
 $super->run(q{CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'KV001'; END $$},
 	q{CREATE FUNCTION fail_policy(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'KV002'; END $$});
 my @faults = (
-	[ 'an error in a trigger', 'KV001', 'CREATE TRIGGER fail BEFORE INSERT OR DELETE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION fail()',
-		'DROP TRIGGER fail ON key_vault.secrets' ],
-	[ 'an error in a policy', 'KV002', 'CREATE POLICY fail ON key_vault.secrets FOR INSERT WITH CHECK (fail_policy(user_id)); '
-		  . 'CREATE POLICY fail2 ON key_vault.secrets AS RESTRICTIVE FOR INSERT WITH CHECK (fail_policy(user_id));'
-		  . 'CREATE POLICY fail3 ON key_vault.secrets AS RESTRICTIVE FOR DELETE USING (fail_policy(user_id));',
-		'DROP POLICY fail ON key_vault.secrets; DROP POLICY fail2 ON key_vault.secrets; DROP POLICY fail3 ON key_vault.secrets' ],
-	[ 'a constraint', '23514', q{ALTER TABLE key_vault.secrets ADD CONSTRAINT fail CHECK (version < 0) NOT VALID},
-		'ALTER TABLE key_vault.secrets DROP CONSTRAINT fail' ]);
+	[ 'an error in a trigger', 'KV001', 'CREATE TRIGGER fail BEFORE INSERT OR DELETE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION fail()',
+		'DROP TRIGGER fail ON key_vault_data.secrets' ],
+	[ 'an error in a policy', 'KV002', 'CREATE POLICY fail ON key_vault_data.secrets FOR INSERT WITH CHECK (fail_policy(user_id)); '
+		  . 'CREATE POLICY fail2 ON key_vault_data.secrets AS RESTRICTIVE FOR INSERT WITH CHECK (fail_policy(user_id));'
+		  . 'CREATE POLICY fail3 ON key_vault_data.secrets AS RESTRICTIVE FOR DELETE USING (fail_policy(user_id));',
+		'DROP POLICY fail ON key_vault_data.secrets; DROP POLICY fail2 ON key_vault_data.secrets; DROP POLICY fail3 ON key_vault_data.secrets' ],
+	[ 'a constraint', '23514', q{ALTER TABLE key_vault_data.secrets ADD CONSTRAINT fail CHECK (version < 0) NOT VALID},
+		'ALTER TABLE key_vault_data.secrets DROP CONSTRAINT fail' ]);
 
 for my $fault (@faults)
 {
@@ -202,7 +202,7 @@ my %loops = (
 	'timeouts' => [ sub { $_[0]->run('SET statement_timeout = ' . (1 + int rand 2)) }, undef ]);
 # a timeout is too coarse to hit a call that takes microseconds: make set slower
 $super->run(q{CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(random() * 0.003); RETURN NEW; END $$},
-	'CREATE TRIGGER slow BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION slow()');
+	'CREATE TRIGGER slow BEFORE INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION slow()');
 
 for my $kind (sort keys %loops)
 {
@@ -215,7 +215,7 @@ for my $kind (sort keys %loops)
 		is_deeply([ sort keys %$count ], [ '57014', 'ok' ], "$kind at random, $role: nothing else happened");
 	}
 }
-$super->run('DROP TRIGGER slow ON key_vault.secrets');
+$super->run('DROP TRIGGER slow ON key_vault_data.secrets');
 
 # --- A session that is terminated
 

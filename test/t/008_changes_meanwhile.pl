@@ -67,18 +67,18 @@ sub read_during
 	return ($reads, \@wrong);
 }
 
-for my $statement ('REINDEX TABLE CONCURRENTLY key_vault.secrets', 'REINDEX INDEX CONCURRENTLY key_vault.secrets_pkey',
-	'REINDEX TABLE key_vault.secrets', 'VACUUM FULL key_vault.secrets', 'VACUUM (FREEZE) key_vault.secrets', 'ANALYZE key_vault.secrets',
-	'CLUSTER key_vault.secrets USING secrets_pkey', 'ALTER TABLE key_vault.secrets SET (fillfactor = 90)',
-	'ALTER TABLE key_vault.secrets SET UNLOGGED', 'ALTER TABLE key_vault.secrets SET LOGGED',
-	'ALTER TABLE key_vault.secrets ADD COLUMN note text', q{ALTER TABLE key_vault.secrets ADD COLUMN stamp timestamptz DEFAULT clock_timestamp()},
-	'ALTER TABLE key_vault.secrets DROP COLUMN note', 'ALTER TABLE key_vault.secrets DROP COLUMN stamp',
-	'ALTER TABLE key_vault.secrets ADD CONSTRAINT extra CHECK (version < 100)', 'ALTER TABLE key_vault.secrets DROP CONSTRAINT extra',
-	'CREATE INDEX CONCURRENTLY extra ON key_vault.secrets (root_key_id)', 'DROP INDEX CONCURRENTLY key_vault.extra',
-	'CREATE STATISTICS key_vault.extra ON user_id, provider FROM key_vault.secrets', 'DROP STATISTICS key_vault.extra',
-	'CREATE POLICY extra ON key_vault.secrets AS RESTRICTIVE USING (version > 0)', 'DROP POLICY extra ON key_vault.secrets',
-	'GRANT SELECT ON key_vault.secrets TO regress_kv_group', 'ALTER TABLE key_vault.secrets FORCE ROW LEVEL SECURITY',
-	'ALTER TABLE key_vault.secrets NO FORCE ROW LEVEL SECURITY', q{SELECT key_vault.set('user_c', 'gemini', 'AIza-of-user_c')},
+for my $statement ('REINDEX TABLE CONCURRENTLY key_vault_data.secrets', 'REINDEX INDEX CONCURRENTLY key_vault_data.secrets_pkey',
+	'REINDEX TABLE key_vault_data.secrets', 'VACUUM FULL key_vault_data.secrets', 'VACUUM (FREEZE) key_vault_data.secrets', 'ANALYZE key_vault_data.secrets',
+	'CLUSTER key_vault_data.secrets USING secrets_pkey', 'ALTER TABLE key_vault_data.secrets SET (fillfactor = 90)',
+	'ALTER TABLE key_vault_data.secrets SET UNLOGGED', 'ALTER TABLE key_vault_data.secrets SET LOGGED',
+	'ALTER TABLE key_vault_data.secrets ADD COLUMN note text', q{ALTER TABLE key_vault_data.secrets ADD COLUMN stamp timestamptz DEFAULT clock_timestamp()},
+	'ALTER TABLE key_vault_data.secrets DROP COLUMN note', 'ALTER TABLE key_vault_data.secrets DROP COLUMN stamp',
+	'ALTER TABLE key_vault_data.secrets ADD CONSTRAINT extra CHECK (version < 100)', 'ALTER TABLE key_vault_data.secrets DROP CONSTRAINT extra',
+	'CREATE INDEX CONCURRENTLY extra ON key_vault_data.secrets (root_key_id)', 'DROP INDEX CONCURRENTLY key_vault_data.extra',
+	'CREATE STATISTICS key_vault_data.extra ON user_id, provider FROM key_vault_data.secrets', 'DROP STATISTICS key_vault_data.extra',
+	'CREATE POLICY extra ON key_vault_data.secrets AS RESTRICTIVE USING (version > 0)', 'DROP POLICY extra ON key_vault_data.secrets',
+	'GRANT SELECT ON key_vault_data.secrets TO regress_kv_group', 'ALTER TABLE key_vault_data.secrets FORCE ROW LEVEL SECURITY',
+	'ALTER TABLE key_vault_data.secrets NO FORCE ROW LEVEL SECURITY', q{SELECT key_vault.set('user_c', 'gemini', 'AIza-of-user_c')},
 	q{SELECT key_vault.create_root_key()}, q{SELECT key_vault.activate_root_key(id) FROM key_vault.root_keys WHERE state = 'standby' ORDER BY id LIMIT 1},
 	q{SELECT key_vault.grant_access('regress_kv_tenant', 'user')}, 'DISCARD PLANS')
 {
@@ -94,13 +94,13 @@ for my $statement ('REINDEX TABLE CONCURRENTLY key_vault.secrets', 'REINDEX INDE
 
 # The two ways to read, in sessions that go on: what is not as shipped, and is again
 for my $change (
-	[ 'a restrictive policy', 'CREATE POLICY extra ON key_vault.secrets AS RESTRICTIVE USING (version > 0)', 'DROP POLICY extra ON key_vault.secrets' ],
-	[ 'a trigger', 'CREATE TRIGGER extra BEFORE UPDATE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
-		'DROP TRIGGER extra ON key_vault.secrets' ],
-	[ 'a child', 'CREATE TABLE public.child () INHERITS (key_vault.secrets)', 'DROP TABLE public.child; ANALYZE key_vault.secrets' ],
-	[ 'a rule', 'CREATE RULE extra AS ON UPDATE TO key_vault.secrets DO ALSO NOTHING', 'DROP RULE extra ON key_vault.secrets' ],
-	[ 'no primary key', 'ALTER TABLE key_vault.secrets DROP CONSTRAINT secrets_pkey',
-		'ALTER TABLE key_vault.secrets ADD PRIMARY KEY (user_id, provider, label, version)' ])
+	[ 'a restrictive policy', 'CREATE POLICY extra ON key_vault_data.secrets AS RESTRICTIVE USING (version > 0)', 'DROP POLICY extra ON key_vault_data.secrets' ],
+	[ 'a trigger', 'CREATE TRIGGER extra BEFORE UPDATE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+		'DROP TRIGGER extra ON key_vault_data.secrets' ],
+	[ 'a child', 'CREATE TABLE public.child () INHERITS (key_vault_data.secrets)', 'DROP TABLE public.child; ANALYZE key_vault_data.secrets' ],
+	[ 'a rule', 'CREATE RULE extra AS ON UPDATE TO key_vault_data.secrets DO ALSO NOTHING', 'DROP RULE extra ON key_vault_data.secrets' ],
+	[ 'no primary key', 'ALTER TABLE key_vault_data.secrets DROP CONSTRAINT secrets_pkey',
+		'ALTER TABLE key_vault_data.secrets ADD PRIMARY KEY (user_id, provider, label, version)' ])
 {
 	my ($name, $make, $unmake) = @$change;
 	for my $statement ($make, $unmake)
@@ -135,8 +135,8 @@ sub change
 }
 
 my @changes = (
-	[ 'REVOKE SELECT', $tenant, 'REVOKE SELECT ON key_vault.secrets FROM regress_kv_tenant',
-		'GRANT SELECT ON key_vault.secrets TO regress_kv_tenant', $mine, 'AIza-of-user_a', '42501' ],
+	[ 'REVOKE SELECT', $tenant, 'REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_tenant',
+		'GRANT SELECT ON key_vault_data.secrets TO regress_kv_tenant', $mine, 'AIza-of-user_a', '42501' ],
 	[ 'REVOKE EXECUTE', $tenant, 'REVOKE EXECUTE ON FUNCTION key_vault.get FROM regress_kv_tenant',
 		'GRANT EXECUTE ON FUNCTION key_vault.get TO regress_kv_tenant', $mine, 'AIza-of-user_a', '42501' ],
 	[ 'REVOKE EXECUTE on what the policy calls', $tenant, 'REVOKE EXECUTE ON FUNCTION key_vault.current_user_id FROM regress_kv_tenant',
@@ -149,14 +149,14 @@ my @changes = (
 		'GRANT SET ON PARAMETER key_vault.user_id TO regress_kv_service', $of_b, 'AIza-of-user_b', '42501' ],
 	[ 'the level service becomes user', $service, q{SELECT key_vault.grant_access('regress_kv_service', 'user')},
 		q{SELECT key_vault.grant_access('regress_kv_service', 'service')}, $of_b, 'AIza-of-user_b', '42501' ],
-	[ 'a policy', $tenant, 'CREATE POLICY none ON key_vault.secrets AS RESTRICTIVE USING (false)',
-		'DROP POLICY none ON key_vault.secrets', $mine, 'AIza-of-user_a', 'NULL' ],
-	[ 'the policy that there is', $tenant, q{ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id() AND version > 1)},
-		'ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id())', $mine, 'AIza-of-user_a', 'NULL' ],
-	[ 'no policy', $tenant, 'DROP POLICY own_rows ON key_vault.secrets',
-		'CREATE POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id())', $mine, 'AIza-of-user_a', 'NULL' ],
-	[ 'a policy for other roles', $tenant, 'ALTER POLICY own_rows ON key_vault.secrets TO regress_kv_service',
-		'ALTER POLICY own_rows ON key_vault.secrets TO PUBLIC', $mine, 'AIza-of-user_a', 'NULL' ]);
+	[ 'a policy', $tenant, 'CREATE POLICY none ON key_vault_data.secrets AS RESTRICTIVE USING (false)',
+		'DROP POLICY none ON key_vault_data.secrets', $mine, 'AIza-of-user_a', 'NULL' ],
+	[ 'the policy that there is', $tenant, q{ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id() AND version > 1)},
+		'ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id())', $mine, 'AIza-of-user_a', 'NULL' ],
+	[ 'no policy', $tenant, 'DROP POLICY own_rows ON key_vault_data.secrets',
+		'CREATE POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id())', $mine, 'AIza-of-user_a', 'NULL' ],
+	[ 'a policy for other roles', $tenant, 'ALTER POLICY own_rows ON key_vault_data.secrets TO regress_kv_service',
+		'ALTER POLICY own_rows ON key_vault_data.secrets TO PUBLIC', $mine, 'AIza-of-user_a', 'NULL' ]);
 
 for (@changes)
 {
@@ -174,7 +174,7 @@ change('the group gets a level', $member, q{SELECT key_vault.grant_access('regre
 
 # One right by membership, all others of its own
 $super->run(q{SELECT key_vault.grant_access('regress_kv_member', 'user')},
-	'REVOKE SELECT ON key_vault.secrets FROM regress_kv_member');
+	'REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_member');
 change('a membership with SELECT ends', $member, 'REVOKE regress_kv_group FROM regress_kv_member', $mine, 'AIza-of-user_a', '42501');
 change('a role without SELECT becomes a superuser', $member, 'ALTER ROLE regress_kv_member SUPERUSER', $mine, '42501', 'AIza-of-user_a');
 change('and is one no longer', $member, 'ALTER ROLE regress_kv_member NOSUPERUSER', $mine, 'AIza-of-user_a', '42501');
@@ -199,11 +199,11 @@ change('and is one no longer', $member, 'ALTER ROLE regress_kv_member NOSUPERUSE
 
 # What the policy calls
 change('another function in the policy', $tenant, q{CREATE FUNCTION public.nobody() RETURNS text LANGUAGE sql STABLE AS 'SELECT NULL::text';
-	ALTER POLICY own_rows ON key_vault.secrets USING (user_id = public.nobody())}, $mine, 'AIza-of-user_a', 'NULL');
+	ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = public.nobody())}, $mine, 'AIza-of-user_a', 'NULL');
 change('and another body of it', $tenant, q{CREATE OR REPLACE FUNCTION public.nobody() RETURNS text LANGUAGE sql STABLE AS
 	$$ SELECT key_vault.current_user_id() $$}, $mine, 'NULL', 'AIza-of-user_a');
 change('and one that may not be called', $tenant, 'REVOKE EXECUTE ON FUNCTION public.nobody FROM PUBLIC', $mine, 'AIza-of-user_a', '42501');
-change('and the policy as it was', $tenant, 'ALTER POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id())',
+change('and the policy as it was', $tenant, 'ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id())',
 	$mine, '42501', 'AIza-of-user_a');
 
 # Row-level security, for who reads the rows and who calls get
@@ -217,26 +217,29 @@ change('NOBYPASSRLS', $member, 'ALTER ROLE regress_kv_member NOBYPASSRLS', 'SELE
 	$super->run('GRANT regress_kv_tenant TO regress_kv_service');
 	my $session = session($node, 'regress_kv_service');
 	$session->run(q{SET key_vault.user_id = 'user_b'}, 'SET ROLE regress_kv_tenant');
-	change('the role that a session took on loses its rights', $session, 'REVOKE SELECT ON key_vault.secrets FROM regress_kv_tenant',
+	change('the role that a session took on loses its rights', $session, 'REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_tenant',
 		$mine, 'AIza-of-user_b', '42501');
 	$session->run('RESET ROLE');
 	outcome_is($session, 'AIza-of-user_b', 'and its own rights are another matter', $mine);
 	$session->run('SET ROLE regress_kv_tenant');
 	outcome_is($session, '42501', 'which are not those of the role', $mine);
 	$session->run('RESET ROLE');
-	$super->run('GRANT SELECT ON key_vault.secrets TO regress_kv_tenant');
+	$super->run('GRANT SELECT ON key_vault_data.secrets TO regress_kv_tenant');
 	$session->run('SET ROLE regress_kv_tenant');
 	outcome_is($session, 'AIza-of-user_b', 'and they come back', $mine);
 }
 
-# row_security off: an error instead of fewer rows, and back
+# row_security off, by the session or for all of a database: no call minds
 {
 	my $session = session($node, 'regress_kv_tenant');
 	outcome_is($session, 'AIza-of-user_a', 'row_security on', $mine);
 	$session->run('SET row_security = off');
-	outcome_is($session, '42501', 'row_security off', $mine);
-	$session->run('SET row_security = on');
-	outcome_is($session, 'AIza-of-user_a', 'row_security on again', $mine);
+	outcome_is($session, 'AIza-of-user_a', 'row_security off', $mine);
+	outcome_is($session, '42501', 'row_security off: a SELECT of the rows', 'SELECT count(*) FROM key_vault.secrets');
+	$super->run('ALTER DATABASE postgres SET row_security = off');
+	outcome_is(session($node, 'regress_kv_tenant'), 'AIza-of-user_a', 'row_security off for the database', $mine);
+	outcome_is(session($node, 'regress_kv_tenant'), '42501', 'row_security off for the database: another\'s key', $of_b);
+	$super->run('ALTER DATABASE postgres RESET row_security');
 }
 
 # --- What others commit is seen by the next statement

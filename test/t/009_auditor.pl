@@ -18,7 +18,7 @@ pgaudit.role = 'regress_kv_auditor'
 pgaudit.log_relation = on
 log_statement = none
 END
-$node->safe_psql('postgres', 'CREATE ROLE regress_kv_auditor; GRANT SELECT ON key_vault.secrets TO regress_kv_auditor');
+$node->safe_psql('postgres', 'CREATE ROLE regress_kv_auditor; GRANT SELECT ON key_vault_data.secrets TO regress_kv_auditor');
 add_role($node, 'regress_kv_tenant', 'user', 'user_a');
 my $super = session($node);
 my $tenant = session($node, 'regress_kv_tenant');
@@ -31,7 +31,7 @@ sub audited
 	my ($session, $sql) = @_;
 	my $before = -s $node->logfile;
 	my $result = $session->query($sql);
-	my @lines = grep { /AUDIT: OBJECT.*key_vault\.secrets/ } split /\n/, slurp_file($node->logfile, $before);
+	my @lines = grep { /AUDIT: OBJECT.*key_vault_data\.secrets/ } split /\n/, slurp_file($node->logfile, $before);
 	return ($result->{error} ? $result->{error}{state} : $result->{rows}[0][0], scalar @lines);
 }
 
@@ -51,10 +51,10 @@ for my $call ('require(NULL, \'gemini\')', 'get_all(NULL)', 'list(NULL)', 'sourc
 	my (undef, $lines) = audited($tenant, "SELECT key_vault.$call");
 	cmp_ok($lines, '>', 0, "key_vault.$call is audited");
 }
-$super->run('CREATE POLICY extra ON key_vault.secrets AS RESTRICTIVE USING (true)');
+$super->run('CREATE POLICY extra ON key_vault_data.secrets AS RESTRICTIVE USING (true)');
 (undef, $lines) = audited($tenant, $get);
 cmp_ok($lines, '>', 0, 'the planner\'s way is audited, too');
-$super->run('DROP POLICY extra ON key_vault.secrets', 'REVOKE SELECT ON key_vault.secrets FROM regress_kv_tenant');
+$super->run('DROP POLICY extra ON key_vault_data.secrets', 'REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_tenant');
 is((audited($tenant, $get))[0], '42501', 'and who may not read is refused as before');
 
 unlike(slurp_file($node->logfile), qr/$key/, 'the audit holds no key');

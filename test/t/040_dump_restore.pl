@@ -170,7 +170,7 @@ like($globals, qr/GRANT SET ON PARAMETER "?key_vault\.user_id"? TO regress_kv_se
 like($globals, qr/ALTER ROLE regress_kv_tenant SET "?key_vault\.user_id"? TO 'user_1'/, 'so is the identity of a role');
 unlike($plain, qr/ON PARAMETER/, 'and not in pg_dump');
 like($plain, qr/GRANT (ALL|EXECUTE) ON FUNCTION key_vault\.get\(.*TO regress_kv_service/, 'EXECUTE is in pg_dump');
-like($plain, qr/GRANT SELECT ON TABLE key_vault\.secrets TO regress_kv_tenant/, 'so is SELECT');
+like($plain, qr/GRANT SELECT ON TABLE key_vault_data\.secrets TO regress_kv_tenant/, 'so is SELECT');
 for my $name (keys %keys)
 {
 	index("$plain$globals", $keys{$name}) < 0 or fail("a dump holds the key of $name");

@@ -102,7 +102,7 @@ like(error_of('SELECT key_vault.create_root_key()'), qr/^F0000 \| root key $seco
 $kept = $longer;
 put_back();
 
-$super->run("DELETE FROM key_vault.root_key_registry WHERE id = '$id'");
+$super->run("DELETE FROM key_vault_data.root_key_registry WHERE id = '$id'");
 like(error_of($get), qr/^XX001 \| .*root key is not registered/, 'a root key is deleted from the registry: get');
 like(status('sealed_rows'), qr/^error \| .*: 3 with $id/, 'a root key is deleted from the registry: status names it');
 $super->query('SELECT key_vault.activate_root_key($1)', $_) for $id;
@@ -110,18 +110,18 @@ is(session($node)->outcome($get), 'AIza-of-user_a', 'a root key is deleted from 
 
 # --- Rows
 
-$super->run(q{UPDATE key_vault.secrets SET user_id = 'user_c' WHERE user_id = 'user_b'});
+$super->run(q{UPDATE key_vault_data.secrets SET user_id = 'user_c' WHERE user_id = 'user_b'});
 like(error_of(q{SELECT key_vault.get('user_c', 'gemini')}), qr/^XX001 .*moved from another user/, 'a user is renamed by UPDATE: get');
-$super->run(q{UPDATE key_vault.secrets SET user_id = 'user_b' WHERE user_id = 'user_c'});
+$super->run(q{UPDATE key_vault_data.secrets SET user_id = 'user_b' WHERE user_id = 'user_c'});
 is(session($node)->outcome(q{SELECT key_vault.get('user_b', 'gemini')}), 'AIza-of-user_b', 'a user is renamed back: get');
-$super->run(q{UPDATE key_vault.secrets SET expires_at = '2100-01-01' WHERE user_id = 'user_b'});
+$super->run(q{UPDATE key_vault_data.secrets SET expires_at = '2100-01-01' WHERE user_id = 'user_b'});
 like(error_of(q{SELECT key_vault.get('user_b', 'gemini')}), qr/^XX001/, 'an expiry is changed by UPDATE: get');
-$super->run(q{UPDATE key_vault.secrets SET expires_at = NULL WHERE user_id = 'user_b'});
+$super->run(q{UPDATE key_vault_data.secrets SET expires_at = NULL WHERE user_id = 'user_b'});
 
 # --- Roles and rights
 
 $super->run('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA key_vault TO PUBLIC', 'GRANT USAGE ON SCHEMA key_vault TO PUBLIC',
-	'GRANT SELECT ON key_vault.secrets TO PUBLIC', 'CREATE ROLE regress_kv_anybody LOGIN');
+	'GRANT SELECT ON key_vault_data.secrets, key_vault.secrets TO PUBLIC', 'CREATE ROLE regress_kv_anybody LOGIN');
 like(error_of(q{SELECT key_vault.get('user_b', 'gemini')}, 'regress_kv_anybody'), qr/^42501/, 'everything is granted to PUBLIC: get of another\'s key');
 like(error_of(q{SELECT key_vault.set('user_b', 'gemini', 'AIza-x')}, 'regress_kv_anybody'), qr/^42501/, 'everything is granted to PUBLIC: set');
 like(error_of(q{SELECT key_vault.forget('user_b')}, 'regress_kv_anybody'), qr/^42501/, 'everything is granted to PUBLIC: forget');
@@ -133,7 +133,7 @@ is(session($node, 'regress_kv_anybody')->outcome('SELECT count(*) FROM key_vault
 like($node->safe_psql('postgres', q{SELECT note FROM key_vault.access WHERE role = 'PUBLIC'}), qr/every role/, 'everything is granted to PUBLIC: access tells');
 like(status('service_roles'), qr/PUBLIC/, 'everything is granted to PUBLIC: status tells');
 $super->run('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA key_vault FROM PUBLIC', 'REVOKE ALL ON SCHEMA key_vault FROM PUBLIC',
-	'REVOKE ALL ON key_vault.secrets FROM PUBLIC');
+	'REVOKE ALL ON key_vault_data.secrets, key_vault.secrets FROM PUBLIC');
 
 $super->run('CREATE ROLE regress_kv_typo LOGIN', q{SELECT key_vault.grant_access('regress_kv_typo', 'user')});
 session($node)->simple(q{ALTER ROLE regress_kv_typo SET key_vault.userid = 'user_a'});
@@ -151,16 +151,16 @@ like(error_of('DROP ROLE regress_kv_service'), qr/^2BP01 .*key_vault\.user_id/s,
 $super->run(q{SELECT key_vault.revoke_access('regress_kv_service')}, 'DROP ROLE regress_kv_service');
 pass('after revoke_access it works');
 
-$super->run('ALTER TABLE key_vault.secrets DISABLE ROW LEVEL SECURITY');
+$super->run('ALTER TABLE key_vault_data.secrets DISABLE ROW LEVEL SECURITY');
 like(status('policies'), qr/^error \| .*row-level security is off on secrets/, 'row-level security is disabled: status tells');
 like(error_of(q{SELECT key_vault.get('user_b', 'gemini')}, 'regress_kv_tenant'), qr/^42501/, 'row-level security is disabled: get of another\'s key is refused still');
-$super->run('ALTER TABLE key_vault.secrets ENABLE ROW LEVEL SECURITY', 'DROP POLICY own_rows ON key_vault.secrets');
+$super->run('ALTER TABLE key_vault_data.secrets ENABLE ROW LEVEL SECURITY', 'DROP POLICY own_rows ON key_vault_data.secrets');
 like(status('policies'), qr/^error \| .*own_rows is missing on secrets/, 'the policy is dropped: status tells');
 is(session($node, 'regress_kv_tenant')->outcome('SELECT count(*) FROM key_vault.secrets'), 0, 'the policy is dropped: nobody sees a row');
-$super->run('CREATE POLICY own_rows ON key_vault.secrets USING (true)');
+$super->run('CREATE POLICY own_rows ON key_vault_data.secrets USING (true)');
 like(status('policies'), qr/^error/, 'the policy is made wrong: status tells');
 like(error_of(q{SELECT key_vault.get('user_b', 'gemini')}, 'regress_kv_tenant'), qr/^42501/, 'the policy is made wrong: get of another\'s key is refused still');
-$super->run('DROP POLICY own_rows ON key_vault.secrets', 'CREATE POLICY own_rows ON key_vault.secrets USING (user_id = key_vault.current_user_id())');
+$super->run('DROP POLICY own_rows ON key_vault_data.secrets', 'CREATE POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id())');
 like(status('policies'), qr/^ok/, 'the policy is right again: status');
 is(session($node, 'regress_kv_tenant')->outcome(q{SELECT key_vault.get(NULL, 'gemini')}), 'AIza-of-user_a', 'and get works');
 

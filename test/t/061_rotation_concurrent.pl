@@ -127,7 +127,7 @@ for my $end (qw(pg_cancel_backend pg_terminate_backend))
 my $third = activate_new_root_key();
 $super->run(
 	q{CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END'},
-	q{CREATE TRIGGER linger BEFORE UPDATE ON key_vault.secrets FOR EACH ROW WHEN (NEW.user_id = 'user_3') EXECUTE FUNCTION linger()});
+	q{CREATE TRIGGER linger BEFORE UPDATE ON key_vault_data.secrets FOR EACH ROW WHEN (NEW.user_id = 'user_3') EXECUTE FUNCTION linger()});
 $holder->run('BEGIN', q{SELECT key_vault.delete('user_9', 'exa')});
 $dba = session($node, 'dba');
 $dba->send('CALL key_vault.rotate_root_key(100)');
@@ -141,20 +141,20 @@ delete @expected{qw(user_1 user_9)};
 ended_well($dba, 'and the batch does not fail either');
 is(not_sealed_with($third), 0, 'all is re-sealed');
 everything_reads('after that');
-$super->run('DROP TRIGGER linger ON key_vault.secrets');
+$super->run('DROP TRIGGER linger ON key_vault_data.secrets');
 
 # --- Another root key becomes active under way: the rotation ends with that one
 
 activate_new_root_key();
 $super->run(
 	q{CREATE OR REPLACE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END'},
-	q{CREATE TRIGGER linger BEFORE UPDATE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION linger()});
+	q{CREATE TRIGGER linger BEFORE UPDATE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION linger()});
 $dba->send('CALL key_vault.rotate_root_key(1)');
 wait_until('some are re-sealed', q{SELECT done BETWEEN 5 AND 25 AND state = 'running' FROM key_vault.rotation_progress});
 my $fourth = activate_new_root_key();
 ended_well($dba, 'a root key is activated meanwhile');
 is(not_sealed_with($fourth), 0, 'and is the one that seals all in the end');
-$super->run('DROP TRIGGER linger ON key_vault.secrets');
+$super->run('DROP TRIGGER linger ON key_vault_data.secrets');
 everything_reads('sealed with the newest');
 
 # --- Its caller is told how far it is: in the end, and every five seconds until then
@@ -163,11 +163,11 @@ my $sleep = $ENV{KV_LONG} ? 0.4 : 0.001;
 activate_new_root_key();
 $super->run(
 	qq{CREATE OR REPLACE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep($sleep); RETURN NEW; END'},
-	q{CREATE TRIGGER linger BEFORE UPDATE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION linger()});
+	q{CREATE TRIGGER linger BEFORE UPDATE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION linger()});
 my $total = not_sealed_with('none');
 my @told = map { [ "$_->{message}. $_->{detail}" =~ /^re-sealed (\d+) of $total secrets\. [1-9]\d* a second; (\d+) remain, 0 do not open\.$/ ] }
   grep { $_->{severity} eq 'NOTICE' } @{ $dba->query('CALL key_vault.rotate_root_key(1)')->{notices} };
-$super->run('DROP TRIGGER linger ON key_vault.secrets');
+$super->run('DROP TRIGGER linger ON key_vault_data.secrets');
 is_deeply(pop @told, [ $total, 0 ], 'in the end a NOTICE tells that all is done');
 cmp_ok(scalar @told, '>=', int($total * $sleep / 5), 'and one every five seconds how much');
 is_deeply([ grep { @$_ != 2 || $_->[0] == 0 || $_->[0] + $_->[1] != $total } @told ], [], 'and how much remains');

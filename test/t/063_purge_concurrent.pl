@@ -69,14 +69,14 @@ outcome_is($session, 'exa-key-000000000003', 'and is there when that is done', q
 set_both('user_4');
 $session->run(
 	q{CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(5); RETURN OLD; END'},
-	q{CREATE TRIGGER linger BEFORE DELETE ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION linger()});
+	q{CREATE TRIGGER linger BEFORE DELETE ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION linger()});
 $dba->send('CALL key_vault.purge()');
 until ($session->value(q{SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $1::int}, $dba->pid) eq 't') { sleep 0.005; }
 outcome_is(session($node, 'dba'), '55006', 'a second purge does not start', 'CALL key_vault.purge()');
 $session->value('SELECT pg_cancel_backend($1::int)', $dba->pid);
 is($dba->receive->{error}{state}, '57014', 'the first one is cancelled');
 outcome_is($dba, 'dba', 'its caller is who they were', 'SELECT current_user');
-$session->run('DROP TRIGGER linger ON key_vault.secrets');
+$session->run('DROP TRIGGER linger ON key_vault_data.secrets');
 purge_removes(2, 'now it can');
 
 done_testing();

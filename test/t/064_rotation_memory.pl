@@ -69,9 +69,9 @@ SKIP:
 	# one that ends in an error, after some secrets were opened
 	activate_new_root_key();
 	$node->safe_psql('postgres', q{
-		UPDATE key_vault.secrets SET sealed = set_byte(sealed, 60, 255 - get_byte(sealed, 60)) WHERE user_id = 'user_50';
+		UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 60, 255 - get_byte(sealed, 60)) WHERE user_id = 'user_50';
 		CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE SQLSTATE ''22000''; END';
-		CREATE TRIGGER refuse AFTER UPDATE ON key_vault.secrets FOR EACH STATEMENT EXECUTE FUNCTION refuse()});
+		CREATE TRIGGER refuse AFTER UPDATE ON key_vault_data.secrets FOR EACH STATEMENT EXECUTE FUNCTION refuse()});
 	my $session = session($node);
 	is($session->query('CALL key_vault.rotate_root_key()')->{error}{state}, '22000', 'a rotation fails');
 	$core = core_of($session->pid);

@@ -163,7 +163,7 @@ works('data dump: restore', $target, undef, 'psql', '-Xq', '-v', 'ON_ERROR_STOP=
 is(contents($target, 'data_dump'), $everything, 'data dump: every secret opens');
 
 new_database('no_extension');
-fails('data only, where the extension is not', qr/schema "key_vault" does not exist/, $target, undef,
+fails('data only, where the extension is not', qr/schema "key_vault_data" does not exist/, $target, undef,
 	'pg_restore', '--exit-on-error', '--data-only', '-d', 'no_extension', "$dumps/all.custom");
 
 # --- Who is no superuser
@@ -208,7 +208,7 @@ fill($target, 'merged', 'user_c', 'user_d');
 my $own_secrets = contents($target, 'merged');
 my $foreign = $source->safe_psql('postgres', 'SELECT id FROM key_vault.root_keys');
 
-my @rows = ('--data-only', '-n', 'key_vault', '-t', 'root_key_registry', '-t', 'own_providers', '-t', 'secrets');
+my @rows = ('--data-only', '-n', 'key_vault_data', '-t', 'root_key_registry', '-t', 'own_providers', '-t', 'secrets');
 works('merge: the rows of root keys, providers and secrets', $target, undef,
 	'pg_restore', '--single-transaction', @rows, '-d', 'merged', "$dumps/all.custom");
 is(contents($target, 'merged', 'user\_a') . "\n" . contents($target, 'merged', 'user\_b'), $everything, 'merge: every secret of the dump opens');
@@ -230,9 +230,9 @@ my $back = session($target, undef, dbname => 'merged_back');
 $back->value('SELECT key_vault.activate_root_key($1)', $own);
 $back->value('SELECT key_vault.activate_root_key($1)', $foreign);
 works('merge back: pg_dump', $target, undef, 'pg_dump', '--no-sync', '-Fc', '-f', "$dumps/back.custom", 'custom');
-$back->run('TRUNCATE key_vault.root_key_registry');
+$back->run('TRUNCATE key_vault_data.root_key_registry');
 $back->value('SELECT key_vault.activate_root_key($1)', $own);
-$back->run(q{UPDATE key_vault.root_key_registry SET activated_at = '2000-01-01'});
+$back->run(q{UPDATE key_vault_data.root_key_registry SET activated_at = '2000-01-01'});
 works('merge back: restore', $target, undef, 'pg_restore', '--single-transaction',
 	@rows, '-d', 'merged_back', "$dumps/back.custom");
 outcome_is($back, $foreign, 'a foreign root key that was activated later becomes active',

@@ -15,8 +15,8 @@ my $publisher = new_vault('publisher', init => [ allows_streaming => 'logical' ]
 add_role($publisher, 'regress_kv_service', 'service');
 $publisher->safe_psql('postgres', q{
 	SELECT key_vault.set(u, 'gemini', 'AIza-of-' || u) FROM unnest('{user_a,user_b}'::text[]) u;
-	CREATE PUBLICATION secrets FOR TABLE key_vault.secrets;
-	CREATE PUBLICATION root_keys FOR TABLE key_vault.root_key_registry});
+	CREATE PUBLICATION secrets FOR TABLE key_vault_data.secrets;
+	CREATE PUBLICATION root_keys FOR TABLE key_vault_data.root_key_registry});
 my $writer = session($publisher, 'regress_kv_service');
 my $publisher_admin = session($publisher);
 my $root_key = $publisher_admin->value('SELECT id FROM key_vault.root_keys');
@@ -85,7 +85,7 @@ outcome_is($reader, 'NULL', 'a deleted one is gone', q{SELECT key_vault.get('use
 
 # --- With the root keys' table
 
-$subscriber->safe_psql('postgres', 'TRUNCATE key_vault.root_key_registry');
+$subscriber->safe_psql('postgres', 'TRUNCATE key_vault_data.root_key_registry');
 outcome_is($reader, 'XX001', 'without the registry nothing opens again', $get);
 subscribe('root_keys');
 outcome_is($reader, 'AIza-6', 'with the root keys replicated, what is open already goes on', $get);

@@ -313,7 +313,7 @@ outcome_is(session($node{rehearsal}, undef, dbname => 'app'), 'F0000', 'without 
 next_block('head -c 32');
 fill('rehearsal', 'user_later');
 opens('rehearsal', 'with a root key that was written by hand', 'user_later');
-like(next_block('DELETE FROM key_vault.secrets'), qr/\Auser_lost\|exa\nuser_lost\|gemini\nuser_new\|exa\nuser_new\|gemini\nDELETE 4\n/, 'who has to enter keys again');
+like(next_block('DELETE FROM key_vault_data.secrets'), qr/\Auser_lost\|exa\nuser_lost\|gemini\nuser_new\|exa\nuser_new\|gemini\nDELETE 4\n/, 'who has to enter keys again');
 is(states('rehearsal') =~ s/retired 0, //gr, 'active 2, retired 0', 'nothing is left that does not open');
 like(session($node{rehearsal}, undef, dbname => 'app')->outcome('SELECT key_vault.create_root_key()'), qr/^[0-9a-f]{16}$/, 'and a root key can be made');
 
@@ -329,15 +329,15 @@ sub files_with
 }
 
 my $traced = 'user_a';
-$node{primary}->safe_psql('app', 'ANALYZE key_vault.secrets');
+$node{primary}->safe_psql('app', 'ANALYZE key_vault_data.secrets');
 cmp_ok(files_with('user_a'), '>', 1, 'before the erasure, files hold the user\'s id');
 next_block('forget');
 is(files_with('user_a'), 0, 'after it, none but WAL does');
 opens('primary', 'after the erasure, all others\'', grep { $_ ne 'user_a' } @users);
 delete $keys{user_a};
 
-$node{primary}->safe_psql('app', q{ALTER TABLE key_vault.secrets DISABLE TRIGGER USER;
-	UPDATE key_vault.secrets SET expires_at = '2001-01-01' WHERE user_id = 'user_e'});
+$node{primary}->safe_psql('app', q{ALTER TABLE key_vault_data.secrets DISABLE TRIGGER USER;
+	UPDATE key_vault_data.secrets SET expires_at = '2001-01-01' WHERE user_id = 'user_e'});
 next_block('purge()');
 is($node{primary}->safe_psql('app', q{SELECT count(*) FROM key_vault.secrets WHERE user_id = 'user_e'}), 0, 'what expired long ago is gone');
 

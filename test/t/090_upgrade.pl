@@ -77,7 +77,7 @@ my $describe = q{
 	    UNION ALL
 	    SELECT 'level | ' || concat_ws(' ', privilege, levels) FROM key_vault.level_rights()
 	    UNION ALL
-	    SELECT 'provider | ' || b::text FROM key_vault.builtin_providers b
+	    SELECT 'provider | ' || b::text FROM key_vault_data.builtin_providers b
 	    UNION ALL
 	    SELECT 'dumped | ' || t::regclass || ' ' || w FROM pg_extension, unnest(extconfig, extcondition) AS x(t, w)
 	    WHERE extname = 'key_vault') AS lines};
@@ -98,7 +98,7 @@ REVOKE ALL ON FUNCTION key_vault.made_up FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.made_up IS 'a function that only this test knows';
 DROP FUNCTION key_vault.import_dotenv;
 } . $import . q{
-INSERT INTO key_vault.builtin_providers (name, display_name, env_var) VALUES ('made_up', 'Made up', 'MADE_UP_API_KEY');
+INSERT INTO key_vault_data.builtin_providers (name, display_name, env_var) VALUES ('made_up', 'Made up', 'MADE_UP_API_KEY');
 };
 spew("$extension/key_vault--$default--$next.sql", $addition);
 spew("$extension/key_vault--$next.sql", slurp("$extension/key_vault--$default.sql") . $addition);
@@ -127,7 +127,7 @@ $node->safe_psql('updated', q{
 	REVOKE EXECUTE ON FUNCTION key_vault.set FROM regress_kv_cut;
 	GRANT USAGE ON SCHEMA key_vault TO regress_kv_auditor;
 	GRANT SELECT ON key_vault.inventory TO regress_kv_auditor;
-	INSERT INTO key_vault.own_providers (name, display_name, env_var) VALUES ('acme', 'Acme', 'ACME_API_KEY')});
+	INSERT INTO key_vault_data.own_providers (name, display_name, env_var) VALUES ('acme', 'Acme', 'ACME_API_KEY')});
 
 # The installed library serves the oldest version's SQL: CREATE EXTENSION has looked
 # up every C function of it, and a call works.
@@ -138,7 +138,7 @@ is($node->safe_psql('updated', q{SELECT key_vault.get('user_a', 'gemini') LIKE '
 
 $node->safe_psql('updated', 'ALTER EXTENSION key_vault UPDATE') if $oldest ne $default;
 $node->safe_psql('fresh', 'CREATE EXTENSION key_vault');
-my $acls = q{REVOKE ALL ON ALL TABLES IN SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut, regress_kv_auditor;
+my $acls = q{REVOKE ALL ON ALL TABLES IN SCHEMA key_vault, key_vault_data FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut, regress_kv_auditor;
 	REVOKE ALL ON ALL ROUTINES IN SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut;
 	REVOKE ALL ON SCHEMA key_vault FROM regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_cut, regress_kv_auditor;};
 

@@ -65,7 +65,7 @@ SKIP:
 
 	# Rows that do not go into their file: larger than a WAL segment, which is not held up
 	$super->value('SELECT count(key_vault.set(\'large_\' || n, \'exa\', repeat(\'x\', 65536))) FROM generate_series(1, 280) n');
-	my $toast = $super->value(q{SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'key_vault.secrets'::regclass});
+	my $toast = $super->value(q{SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'key_vault_data.secrets'::regclass});
 	my $size = $super->value('SELECT pg_relation_size($1::regclass)', $toast);
 	cmp_ok($size, '>', 17 * 1024 * 1024, 'the table has outgrown a WAL segment');
 	$super->run('CHECKPOINT');

@@ -24,7 +24,7 @@ $node->safe_psql('postgres', q{
 	GRANT pg_read_all_stats TO regress_kv_service, regress_kv_tenant;
 	SELECT count(key_vault.set('user_' || n, 'gemini', 'AIza-of-user_' || n)) FROM generate_series(1, 1000) n;
 	SELECT key_vault.set('user_tampered', 'gemini', 'AIza-tampered');
-	UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'user_tampered'});
+	UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'user_tampered'});
 
 # What a backend uses, in kB: by PostgreSQL's own books, and the pages that are its alone.
 # An error drops what get() keeps to be fast, so that it is called before
@@ -65,8 +65,9 @@ stays_flat('get by identity, 10000 times', $tenant,
 	sub { $tenant->value(q{SELECT count(key_vault.get(NULL, 'gemini')) FROM generate_series(1, 1000)}) }, 10);
 
 my $super = session($node);
-$super->run('SET row_security = off');
-stays_flat('get, the planner\'s way, ' . $gets / 10 . ' times', $super, sub { $super->value($many) }, $gets / 100_000);
+$super->run('CREATE POLICY harmless ON key_vault_data.secrets AS RESTRICTIVE USING (true)');
+stays_flat('get, the planner\'s way, ' . $gets / 10 . ' times', $service, sub { $service->value($many) }, $gets / 100_000);
+$super->run('DROP POLICY harmless ON key_vault_data.secrets');
 
 stays_flat('get, a statement each', $service,
 	sub { $service->value(q{SELECT key_vault.get('user_7', 'gemini')}) for 1 .. 1000 }, $gets / 100_000 * 2);

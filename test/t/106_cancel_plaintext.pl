@@ -143,14 +143,14 @@ $super->value(q{SELECT count(key_vault.set('user_' || n, 'gemini', 'AIza-other')
 my $rollback = q{SELECT count(key_vault.rollback('user_' || n, 'gemini', 1)) FROM generate_series(1, 200) n};
 
 opens_in_private('rollback that is refused', $key, once(q{SELECT key_vault.rollback('user_1', 'gemini', 7)}));
-opens_in_private('rollback that waits for a lock', $key, blocked('LOCK TABLE key_vault.secrets IN SHARE MODE', $rollback));
+opens_in_private('rollback that waits for a lock', $key, blocked('LOCK TABLE key_vault_data.secrets IN SHARE MODE', $rollback));
 opens_in_private('rollback that waits for another version', $key, blocked(q{SELECT key_vault.set('user_1', 'gemini', 'AIza-z')}, $rollback));
 opens_in_private('rollback that is cancelled', $key, cancelled_at_random($rollback, 15));
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
-	CREATE TRIGGER refuse BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION public.refuse()});
+	CREATE TRIGGER refuse BEFORE INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION public.refuse()});
 opens_in_private('rollback that a trigger stops', $key, once($rollback));
-$node->safe_psql('postgres', 'DROP TRIGGER refuse ON key_vault.secrets');
+$node->safe_psql('postgres', 'DROP TRIGGER refuse ON key_vault_data.secrets');
 opens_in_private('rollback', $key, once($rollback));
 
 $super->value('SELECT key_vault.activate_root_key(key_vault.create_root_key())');
@@ -167,7 +167,7 @@ $super->query('CREATE EXTENSION pgcrypto');
 $super->query(q{CREATE TABLE public.encrypted AS SELECT 'imported_' || n AS user_id, public.pgp_sym_encrypt($1, 'sesame', 's2k-mode=0') AS key
 	FROM generate_series(1, 20) n}, $key);
 my $import = q{SELECT key_vault.import_keys('SELECT user_id, $$gemini$$, key FROM public.encrypted', 'sesame')};
-opens_in_private('import_keys that waits for a lock', $key, blocked('LOCK TABLE key_vault.secrets IN SHARE MODE', $import));
+opens_in_private('import_keys that waits for a lock', $key, blocked('LOCK TABLE key_vault_data.secrets IN SHARE MODE', $import));
 opens_in_private('import_keys that is cancelled', $key, sub {
 	my ($session) = @_;
 	my %outcomes;
@@ -252,7 +252,7 @@ adds_none('set whose if_version does not hold', [ q{SELECT key_vault.set('user_a
 	[ q{SELECT public.refuse('', 'gemini', $1)} ]);
 {
 	my $blocker = session($node);
-	$blocker->run('BEGIN', 'LOCK TABLE key_vault.secrets IN SHARE MODE');
+	$blocker->run('BEGIN', 'LOCK TABLE key_vault_data.secrets IN SHARE MODE');
 	adds_none('set that is cancelled', [ q{SELECT key_vault.set('user_a', 'gemini', $1)}, before => [$timeout] ],
 		[ q{SELECT public.wait('user_a', 'gemini', $1)}, before => [$timeout] ]);
 	$blocker->run('ROLLBACK', 'BEGIN', q{SELECT key_vault.set('user_a', 'gemini', 'AIza-uncommitted')});

@@ -23,7 +23,7 @@ $node->safe_psql('postgres', q{
 		END IF;
 		RETURN NEW;
 	END $$;
-	CREATE TRIGGER wait BEFORE INSERT ON key_vault.secrets FOR EACH ROW EXECUTE FUNCTION public.wait()});
+	CREATE TRIGGER wait BEFORE INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION public.wait()});
 
 my $gate = session($node);
 my $super = session($node);
@@ -133,7 +133,7 @@ for my $level ('REPEATABLE READ', 'SERIALIZABLE')
 
 # --- Without a trigger, which has the row written another way: many at once that keep no versions
 
-$super->run('DROP TRIGGER wait ON key_vault.secrets', 'ALTER ROLE regress_kv_service SET key_vault.keep_versions = 0');
+$super->run('DROP TRIGGER wait ON key_vault_data.secrets', 'ALTER ROLE regress_kv_service SET key_vault.keep_versions = 0');
 {
 	my @sessions = map { session($node, 'regress_kv_service') } 1 .. 16;
 	my $end = time + ($ENV{KV_LONG} ? 30 : 3);

@@ -57,7 +57,7 @@ def run(world):
     same(identity, "", "a connection goes back to the pool without an identity")
 
     # A table that cannot be read, a server that is gone: errors, never "no key"
-    world.cluster.sql("REVOKE SELECT ON key_vault.secrets FROM app")
+    world.cluster.sql("REVOKE SELECT ON key_vault_data.secrets FROM app")
     denied = error_of(lambda: get_gemini_key("user_s"))
     world.cluster.sql("SELECT key_vault.grant_access('app', 'service')")
     ok(isinstance(denied, psycopg.errors.InsufficientPrivilege), "a missing privilege is an error", denied)

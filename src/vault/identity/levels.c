@@ -45,8 +45,12 @@ static const struct
 	{WORKERS, ROUTINE("current_user_id")},
 	{WORKERS, ROUTINE("sees_all_users")},
 
-	/* secrets; with INSERT, UPDATE or DELETE a tenant could lock the table for all */
-	{USERS, RELATION("key_vault", "secrets")},
+	/*
+	 * secrets; with INSERT, UPDATE or DELETE a tenant could lock the table for all, as it
+	 * could with USAGE on the table's schema
+	 */
+	{USERS, RELATION("key_vault_data", "secrets")},
+	{USERS, VIEW("secrets")},
 	{USERS, ROUTINE("set")},
 	{USERS, ROUTINE("get")},
 	{USERS, ROUTINE("require")},

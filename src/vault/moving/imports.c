@@ -24,6 +24,7 @@
 #include "server/statement_text.h"
 #include "store/import_query.h"
 #include "store/pgcrypto.h"
+#include "store/secret_reads.h"
 #include "vault/identity/identity.h"
 #include "vault/moving/imports.h"
 #include "vault/providers/providers.h"
@@ -115,10 +116,10 @@ is_stored_already(const KvSecretTarget *target, const KvImportRow *row)
 
 	KV_ACT_FOR(target->name.user_id);
 	{
-		KvSecretRow current;
+		TimestampTz since;
 
-		stored = kv_secret_row_current_by_plan(&target->name, &current) &&
-			(!row->has_time || row->changed_at <= current.created_at);
+		stored = kv_secret_row_current_since(&target->name, &since) &&
+			(!row->has_time || row->changed_at <= since);
 	}
 	KV_ACT_END();
 	return stored;

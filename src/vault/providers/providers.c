@@ -176,7 +176,7 @@ build_names(void)
 static void
 load_names(void)
 {
-	Oid			namespace = kv_schema();
+	Oid			namespace = kv_data_schema();
 	MemoryContext context;
 	MemoryContext caller;
 	Names	   *new;

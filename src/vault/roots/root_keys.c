@@ -358,7 +358,7 @@ kv_root_key_retire(const text *id_text)
 								  (unsigned long) sealed, (long long) sealed),
 				 kv_keyring_contains(id) ?
 				 errhint("Re-seal them first: CALL key_vault.rotate_root_key().") :
-				 errhint("They open with it only, and it is not in the keyring: put it back, or delete them from key_vault.secrets.")));
+				 errhint("They open with it only, and it is not in the keyring: put it back, or delete them from key_vault_data.secrets.")));
 	kv_root_key_row_retire(id);
 }
 

@@ -1,6 +1,6 @@
 /*
  * sealing.h
- *		Between a row of key_vault.secrets and the key in it.
+ *		Between a row of key_vault_data.secrets and the key in it.
  */
 #ifndef KV_SEALING_H
 #define KV_SEALING_H

@@ -15,6 +15,7 @@
 #include "server/settings.h"
 #include "server/statement_text.h"
 #include "store/root_key_rows.h"
+#include "store/secret_reads.h"
 #include "store/usage_rows.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
@@ -114,7 +115,7 @@ check_row_can_be_stored(int32 version, int attempts)
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_STATE),
 			 errmsg("version %d was not stored", version),
-			 errdetail("Table \"key_vault.secrets\" took no row, %d times.", attempts),
+			 errdetail("Table \"key_vault_data.secrets\" took no row, %d times.", attempts),
 			 errhint("Look for a trigger on the table that leaves rows out.")));
 }
 

@@ -11,6 +11,7 @@
 #include "server/compat.h"
 #include "server/errors.h"
 #include "server/settings.h"
+#include "store/secret_reads.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
 #include "vault/laptop/mode.h"

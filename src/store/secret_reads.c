@@ -1,0 +1,243 @@
+/*
+ * secret_reads.c
+ *		What is read of key_vault_data.secrets, made of rows that come newest
+ *		first.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "server/compat.h"
+#include "store/secret_plan.h"
+#include "store/secret_reads.h"
+#include "store/secret_table.h"
+
+/* One row, the first that comes. */
+typedef struct Single
+{
+	KvSecretRow *row;
+	TimestampTz created_at;
+	bool		found;
+} Single;
+
+static bool
+take_row(TupleTableSlot *slot, void *arg)
+{
+	Single	   *single = arg;
+
+	kv_secret_table_unpack(slot, single->row);
+	single->found = true;
+	return false;
+}
+
+static bool
+take_created_at(TupleTableSlot *slot, void *arg)
+{
+	Single	   *single = arg;
+	bool		isnull;
+
+	single->created_at = DatumGetTimestampTz(slot_getattr(slot, KV_SECRETS_CREATED_AT,
+														  &isnull));
+	single->found = true;
+	return false;
+}
+
+bool
+kv_secret_row_current(const KvSecretName *name, KvSecretRow *row)
+{
+	Single		single = {.row = row};
+
+	switch (kv_secret_table_current(name, row))
+	{
+		case KV_STRAIGHT_FOUND:
+			return true;
+		case KV_STRAIGHT_NONE:
+			return false;
+		case KV_STRAIGHT_IMPOSSIBLE:
+			break;
+	}
+	kv_plan_read_name(name, KV_COLUMNS_OF_KEY, take_row, &single);
+	return single.found;
+}
+
+bool
+kv_secret_row_current_since(const KvSecretName *name, TimestampTz *since)
+{
+	Single		single = {0};
+
+	kv_plan_read_name(name, KV_COLUMNS_OF_LIST, take_created_at, &single);
+	*since = single.created_at;
+	return single.found;
+}
+
+bool
+kv_secret_row_version(const KvSecretName *name, int32 version, KvSecretRow *row)
+{
+	Single		single = {.row = row};
+
+	kv_plan_read_version(name, version, KV_COLUMNS_OF_KEY, take_row, &single);
+	return single.found;
+}
+
+static text *
+text_of(TupleTableSlot *slot, int column)
+{
+	bool		isnull;
+
+	return DatumGetTextPP(slot_getattr(slot, column, &isnull));
+}
+
+static bool
+is_same(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* The newest row of each provider under one label. */
+typedef struct OfUser
+{
+	KvSecretRow *rows;
+	uint64		count;
+	uint64		room;
+} OfUser;
+
+static bool
+take_provider(TupleTableSlot *slot, void *arg)
+{
+	OfUser	   *taken = arg;
+	text	   *provider = text_of(slot, KV_SECRETS_PROVIDER);
+	KvSecretRow *row;
+
+	if (taken->count > 0 && is_same(provider, taken->rows[taken->count - 1].provider))
+		return true;
+	if (taken->count == taken->room)
+	{
+		taken->room *= 2;
+		taken->rows = repalloc_huge(taken->rows, taken->room * sizeof(KvSecretRow));
+	}
+	row = &taken->rows[taken->count++];
+	kv_secret_table_unpack(slot, row);
+	row->provider = DatumGetTextPCopy(PointerGetDatum(provider));
+	return true;
+}
+
+uint64
+kv_secret_rows_of_user(text *user_id, text *label, KvSecretRow **rows)
+{
+	OfUser		taken = {.room = 8};
+
+	taken.rows = palloc(taken.room * sizeof(KvSecretRow));
+	kv_plan_read_user_label(user_id, label, KV_COLUMNS_OF_KEY, take_provider, &taken);
+	for (uint64 i = 0; i < taken.count / 2; i++)
+	{
+		KvSecretRow row = taken.rows[i];
+
+		taken.rows[i] = taken.rows[taken.count - 1 - i];
+		taken.rows[taken.count - 1 - i] = row;
+	}
+	*rows = taken.rows;
+	return taken.count;
+}
+
+/* The newest row of each provider and label, as list() shows it. */
+typedef struct Listed
+{
+	Datum		values[7];
+	bool		nulls[7];
+} Listed;
+
+static text *
+provider_of(const Listed *listed)
+{
+	return DatumGetTextPP(listed->values[0]);
+}
+
+static text *
+label_of(const Listed *listed)
+{
+	return DatumGetTextPP(listed->values[1]);
+}
+
+static Datum
+copy_of_text(TupleTableSlot *slot, int column, bool *isnull)
+{
+	Datum		value = slot_getattr(slot, column, isnull);
+
+	return *isnull ? (Datum) 0 : PointerGetDatum(DatumGetTextPCopy(value));
+}
+
+static bool
+take_listed(TupleTableSlot *slot, void *arg)
+{
+	List	  **all = arg;
+	Listed	   *listed;
+	bool		expired;
+
+	if (*all != NIL &&
+		is_same(text_of(slot, KV_SECRETS_PROVIDER), provider_of(llast(*all))) &&
+		is_same(text_of(slot, KV_SECRETS_LABEL), label_of(llast(*all))))
+		return true;
+
+	listed = palloc0(sizeof(Listed));
+	listed->values[0] = copy_of_text(slot, KV_SECRETS_PROVIDER, &listed->nulls[0]);
+	listed->values[1] = copy_of_text(slot, KV_SECRETS_LABEL, &listed->nulls[1]);
+	listed->values[2] = slot_getattr(slot, KV_SECRETS_VERSION, &listed->nulls[2]);
+	listed->values[3] = copy_of_text(slot, KV_SECRETS_HINT, &listed->nulls[3]);
+	listed->values[4] = slot_getattr(slot, KV_SECRETS_CREATED_AT, &listed->nulls[4]);
+	listed->values[5] = slot_getattr(slot, KV_SECRETS_EXPIRES_AT, &listed->nulls[5]);
+	expired = !listed->nulls[5] &&
+		DatumGetTimestampTz(listed->values[5]) <= GetCurrentTimestamp();
+	listed->values[6] = CStringGetTextDatum(expired ? "expired" : "active");
+	*all = lappend(*all, listed);
+	return true;
+}
+
+void
+kv_secret_rows_list(text *user_id, Tuplestorestate *result, TupleDesc columns)
+{
+	List	   *all = NIL;
+
+	kv_plan_read_user(user_id, KV_COLUMNS_OF_LIST, take_listed, &all);
+	for (int i = list_length(all) - 1; i >= 0; i--)
+	{
+		Listed	   *listed = list_nth(all, i);
+
+		tuplestore_putvalues(result, columns, listed->values, listed->nulls);
+	}
+}
+
+typedef struct Versions
+{
+	Tuplestorestate *result;
+	TupleDesc	columns;
+	bool		is_older;		/* than one that came before */
+} Versions;
+
+static bool
+put_version(TupleTableSlot *slot, void *arg)
+{
+	Versions   *versions = arg;
+	Datum		values[5];
+	bool		nulls[5];
+
+	values[0] = slot_getattr(slot, KV_SECRETS_VERSION, &nulls[0]);
+	values[1] = slot_getattr(slot, KV_SECRETS_HINT, &nulls[1]);
+	values[2] = slot_getattr(slot, KV_SECRETS_CREATED_AT, &nulls[2]);
+	values[3] = slot_getattr(slot, KV_SECRETS_EXPIRES_AT, &nulls[3]);
+	values[4] = BoolGetDatum(!versions->is_older);
+	nulls[4] = false;
+	versions->is_older = true;
+	tuplestore_putvalues(versions->result, versions->columns, values, nulls);
+	return true;
+}
+
+void
+kv_secret_rows_versions(const KvSecretName *name, Tuplestorestate *result,
+						TupleDesc columns)
+{
+	Versions	versions = {.result = result, .columns = columns};
+
+	kv_plan_read_name(name, KV_COLUMNS_OF_LIST, put_version, &versions);
+}
