@@ -321,12 +321,13 @@ COMMENT ON TABLE key_vault_data.rotation IS 'the latest rotation, in one row; wh
 
 CREATE VIEW key_vault.rotation_progress WITH (security_barrier) AS
     SELECT CASE WHEN r.finished_at IS NOT NULL THEN 'finished'
+                -- 1 is the rotation's lock, which is the library's own
                 WHEN EXISTS (SELECT FROM pg_locks l
                              WHERE l.locktype = 'object' AND l.granted
                                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                               AND l.classid = 'pg_proc'::regclass
-                               AND l.objid = 'key_vault.rotate_root_key'::regproc
-                               AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid = r.pid) THEN 'running'
+                               AND l.classid = 'pg_class'::regclass
+                               AND l.objid = 'key_vault.secrets'::regclass
+                               AND l.objsubid = 1 AND l.pid = r.pid) THEN 'running'
                 ELSE 'interrupted' END AS state,
            r.root_key_id, r.total, r.done, r.failed,
            greatest(r.total - r.done - r.failed, 0) AS remaining,
@@ -336,7 +337,7 @@ CREATE VIEW key_vault.rotation_progress WITH (security_barrier) AS
 REVOKE ALL ON key_vault.rotation_progress FROM PUBLIC;
 COMMENT ON VIEW key_vault.rotation_progress IS 'how far the latest rotation is';
 COMMENT ON COLUMN key_vault.rotation_progress.state IS 'running, finished, or interrupted: then call rotate_root_key() again';
-COMMENT ON COLUMN key_vault.rotation_progress.total IS 'how many secrets another root key had sealed when it started';
+COMMENT ON COLUMN key_vault.rotation_progress.total IS 'how many secrets there were to re-seal when it started';
 COMMENT ON COLUMN key_vault.rotation_progress.failed IS 'how many did not open, and were left as they are';
 
 

@@ -38,6 +38,6 @@ Datum
 kv_sql_purge(PG_FUNCTION_ARGS)
 {
 	kv_require_own_transactions(fcinfo, "key_vault.purge()");
-	kv_purge_run(fcinfo->flinfo->fn_oid, kv_batch_size_argument(fcinfo, 0));
+	kv_purge_run(kv_batch_size_argument(fcinfo, 0));
 	PG_RETURN_VOID();
 }

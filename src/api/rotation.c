@@ -20,6 +20,6 @@ Datum
 kv_sql_rotate_root_key(PG_FUNCTION_ARGS)
 {
 	kv_require_own_transactions(fcinfo, "key_vault.rotate_root_key()");
-	kv_rotation_run(fcinfo->flinfo->fn_oid, kv_batch_size_argument(fcinfo, 0));
+	kv_rotation_run(kv_batch_size_argument(fcinfo, 0));
 	PG_RETURN_VOID();
 }

@@ -11,15 +11,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "miscadmin.h"
 #include "port.h"
 #include "portability/instr_time.h"
 #include "storage/fd.h"
-#include "storage/latch.h"
-#include "utils/wait_event.h"
 
 #include "server/errors.h"
 #include "server/file_change.h"
+#include "server/nap.h"
 
 #define LOCK_SUFFIX			".lock"
 #define TEMPORARY_SUFFIX	".key_vault-tmp"
@@ -69,11 +67,7 @@ kv_private_file_lock(const char *path, int flags)
 							lock_path, LOCK_TIMEOUT_S),
 					 errhint("Another process holds it, in this cluster or another one. Try again when it is done.")));
 
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 LOCK_NAP_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		kv_nap(LOCK_NAP_MS);
 	}
 	return lock;
 }

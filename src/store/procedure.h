@@ -21,14 +21,4 @@ extern void kv_procedure_commit(void);
 
 extern void kv_procedure_end(void);
 
-/*
- * Makes sure that one session at a time runs a procedure.  The lock outlives its
- * commits and is gone with the session, and after an error.
- *
- * Errors: 55006 naming the other session's process; what is what it does, for
- * the message.
- */
-extern void kv_procedure_lock(Oid procedure, const char *what);
-extern void kv_procedure_unlock(Oid procedure);
-
 #endif							/* KV_PROCEDURE_H */

@@ -23,7 +23,9 @@
 
 #include "server/errors.h"
 #include "server/invalidation.h"
+#include "store/locks.h"
 #include "store/root_key_rows.h"
+#include "store/secret_writers.h"
 #include "store/statement.h"
 
 #define ID_LEN		KV_ROOT_KEY_ROW_ID_LEN
@@ -36,10 +38,6 @@ enum
 	COLUMN_CREATED_AT,
 	COLUMN_ACTIVATED_AT,
 	COLUMN_RETIRED_AT
-};
-
-static KvStatement lock_registry = {
-	.sql = "LOCK TABLE key_vault_data.root_key_registry IN SHARE ROW EXCLUSIVE MODE"
 };
 
 static KvStatement insert_row = {
@@ -65,10 +63,6 @@ static KvStatement retire_row = {
 	"WHERE id OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
 	.nargs = 1,
 	.argtypes = {TEXTOID}
-};
-
-static KvStatement lock_secrets = {
-	.sql = "LOCK TABLE key_vault_data.secrets IN SHARE ROW EXCLUSIVE MODE"
 };
 
 static KvStatement count_secrets = {
@@ -149,6 +143,7 @@ row_from_tuple(HeapTuple tuple, TupleDesc desc, KvRootKeyRow *row)
 	(void) hex_decode(VARDATA_ANY(id), ID_HEX_LEN, (char *) row->id);
 	row->created_at = timestamp_or_nobegin(tuple, COLUMN_CREATED_AT, desc);
 	row->activated_at = timestamp_or_nobegin(tuple, COLUMN_ACTIVATED_AT, desc);
+	row->is_own_change = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 	row->is_retired = timestamp_or_nobegin(tuple, COLUMN_RETIRED_AT, desc) != DT_NOBEGIN;
 }
 
@@ -297,7 +292,7 @@ run_for_one_row(KvStatement *statement, const uint8 *id, TimestampTz created_at)
 void
 kv_root_key_rows_lock(void)
 {
-	(void) run(&lock_registry, NULL, 0);
+	kv_lock_for_transaction(KV_LOCK_ROOT_KEYS);
 }
 
 void
@@ -320,7 +315,7 @@ kv_root_key_row_retire(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 }
 
 int64
-kv_root_key_lock_and_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 {
 	Datum		values[1];
 	char		hex[ID_HEX_LEN];
@@ -334,7 +329,7 @@ kv_root_key_lock_and_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("a root key cannot be retired at this isolation level"),
 				 errhint("Use a READ COMMITTED transaction.")));
-	(void) run(&lock_secrets, NULL, 0);
+	kv_secret_writers_wait();
 
 	/* A policy must make the count fail, not make it smaller. */
 	nest_level = NewGUCNestLevel();

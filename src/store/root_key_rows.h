@@ -20,6 +20,7 @@ typedef struct KvRootKeyRow
 	TimestampTz created_at;
 	TimestampTz activated_at;	/* DT_NOBEGIN: never */
 	bool		is_retired;
+	bool		is_own_change;	/* as it is, nobody else sees it yet */
 } KvRootKeyRow;
 
 /* Registers the callback that drops what is cached; once a process. */
@@ -54,10 +55,10 @@ extern void kv_root_key_row_activate(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN]);
 extern void kv_root_key_row_retire(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN]);
 
 /*
- * Keeps everybody from writing secrets until the transaction ends, then counts
- * those that a root key seals.
+ * Waits for all who may be sealing with a root key, which is not the active one any
+ * more, then counts the secrets that it seals.
  */
-extern int64 kv_root_key_lock_and_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN]);
+extern int64 kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN]);
 
 /* Whether this server has replicas, connected or expected to come back. */
 extern bool kv_root_key_rows_have_replicas(void);

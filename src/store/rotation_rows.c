@@ -2,8 +2,8 @@
  * rotation_rows.c
  *		The SQL of a rotation.
  *
- * Which rows are left is never written down: they are those that another root key
- * sealed.  So a rotation that was cut short goes on by starting again.
+ * Which rows are left is never written down: they are those that are not as they
+ * shall be.  So a rotation that was cut short goes on by starting again.
  */
 #include "postgres.h"
 
@@ -20,38 +20,42 @@
 #include "store/secret_table.h"
 #include "store/statement.h"
 
+#define IS_LEFT(root_key_id, without_hint) \
+	" (root_key_id OPERATOR(pg_catalog.<>) " root_key_id \
+	" OR (" without_hint " AND hint IS NOT NULL))"
+
 #define SELECT_NEXT \
 	"SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, tableoid, ctid" \
 	" FROM key_vault_data.secrets" \
-	" WHERE root_key_id OPERATOR(pg_catalog.<>) $1" \
+	" WHERE" IS_LEFT("$1", "$7") \
 	" AND ROW(user_id, provider, label, version) OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)" \
 	" ORDER BY user_id, provider, label, version" \
 	" LIMIT $6"
 
 #define SELECT_NEXT_ARGUMENTS \
-	6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT8OID}
+	7, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT8OID, BOOLOID}
 
 static KvStatement select_next[] = {
 	[KV_LOCKED_READ] = {SELECT_NEXT, SELECT_NEXT_ARGUMENTS},
-	[KV_LOCKED_SKIP] = {SELECT_NEXT " FOR NO KEY UPDATE SKIP LOCKED", SELECT_NEXT_ARGUMENTS},
-	[KV_LOCKED_WAIT] = {SELECT_NEXT " FOR NO KEY UPDATE", SELECT_NEXT_ARGUMENTS}
+	[KV_LOCKED_SKIP] = {SELECT_NEXT " FOR NO KEY UPDATE SKIP LOCKED", SELECT_NEXT_ARGUMENTS}
 };
 
 /* By place, which is cheaper than by name: a row that is locked stays where it is. */
 static KvStatement update_batch = {
-	"UPDATE key_vault_data.secrets AS s SET root_key_id = $1, sealed = n.sealed"
+	"UPDATE key_vault_data.secrets AS s SET root_key_id = $1, sealed = n.sealed,"
+	" hint = CASE WHEN $5 THEN NULL ELSE s.hint END"
 	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 	" AS n (tab, place, sealed)"
 	" WHERE s.ctid OPERATOR(pg_catalog.=) n.place"
 	" AND s.tableoid OPERATOR(pg_catalog.=) n.tab"
 	" RETURNING s.*",
-	4, {TEXTOID, OIDARRAYOID, TIDARRAYOID, BYTEAARRAYOID}
+	5, {TEXTOID, OIDARRAYOID, TIDARRAYOID, BYTEAARRAYOID, BOOLOID}
 };
 
 static KvStatement count_left = {
 	"SELECT pg_catalog.count(*) FROM key_vault_data.secrets"
-	" WHERE root_key_id OPERATOR(pg_catalog.<>) $1",
-	1, {TEXTOID}
+	" WHERE" IS_LEFT("$1", "$2"),
+	2, {TEXTOID, BOOLOID}
 };
 
 static KvStatement record_start = {
@@ -92,13 +96,14 @@ keep_to_primary_key(void)
 }
 
 int64
-kv_rotation_rows_count(const char *root_key_id)
+kv_rotation_rows_count(const KvRotationGoal *goal)
 {
-	Datum		values[1];
+	Datum		values[2];
 	int64		count;
 	bool		isnull;
 
-	values[0] = CStringGetTextDatum(root_key_id);
+	values[0] = CStringGetTextDatum(goal->root_key_id);
+	values[1] = BoolGetDatum(goal->without_hint);
 	kv_spi_connect();
 	(void) kv_statement_run_as_owner(&count_left, values, NULL, 0);
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
@@ -135,22 +140,22 @@ unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
 }
 
 int
-kv_rotation_rows_next(const char *root_key_id, const KvRotationRow *after,
+kv_rotation_rows_next(const KvRotationGoal *goal, const KvRotationRow *after,
 					  int limit, KvLocked locked, KvRotationRow **rows)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *nothing = cstring_to_text("");
-	Datum		values[6];
+	Datum		values[7];
 	int			nest_level;
 	int			count;
 
-	Assert(locked != KV_LOCKED_WAIT || limit == 1);
-	values[0] = CStringGetTextDatum(root_key_id);
+	values[0] = CStringGetTextDatum(goal->root_key_id);
 	values[1] = PointerGetDatum(after != NULL ? after->name.user_id : nothing);
 	values[2] = PointerGetDatum(after != NULL ? after->name.provider : nothing);
 	values[3] = PointerGetDatum(after != NULL ? after->name.label : nothing);
 	values[4] = Int32GetDatum(after != NULL ? after->row.version : 0);
 	values[5] = Int64GetDatum(limit);
+	values[6] = BoolGetDatum(goal->without_hint);
 
 	nest_level = keep_to_primary_key();
 	kv_spi_connect();
@@ -186,16 +191,17 @@ pack(KvRotationRow **rows, int count, Datum *arrays)
 }
 
 uint64
-kv_rotation_rows_update(const char *root_key_id, KvRotationRow **rows, int count,
+kv_rotation_rows_update(const KvRotationGoal *goal, KvRotationRow **rows, int count,
 						void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
 {
-	Datum		values[4];
+	Datum		values[5];
 	uint64		written;
 	int			nest_level;
 	bool		isnull;
 
-	values[0] = CStringGetTextDatum(root_key_id);
+	values[0] = CStringGetTextDatum(goal->root_key_id);
 	pack(rows, count, &values[1]);
+	values[4] = BoolGetDatum(goal->without_hint);
 
 	nest_level = keep_to_primary_key();
 	kv_spi_connect();

@@ -23,42 +23,45 @@ typedef struct KvRotationRow
 	ItemPointerData place;		/* in it, for as long as the row is locked */
 } KvRotationRow;
 
-/* Whether rows are locked, and what becomes of those that others have locked. */
+/* What every row shall be in the end. */
+typedef struct KvRotationGoal
+{
+	char		root_key_id[KV_ROOT_KEY_ID_HEX + 1];	/* sealed with it */
+	bool		without_hint;
+} KvRotationGoal;
+
+/* Which of the rows that are not yet so are taken. */
 typedef enum KvLocked
 {
-	KV_LOCKED_READ,				/* no lock: all rows, as they are */
-	KV_LOCKED_SKIP,
-	KV_LOCKED_WAIT
+	KV_LOCKED_READ,				/* all, as they are, and none is locked */
+	KV_LOCKED_SKIP				/* those that others have not locked: they are locked now */
 } KvLocked;
 
 /* How far a rotation is, as other sessions see it. */
 typedef struct KvRotationProgress
 {
-	int64		total;			/* that another root key sealed at the start */
+	int64		total;			/* there were to re-seal at the start */
 	int64		done;
 	int64		failed;			/* that do not open */
 } KvRotationProgress;
 
-/* How many rows any other root key sealed. */
-extern int64 kv_rotation_rows_count(const char *root_key_id);
+/* How many rows are not yet as they shall be. */
+extern int64 kv_rotation_rows_count(const KvRotationGoal *goal);
 
 /*
- * Reads the next rows, at most limit of them, that any other root key sealed: those
+ * Reads the next rows, at most limit of them, that are not yet as they shall be: those
  * after *after by primary key, or from the first when after is NULL.  The answer
- * is the length of *rows, which is palloc'd.
- *
- * KV_LOCKED_WAIT takes a limit of 1: who holds no lock on a row while it waits for one
- * takes part in no deadlock.
+ * is the length of *rows, which is palloc'd.  It never waits for a row.
  */
-extern int	kv_rotation_rows_next(const char *root_key_id,
+extern int	kv_rotation_rows_next(const KvRotationGoal *goal,
 								  const KvRotationRow *after, int limit,
 								  KvLocked locked, KvRotationRow **rows);
 
 /*
- * Writes sealed and root_key_id of rows that are locked, all now sealed with
- * root_key_id, and calls check for each row written.  Returns how many were.
+ * Writes rows that are locked, all now sealed as they shall be, and calls check for
+ * each row written.  Returns how many were.
  */
-extern uint64 kv_rotation_rows_update(const char *root_key_id,
+extern uint64 kv_rotation_rows_update(const KvRotationGoal *goal,
 									  KvRotationRow **rows, int count,
 									  void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns));
 

@@ -3,7 +3,7 @@
  *		Making, activating and retiring root keys.
  *
  * The one place that writes a keyring.  Locks are taken in one order: the registry,
- * then the lock file, then the secrets.
+ * then the lock file.  Secrets are not locked.
  */
 #include "postgres.h"
 
@@ -321,6 +321,26 @@ kv_root_key_activate(const text *id_text)
 	warn_of_replicas(id);
 }
 
+/*
+ * Whoever begins to seal now must see which root key is active, or this one would
+ * seal again after it was retired.
+ */
+static void
+check_is_replaced(const KvRootKeyRow *row, const KvRootKeyRow *active)
+{
+	if (row == active)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("root key %s is active", id_to_hex(row->id)),
+				 errhint("Activate another one, then CALL key_vault.rotate_root_key().")));
+	if (active != NULL && active->is_own_change)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("root key %s is active for everybody else", id_to_hex(row->id)),
+				 errdetail("Root key %s was activated in this transaction.", id_to_hex(active->id)),
+				 errhint("Commit, then call key_vault.retire_root_key() again.")));
+}
+
 void
 kv_root_key_retire(const text *id_text)
 {
@@ -343,13 +363,9 @@ kv_root_key_retire(const text *id_text)
 				 errhint("The view key_vault.root_keys lists the ids.")));
 	if (row->is_retired)
 		return;
-	if (row == kv_root_key_rows_active(rows, count))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg("root key %s is active", id_to_hex(id)),
-				 errhint("Activate another one, then CALL key_vault.rotate_root_key().")));
+	check_is_replaced(row, kv_root_key_rows_active(rows, count));
 
-	sealed = kv_root_key_lock_and_count_secrets(id);
+	sealed = kv_root_key_count_secrets(id);
 	if (sealed > 0)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),

@@ -2,10 +2,11 @@
  * rotation.c
  *		Goes through the secrets along their primary key, batch by batch.
  *
- * A batch takes rows that nobody has locked, so that it never waits for a row while it
- * holds others.  What it passed over is taken in later passes, in the end one
- * row at a time.  A set() or delete() at the same time either waits for the
- * batch, or is waited for, and then the row is as it left it.
+ * A batch takes rows that nobody has locked, and never waits for one.  What it passed
+ * over is taken in later passes, when others have let go of it, for which a rotation
+ * waits a few seconds in all: a session can keep a row locked for as long as
+ * it likes.  A set() or delete() at the same time either waits for the batch, or
+ * is let pass, and then the row is as it left it.
  */
 #include "postgres.h"
 
@@ -18,9 +19,13 @@
 
 #include "server/compat.h"
 #include "server/errors.h"
+#include "server/nap.h"
+#include "server/settings.h"
+#include "store/locks.h"
 #include "store/procedure.h"
 #include "store/root_key_rows.h"
 #include "store/rotation_rows.h"
+#include "store/row_holders.h"
 #include "vault/identity/row_policy.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/rotation.h"
@@ -28,16 +33,22 @@
 
 #define MAX_WARNINGS 1000		/* further ones are only counted */
 #define SECONDS_BETWEEN_NOTICES 5
+#define SECONDS_FOR_LOCKED_ROWS 10
+#define NAP_MS 100
 
 typedef struct Rotation
 {
 	int			batch_size;
 	uint8		root_key_id[KV_ROOT_KEY_ID_LEN];	/* that sealed the last batch */
-	char		root_key_hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
+	KvRotationGoal goal;
 	KvRotationProgress progress;
 	HTAB	   *failed;			/* hashes of the names of what does not open */
 	instr_time	started_at;
 	instr_time	told_at;		/* when the last NOTICE was */
+
+	double		stalled;		/* seconds in which others kept all that remained */
+	KvRowHolders holders;		/* at the end of the last pass in vain */
+	bool		held_by_nobody;	/* what remained then */
 
 	KvRotationRow *after;		/* where the next batch starts; NULL: at the first row */
 	MemoryContext after_context;
@@ -58,7 +69,7 @@ take_active_root_key(Rotation *rotation)
 				 errmsg("no root key is active in this database"),
 				 errhint("Create one with key_vault.create_root_key(), or activate one of the keyring with key_vault.activate_root_key().")));
 	(void) kv_keyring_require(rotation->root_key_id);
-	kv_root_key_id_to_hex(rotation->root_key_id, rotation->root_key_hex);
+	kv_root_key_id_to_hex(rotation->root_key_id, rotation->goal.root_key_id);
 }
 
 static uint64
@@ -166,7 +177,9 @@ reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
 		CHECK_FOR_INTERRUPTS();
 		if (has_failed(rotation, &rows[i]))
 			continue;
-		reason = kv_reseal(&rows[i].name, &rows[i].row, rotation->root_key_id,
+		reason = kv_reseal(&rows[i].name, &rows[i].row,
+						   rotation->goal.without_hint ? NULL : rows[i].row.hint,
+						   rotation->root_key_id,
 						   nonces + (Size) i * KV_XAES_NONCE_LEN);
 		if (reason == NULL)
 			opened[opened_count++] = &rows[i];
@@ -175,49 +188,52 @@ reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
 	}
 	if (opened_count == 0)
 		return 0;
-	return (int) kv_rotation_rows_update(rotation->root_key_hex, opened, opened_count,
+	return (int) kv_rotation_rows_update(&rotation->goal, opened, opened_count,
 										 kv_row_policy_check_update);
 }
 
 /* One transaction.  False when there were no more rows. */
 static bool
-run_batch(Rotation *rotation, int limit, KvLocked locked)
+run_batch(Rotation *rotation)
 {
 	MemoryContext caller = MemoryContextSwitchTo(rotation->batch_context);
 	KvRotationRow *rows;
 	int			count;
 
 	take_active_root_key(rotation);
-	count = kv_rotation_rows_next(rotation->root_key_hex, rotation->after,
-								  limit, locked, &rows);
+	count = kv_rotation_rows_next(&rotation->goal, rotation->after,
+								  rotation->batch_size, KV_LOCKED_SKIP, &rows);
 	if (count > 0)
 	{
 		rotation->progress.done += reseal_rows(rotation, rows, count);
-		kv_rotation_rows_progress(rotation->root_key_hex, &rotation->progress);
+		kv_rotation_rows_progress(rotation->goal.root_key_id, &rotation->progress);
 		remember_position(rotation, &rows[count - 1]);
 	}
 	kv_procedure_commit();
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(rotation->batch_context);
 	tell_progress_now_and_then(rotation);
-	return count == limit;
+	return count == rotation->batch_size;
 }
 
 /* From the first row to the last; how many were re-sealed. */
 static int64
-run_pass(Rotation *rotation, int limit, KvLocked locked)
+run_pass(Rotation *rotation)
 {
 	int64		done_before = rotation->progress.done;
 
 	rotation->after = NULL;
-	while (run_batch(rotation, limit, locked))
+	while (run_batch(rotation))
 		;
 	return rotation->progress.done - done_before;
 }
 
-/* Of the secrets that the active root key did not seal, those not known to fail. */
+/*
+ * Calls visit for each row that is not as it shall be, without those known to fail, and
+ * returns how many these are.
+ */
 static int64
-count_not_failed(Rotation *rotation)
+visit_remaining(Rotation *rotation, void (*visit) (Rotation *rotation, KvRotationRow *row))
 {
 	int64		found = 0;
 	int			count;
@@ -228,10 +244,15 @@ count_not_failed(Rotation *rotation)
 		KvRotationRow *rows;
 
 		CHECK_FOR_INTERRUPTS();
-		count = kv_rotation_rows_next(rotation->root_key_hex, rotation->after,
+		count = kv_rotation_rows_next(&rotation->goal, rotation->after,
 									  rotation->batch_size, KV_LOCKED_READ, &rows);
 		for (int i = 0; i < count; i++)
-			found += has_failed(rotation, &rows[i]) ? 0 : 1;
+		{
+			if (has_failed(rotation, &rows[i]))
+				continue;
+			visit(rotation, &rows[i]);
+			found++;
+		}
 		if (count > 0)
 			remember_position(rotation, &rows[count - 1]);
 		MemoryContextReset(rotation->batch_context);
@@ -239,42 +260,81 @@ count_not_failed(Rotation *rotation)
 	return found;
 }
 
-/* How many secrets that open are not sealed with the active root key. */
+static void
+note_holders(Rotation *rotation, KvRotationRow *row)
+{
+	kv_row_holders_add(&rotation->holders, row->table, &row->place);
+}
+
+/*
+ * How many rows remain that open, after a pass that re-sealed so many.  When those were
+ * none, also who keeps them.
+ */
 static int64
-count_remaining(Rotation *rotation)
+count_remaining(Rotation *rotation, int64 done)
 {
 	MemoryContext caller = MemoryContextSwitchTo(rotation->batch_context);
 	int64		remaining;
 
+	/* another root key may have become active */
 	take_active_root_key(rotation);
-	remaining = kv_rotation_rows_count(rotation->root_key_hex);
-	if (remaining > 0 && rotation->progress.failed > 0)
-		remaining = count_not_failed(rotation);
+	remaining = kv_rotation_rows_count(&rotation->goal);
+	memset(&rotation->holders, 0, sizeof(rotation->holders));
+	if (remaining > 0 && (done == 0 || rotation->progress.failed > 0))
+		remaining = visit_remaining(rotation, note_holders);
+	kv_procedure_commit();
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(rotation->batch_context);
 	return remaining;
 }
 
 /*
- * Passes until nothing remains, or one of them changes nothing; how many remain.
- * A pass misses a row that others have locked, and all that is behind it when another
- * root key becomes active.
+ * After a pass in vain, which began then: waits until one of those who keep the rows
+ * ends.  False when another pass is not worth it.
+ */
+static bool
+wait_for_holders(Rotation *rotation, instr_time began)
+{
+	double		stalled_before = rotation->stalled;
+	bool		held_by_nobody = rotation->holders.count == 0;
+
+	/* They may have ended just now; or a trigger leaves the rows out. */
+	if (held_by_nobody && rotation->held_by_nobody)
+		return false;
+	rotation->held_by_nobody = held_by_nobody;
+
+	do
+	{
+		rotation->stalled = stalled_before + seconds_since(began);
+		if (rotation->stalled >= SECONDS_FOR_LOCKED_ROWS)
+			return false;
+		kv_nap(NAP_MS);
+	} while (rotation->holders.count > 0 && kv_row_holders_go_on(&rotation->holders));
+	return true;
+}
+
+/*
+ * Passes until nothing remains, or nothing can be done; how many remain.  A pass misses
+ * a row that others have locked, and all that is behind it when another root key
+ * becomes active.
  */
 static int64
 run_passes(Rotation *rotation)
 {
-	KvLocked	locked = KV_LOCKED_SKIP;
-	int64		remaining;
-
 	for (;;)
 	{
-		int			limit = locked == KV_LOCKED_SKIP ? rotation->batch_size : 1;
-		int64		done = run_pass(rotation, limit, locked);
+		instr_time	began;
+		int64		done;
+		int64		remaining;
 
-		remaining = count_remaining(rotation);
-		if (remaining == 0 || (done == 0 && locked == KV_LOCKED_WAIT))
+		INSTR_TIME_SET_CURRENT(began);
+		done = run_pass(rotation);
+		remaining = count_remaining(rotation, done);
+		if (done > 0)
+			rotation->held_by_nobody = false;
+		if (remaining == 0 ||
+			(done == 0 && !wait_for_holders(rotation, began)))
 			return remaining;
-		locked = done == 0 ? KV_LOCKED_WAIT : KV_LOCKED_SKIP;
 	}
 }
 
@@ -284,6 +344,7 @@ start(Rotation *rotation, int batch_size)
 	HASHCTL		control = {0};
 
 	rotation->batch_size = batch_size;
+	rotation->goal.without_hint = kv_setting_hint == KV_HINT_NONE;
 	control.keysize = sizeof(uint64);
 	control.entrysize = sizeof(uint64);
 	control.hcxt = CurrentMemoryContext;
@@ -299,31 +360,44 @@ start(Rotation *rotation, int batch_size)
 	INSTR_TIME_SET_CURRENT(rotation->told_at);
 
 	take_active_root_key(rotation);
-	rotation->progress.total = kv_rotation_rows_count(rotation->root_key_hex);
-	kv_rotation_rows_started(rotation->root_key_hex, rotation->progress.total);
+	rotation->progress.total = kv_rotation_rows_count(&rotation->goal);
+	kv_rotation_rows_started(rotation->goal.root_key_id, rotation->progress.total);
 	kv_procedure_commit();
 }
 
 static void
+warn_of_remaining(const Rotation *rotation, int64 remaining)
+{
+	char	   *holders = kv_row_holders_names(&rotation->holders);
+
+	ereport(WARNING,
+			(errcode(KV_ERRCODE_STATE),
+			 errmsg(INT64_FORMAT " secrets are still to be re-sealed", remaining),
+			 holders[0] != '\0' ?
+			 errdetail("Others keep them locked: %s.", holders) :
+			 errdetail("A trigger or a transaction kept them from being re-sealed."),
+			 errhint("Call key_vault.rotate_root_key() again when it can go on. pg_terminate_backend() ends a session.")));
+}
+
+/* Unless all is done the rotation counts as interrupted. */
+static void
 finish(Rotation *rotation, int64 remaining)
 {
-	kv_rotation_rows_finished();
+	if (remaining == 0)
+		kv_rotation_rows_finished();
 	kv_procedure_commit();
 	tell_progress(rotation);
 	if (remaining > 0)
-		ereport(WARNING,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg(INT64_FORMAT " secrets are still sealed with another root key", remaining),
-				 errhint("A transaction or a trigger kept them from being re-sealed. Call key_vault.rotate_root_key() again.")));
+		warn_of_remaining(rotation, remaining);
 }
 
 void
-kv_rotation_run(Oid procedure, int batch_size)
+kv_rotation_run(int batch_size)
 {
 	Rotation	rotation = {0};
 
 	PreventCommandIfReadOnly("key_vault.rotate_root_key()");
-	kv_procedure_lock(procedure, "rotating the root key");
+	kv_lock_for_session(KV_LOCK_ROTATION, "rotating the root key");
 	kv_procedure_begin();
 
 	/* What comes now is in a transaction with a snapshot of its own */
@@ -332,5 +406,5 @@ kv_rotation_run(Oid procedure, int batch_size)
 	finish(&rotation, run_passes(&rotation));
 
 	kv_procedure_end();
-	kv_procedure_unlock(procedure);
+	kv_unlock_for_session(KV_LOCK_ROTATION);
 }

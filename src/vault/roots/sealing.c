@@ -202,13 +202,14 @@ kv_open(const KvSecretName *name, const KvSecretRow *row)
 }
 
 const char *
-kv_reseal(const KvSecretName *name, KvSecretRow *row,
+kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
 		  const uint8 root_key_id[KV_ROOT_KEY_ID_LEN], const uint8 *nonce)
 {
 	uint8_t		id[KV_ROOT_KEY_ID_LEN];
 	const KvRootKey *root_key;
 	const char *reason;
 	KvBinding	binding;
+	KvSecretRow after = *row;
 	text	   *utf8;
 	volatile KvStatus status = KV_OK;
 
@@ -222,15 +223,17 @@ kv_reseal(const KvSecretName *name, KvSecretRow *row,
 	if (utf8 == NULL)
 		return reason;
 
+	after.hint = hint;
 	PG_TRY();
 	{
+		bind(name, &after, &binding);
 		/* it may be read anew, and root_key is then no more */
 		root_key = kv_keyring_require(root_key_id);
-		row->sealed = palloc(VARSIZE(utf8) + KV_ENVELOPE_OVERHEAD);
-		describe_sealed(row, root_key, VARSIZE(utf8) - VARHDRSZ);
+		after.sealed = palloc(VARSIZE(utf8) + KV_ENVELOPE_OVERHEAD);
+		describe_sealed(&after, root_key, VARSIZE(utf8) - VARHDRSZ);
 		status = kv_envelope_seal_under(&root_key->key, root_key->id, &binding, nonce,
 										(const uint8_t *) VARDATA(utf8), VARSIZE(utf8) - VARHDRSZ,
-										(uint8_t *) VARDATA(row->sealed));
+										(uint8_t *) VARDATA(after.sealed));
 	}
 	PG_FINALLY();
 	{
@@ -238,6 +241,7 @@ kv_reseal(const KvSecretName *name, KvSecretRow *row,
 	}
 	PG_END_TRY();
 	check_sealed(status);
+	*row = after;
 	return NULL;
 }
 

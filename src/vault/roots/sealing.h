@@ -28,14 +28,14 @@ extern void kv_seal(const KvSecretName *name, KvSecretRow *row,
 extern text *kv_open(const KvSecretName *name, const KvSecretRow *row);
 
 /*
- * Seals the row's key with another root key, as it is in its UTF-8 form: nothing
- * but sealed and root_key_id changes.  nonce has KV_XAES_NONCE_LEN bytes of
+ * Seals the row's key with another root key, as it is in its UTF-8 form, and with this
+ * hint, or none: nothing else but sealed and root_key_id changes.  nonce has KV_XAES_NONCE_LEN bytes of
  * kv_draw_nonces() that are used once.  NULL, or why the row does not open; then
  * it is as it was.
  *
  * Errors: F0000 when the new root key is not at hand.
  */
-extern const char *kv_reseal(const KvSecretName *name, KvSecretRow *row,
+extern const char *kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
 							 const uint8 root_key_id[KV_ROOT_KEY_ID_LEN],
 							 const uint8 *nonce);
 

@@ -11,6 +11,7 @@
 
 #include "server/settings.h"
 #include "store/expiring_rows.h"
+#include "store/locks.h"
 #include "store/procedure.h"
 #include "store/purge_rows.h"
 #include "vault/identity/row_policy.h"
@@ -90,7 +91,7 @@ run_batches(TimestampTz expired_before, int batch_size)
 }
 
 void
-kv_purge_run(Oid procedure, int batch_size)
+kv_purge_run(int batch_size)
 {
 	TimestampTz expired_before;
 	uint64		removed;
@@ -106,13 +107,13 @@ kv_purge_run(Oid procedure, int batch_size)
 	expired_before = GetCurrentTimestamp() -
 		(TimestampTz) kv_setting_purge_after * SECS_PER_MINUTE * USECS_PER_SEC;
 
-	kv_procedure_lock(procedure, "purging");
+	kv_lock_for_session(KV_LOCK_PURGE, "purging");
 	kv_procedure_begin();
 	/* What comes now is in a transaction with a snapshot of its own */
 	kv_procedure_commit();
 	removed = run_batches(expired_before, batch_size);
 	kv_procedure_end();
-	kv_procedure_unlock(procedure);
+	kv_unlock_for_session(KV_LOCK_PURGE);
 
 	ereport(NOTICE,
 			(errmsg("removed " UINT64_FORMAT " secrets", removed),
