@@ -53,6 +53,20 @@ static KvStatement delete_batch = {
 	4, {TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
+/* Every version of a name whose newest one is there still, and has expired. */
+static KvStatement select_left = {
+	"SELECT tab, place, is_newest FROM ("
+	" SELECT s.tableoid AS tab, s.ctid AS place,"
+	" pg_catalog.row_number() OVER versions OPERATOR(pg_catalog.=) 1 AS is_newest,"
+	" pg_catalog.first_value(s.expires_at) OVER versions AS expires_at"
+	" FROM key_vault.secrets s, ROWS FROM"
+	" (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+	" AS n (user_id, provider, label) WHERE " IS_SAME_NAME("s", "n")
+	" WINDOW versions AS (PARTITION BY s.user_id, s.provider, s.label ORDER BY s.version DESC)"
+	") AS s WHERE expires_at OPERATOR(pg_catalog.<) $1",
+	4, {TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+};
+
 int
 kv_purge_rows_next(TimestampTz expired_before, const KvSecretName *after,
 				   int limit, KvSecretName **names)
@@ -139,4 +153,31 @@ kv_purge_rows_delete(TimestampTz expired_before, const KvSecretName *names, int 
 	}
 	SPI_finish();
 	return removed;
+}
+
+int
+kv_purge_rows_left(TimestampTz expired_before, const KvSecretName *names, int count,
+				   KvRowHolders *holders)
+{
+	Datum		values[4];
+	uint64		rows;
+	int			left = 0;
+
+	values[0] = TimestampTzGetDatum(expired_before);
+	pack(names, count, &values[1]);
+
+	kv_spi_connect();
+	rows = kv_statement_run_as_owner(&select_left, values, NULL, 0);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Datum		columns[3];
+		bool		nulls[3];
+
+		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, columns, nulls);
+		kv_row_holders_add(holders, DatumGetObjectId(columns[0]),
+						   (ItemPointer) DatumGetPointer(columns[1]));
+		left += DatumGetBool(columns[2]) ? 1 : 0;
+	}
+	SPI_finish();
+	return left;
 }

@@ -11,6 +11,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 
+#include "store/row_holders.h"
 #include "store/secret_rows.h"
 
 /*
@@ -30,5 +31,13 @@ extern int	kv_purge_rows_next(TimestampTz expired_before,
 extern uint64 kv_purge_rows_delete(TimestampTz expired_before,
 								   const KvSecretName *names, int count,
 								   void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns));
+
+/*
+ * How many of these names are there still, and have expired before that time; adds who
+ * keeps their rows.
+ */
+extern int	kv_purge_rows_left(TimestampTz expired_before,
+							   const KvSecretName *names, int count,
+							   KvRowHolders *holders);
 
 #endif							/* KV_PURGE_ROWS_H */

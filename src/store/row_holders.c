@@ -76,9 +76,13 @@ add_of_row(KvRowHolders *holders, TupleTableSlot *slot)
 void
 kv_row_holders_add(KvRowHolders *holders, Oid table, ItemPointer place)
 {
-	Relation	rel = table_open(table, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Relation	rel;
+	TupleTableSlot *slot;
 
+	if (holders->count == KV_ROW_HOLDERS_MAX)
+		return;
+	rel = table_open(table, AccessShareLock);
+	slot = table_slot_create(rel, NULL);
 	/* another kind of table keeps this in another way, and tells nobody */
 	if (TTS_IS_BUFFERTUPLE(slot) &&
 		table_tuple_fetch_row_version(rel, place, SnapshotAny, slot))

@@ -57,11 +57,11 @@ sub wait_until
 	die "timed out: $name\n";
 }
 
-sub wait_until_blocked
+# For a moment, again and again: nobody waits in a queue for a row
+sub wait_until_it_waits
 {
 	my ($session) = @_;
-	wait_until('waits for a lock',
-		q{SELECT coalesce(bool_or(cardinality(pg_blocking_pids(pid)) > 0), false) FROM pg_stat_activity WHERE pid = $1::int}, $session->pid);
+	wait_until('waits', q{SELECT coalesce(bool_or(wait_event = 'Extension'), false) FROM pg_stat_activity WHERE pid = $1::int}, $session->pid);
 	return;
 }
 
@@ -77,30 +77,46 @@ sub ended_well
 my $second = activate_new_root_key();
 my $holder = session($node);
 my $dba = session($node, 'dba');
-my $other_dba = session($node, 'dba');
 # at this level a row that others change would be an error
 $dba->run(q{SET default_transaction_isolation = 'repeatable read'});
 $holder->run('BEGIN', q{SELECT key_vault.delete('user_10', 'exa')}, q{SELECT FROM key_vault.secrets WHERE user_id = 'user_20' FOR UPDATE});
 $dba->send('CALL key_vault.rotate_root_key(7)');
-wait_until_blocked($dba);
+wait_until_it_waits($dba);
 is(not_sealed_with($second), 2, 'all but the rows that are held are re-sealed');
-everything_reads('rotation waits');
 outcome_is($super, 2, 'a key can be set again while the rotation waits for it', q{SELECT key_vault.set('user_20', 'exa', $1)}, value_of('user_20', 2));
+$holder->run('COMMIT');
 $expected{user_20} = value_of('user_20', 2);
-outcome_is($other_dba, 'running', 'another session sees the progress', 'SELECT state FROM key_vault.rotation_progress');
-is_deeply($other_dba->query('SELECT total, done, remaining, pid FROM key_vault.rotation_progress')->{rows},
-	[ [ $users, $users - 2, 2, $dba->pid ] ], 'in numbers');
+delete $expected{user_10};
+my $result = $dba->receive;
+is($result->{error}, undef, 'the rotation goes on when the rows are free');
+is(warned($result, '55000'), 0, 'and leaves none of them');
+is(not_sealed_with($second), 0, 'all are re-sealed');
+everything_reads('nothing that was deleted comes back');
 
+# --- One at a time, and others see how far it is
+
+my $other_dba = session($node, 'dba');
+my $gated = activate_new_root_key();
+my $gate = session($node);
+$super->run(
+	q{CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(1); RETURN NEW; END'},
+	q{CREATE TRIGGER gate BEFORE UPDATE ON key_vault.secrets FOR EACH ROW WHEN (OLD.user_id = 'user_5') EXECUTE FUNCTION gate()});
+$gate->run('SELECT pg_advisory_lock(1)');
+$dba->send('CALL key_vault.rotate_root_key(7)');
+wait_until('the batch with user_5 is under way', q{SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = $1::int}, $dba->pid);
+everything_reads('within a rotation');
+outcome_is($other_dba, 'running', 'another session sees the progress', 'SELECT state FROM key_vault.rotation_progress');
+my ($rows, $left) = map { not_sealed_with($_) } 'none', $gated;
+is_deeply($other_dba->query('SELECT total, done, remaining, pid FROM key_vault.rotation_progress')->{rows},
+	[ [ $rows, $rows - $left, $left, $dba->pid ] ], 'in numbers');
 my $error = $other_dba->query('CALL key_vault.rotate_root_key()')->{error};
 is($error->{state}, '55006', 'a second rotation does not start');
 like($error->{detail}, qr/\b@{[ $dba->pid ]}\b/, 'and says who is at it');
-
-$holder->run('COMMIT');
-delete $expected{user_10};
-ended_well($dba, 'the rotation goes on when the rows are free');
-is(not_sealed_with($second), 0, 'with all of them');
-everything_reads('nothing that was deleted comes back');
+$gate->run('SELECT pg_advisory_unlock(1)');
+ended_well($dba, 'the first one ends');
+is(not_sealed_with($gated), 0, 'with all secrets');
 outcome_is($other_dba, 'finished', 'and the view says so', 'SELECT state FROM key_vault.rotation_progress');
+$super->run('DROP TRIGGER gate ON key_vault.secrets');
 
 # --- Cancelled, or its session gone: the next one can start
 
@@ -110,10 +126,9 @@ for my $end (qw(pg_cancel_backend pg_terminate_backend))
 	$dba = session($node, 'dba');
 	$holder->run('BEGIN', q{SELECT FROM key_vault.secrets WHERE user_id = 'user_20' FOR UPDATE});
 	$dba->send('CALL key_vault.rotate_root_key(7)');
-	wait_until_blocked($dba);
+	wait_until_it_waits($dba);
 	$super->value("SELECT $end(\$1::int)", $dba->pid);
-	my $result = $dba->receive;
-	is($result->{error}{state}, $end eq 'pg_cancel_backend' ? '57014' : '57P01', "$end ends a rotation");
+	is($dba->receive->{error}{state}, $end eq 'pg_cancel_backend' ? '57014' : '57P01', "$end ends a rotation");
 	outcome_is($dba, 'dba', 'its caller is who they were', 'SELECT current_user') if $end eq 'pg_cancel_backend';
 	outcome_is($other_dba, 'interrupted', 'others see that it was cut short', 'SELECT state FROM key_vault.rotation_progress');
 	$holder->run('ROLLBACK');

@@ -42,19 +42,21 @@ sub purge_removes
 	my $result = $dba->query('CALL key_vault.purge(1)');
 	is($result->{error}, undef, $name);
 	is($result->{notices}[0]{message}, "removed $count secrets", "$name: how many");
-	return;
+	return $result->{notices}[1];
 }
 
 set_both(qw(user_1 user_2 user_3));
 for my $version (1, 2)
 {
 	$holder->run('BEGIN', "SELECT FROM key_vault.secrets WHERE user_id = 'user_2' AND version = $version FOR UPDATE");
-	purge_removes($version == 1 ? 4 : 0, "version $version is held");
+	my $warning = purge_removes($version == 1 ? 4 : 0, "version $version is held");
+	is($warning->{message}, '1 secrets that had expired are not removed', 'it says what stays');
+	is($warning->{detail}, 'Others keep them locked: process ' . $holder->pid . '.', 'and who keeps it');
 	is(kept(), 'user_2 1, user_2 2', 'both versions stay');
 	outcome_is($session, 'NULL', 'and the older one does not come up', q{SELECT key_vault.get('user_2', 'exa')});
 	$holder->run('ROLLBACK');
 }
-purge_removes(2, 'nothing is held');
+is(purge_removes(2, 'nothing is held'), undef, 'nothing stays');
 is(kept(), '', 'then it goes');
 
 # A new key that is not committed yet survives

@@ -10,11 +10,8 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
-#include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "server/compat.h"
@@ -30,8 +27,8 @@
 #include "vault/roots/keyring.h"
 #include "vault/roots/rotation.h"
 #include "vault/roots/sealing.h"
+#include "vault/roots/unopened.h"
 
-#define MAX_WARNINGS 1000		/* further ones are only counted */
 #define SECONDS_BETWEEN_NOTICES 5
 #define SECONDS_FOR_LOCKED_ROWS 10
 #define NAP_MS 100
@@ -42,7 +39,7 @@ typedef struct Rotation
 	uint8		root_key_id[KV_ROOT_KEY_ID_LEN];	/* that sealed the last batch */
 	KvRotationGoal goal;
 	KvRotationProgress progress;
-	HTAB	   *failed;			/* hashes of the names of what does not open */
+	KvUnopened *unopened;
 	instr_time	started_at;
 	instr_time	told_at;		/* when the last NOTICE was */
 
@@ -70,47 +67,6 @@ take_active_root_key(Rotation *rotation)
 				 errhint("Create one with key_vault.create_root_key(), or activate one of the keyring with key_vault.activate_root_key().")));
 	(void) kv_keyring_require(rotation->root_key_id);
 	kv_root_key_id_to_hex(rotation->root_key_id, rotation->goal.root_key_id);
-}
-
-static uint64
-hash_of_name(const KvRotationRow *row)
-{
-	const text *parts[] = {row->name.user_id, row->name.provider, row->name.label};
-	uint64		hash = (uint32) row->row.version;
-
-	for (int i = 0; i < (int) lengthof(parts); i++)
-		hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(parts[i]),
-								   VARSIZE_ANY_EXHDR(parts[i]), hash);
-	return hash;
-}
-
-static bool
-has_failed(Rotation *rotation, const KvRotationRow *row)
-{
-	uint64		hash = hash_of_name(row);
-
-	return hash_search(rotation->failed, &hash, HASH_FIND, NULL) != NULL;
-}
-
-/* Tells of a secret that does not open. */
-static void
-note_failure(Rotation *rotation, const KvRotationRow *row, const char *reason)
-{
-	uint64		hash = hash_of_name(row);
-
-	(void) hash_search(rotation->failed, &hash, HASH_ENTER, NULL);
-	if (++rotation->progress.failed > MAX_WARNINGS)
-		return;
-	ereport(WARNING,
-			(errcode(KV_ERRCODE_SEALED),
-			 errmsg("secret of user \"%s\" for provider \"%s\", label \"%s\", version %d does not open and is left as it is",
-					text_to_cstring(row->name.user_id), text_to_cstring(row->name.provider),
-					kv_quotable_label(row->name.label), row->row.version),
-			 errdetail("Reason: %s.", reason)));
-	if (rotation->progress.failed == MAX_WARNINGS)
-		ereport(WARNING,
-				(errcode(KV_ERRCODE_SEALED),
-				 errmsg("further secrets that do not open are counted only")));
 }
 
 static double
@@ -175,16 +131,19 @@ reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
 		const char *reason;
 
 		CHECK_FOR_INTERRUPTS();
-		if (has_failed(rotation, &rows[i]))
+		if (kv_unopened_contains(rotation->unopened, &rows[i]))
 			continue;
 		reason = kv_reseal(&rows[i].name, &rows[i].row,
 						   rotation->goal.without_hint ? NULL : rows[i].row.hint,
 						   rotation->root_key_id,
 						   nonces + (Size) i * KV_XAES_NONCE_LEN);
 		if (reason == NULL)
+		{
 			opened[opened_count++] = &rows[i];
-		else
-			note_failure(rotation, &rows[i], reason);
+			continue;
+		}
+		kv_unopened_add(rotation->unopened, &rows[i], reason);
+		rotation->progress.failed++;
 	}
 	if (opened_count == 0)
 		return 0;
@@ -248,7 +207,7 @@ visit_remaining(Rotation *rotation, void (*visit) (Rotation *rotation, KvRotatio
 									  rotation->batch_size, KV_LOCKED_READ, &rows);
 		for (int i = 0; i < count; i++)
 		{
-			if (has_failed(rotation, &rows[i]))
+			if (kv_unopened_contains(rotation->unopened, &rows[i]))
 				continue;
 			visit(rotation, &rows[i]);
 			found++;
@@ -341,15 +300,9 @@ run_passes(Rotation *rotation)
 static void
 start(Rotation *rotation, int batch_size)
 {
-	HASHCTL		control = {0};
-
 	rotation->batch_size = batch_size;
 	rotation->goal.without_hint = kv_setting_hint == KV_HINT_NONE;
-	control.keysize = sizeof(uint64);
-	control.entrysize = sizeof(uint64);
-	control.hcxt = CurrentMemoryContext;
-	rotation->failed = hash_create("key_vault secrets that do not open", 128, &control,
-								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	rotation->unopened = kv_unopened_create();
 	rotation->after_context = AllocSetContextCreate(CurrentMemoryContext,
 													"key_vault rotation position",
 													ALLOCSET_SMALL_SIZES);

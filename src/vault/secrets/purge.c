@@ -9,6 +9,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "server/errors.h"
 #include "server/settings.h"
 #include "store/expiring_rows.h"
 #include "store/locks.h"
@@ -45,56 +46,82 @@ remember(Position *position, const KvSecretName *name)
 	MemoryContextSwitchTo(caller);
 }
 
-/* One transaction; how many were removed.  *more is false after the last names. */
-static uint64
-run_batch(TimestampTz expired_before, int batch_size, Position *position, bool *more)
+typedef struct Purge
 {
+	TimestampTz expired_before;
+	int			batch_size;
+	Position	position;
+	uint64		removed;		/* versions */
+	int64		left;			/* secrets */
+	KvRowHolders holders;		/* who keeps them */
+} Purge;
+
+/* One transaction.  False after the last names. */
+static bool
+run_batch(Purge *purge)
+{
+	Position   *position = &purge->position;
 	KvSecretName *names;
-	uint64		removed = 0;
 	int			count;
 
 	kv_secret_rows_lock_for_write();
-	count = kv_purge_rows_next(expired_before, position->is_set ? &position->name : NULL,
-							   batch_size, &names);
+	count = kv_purge_rows_next(purge->expired_before,
+							   position->is_set ? &position->name : NULL,
+							   purge->batch_size, &names);
 	if (count > 0)
 	{
-		removed = kv_purge_rows_delete(expired_before, names, count,
-									   kv_row_policy_check_delete);
+		purge->removed += kv_purge_rows_delete(purge->expired_before, names, count,
+											   kv_row_policy_check_delete);
+		purge->left += kv_purge_rows_left(purge->expired_before, names, count,
+										  &purge->holders);
 		remember(position, &names[count - 1]);
 	}
 	kv_procedure_commit();
-	*more = count == batch_size;
-	return removed;
+	return count == purge->batch_size;
 }
 
-static uint64
-run_batches(TimestampTz expired_before, int batch_size)
+static void
+run_batches(Purge *purge)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext batch = AllocSetContextCreate(caller, "key_vault purge batch",
 												ALLOCSET_DEFAULT_SIZES);
-	Position	position = {0};
-	uint64		removed = 0;
 	bool		more = true;
 
-	position.context = AllocSetContextCreate(caller, "key_vault purge position",
-											 ALLOCSET_SMALL_SIZES);
+	purge->position.context = AllocSetContextCreate(caller, "key_vault purge position",
+													ALLOCSET_SMALL_SIZES);
 	while (more)
 	{
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(batch);
-		removed += run_batch(expired_before, batch_size, &position, &more);
+		more = run_batch(purge);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(batch);
 	}
-	return removed;
+}
+
+static void
+tell(const Purge *purge)
+{
+	char	   *holders = kv_row_holders_names(&purge->holders);
+
+	ereport(NOTICE,
+			(errmsg("removed " UINT64_FORMAT " secrets", purge->removed),
+			 errdetail("They had expired before %s.", timestamptz_to_str(purge->expired_before))));
+	if (purge->left > 0)
+		ereport(WARNING,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg(INT64_FORMAT " secrets that had expired are not removed", purge->left),
+				 holders[0] != '\0' ?
+				 errdetail("Others keep them locked: %s.", holders) :
+				 errdetail("A trigger or a transaction kept them from being removed."),
+				 errhint("Call key_vault.purge() again when it can go on. pg_terminate_backend() ends a session.")));
 }
 
 void
 kv_purge_run(int batch_size)
 {
-	TimestampTz expired_before;
-	uint64		removed;
+	Purge		purge = {.batch_size = batch_size};
 
 	PreventCommandIfReadOnly("key_vault.purge()");
 	if (kv_setting_purge_after < 0)
@@ -104,20 +131,17 @@ kv_purge_run(int batch_size)
 				 errdetail("The setting key_vault.purge_after is -1.")));
 		return;
 	}
-	expired_before = GetCurrentTimestamp() -
+	purge.expired_before = GetCurrentTimestamp() -
 		(TimestampTz) kv_setting_purge_after * SECS_PER_MINUTE * USECS_PER_SEC;
 
 	kv_lock_for_session(KV_LOCK_PURGE, "purging");
 	kv_procedure_begin();
 	/* What comes now is in a transaction with a snapshot of its own */
 	kv_procedure_commit();
-	removed = run_batches(expired_before, batch_size);
+	run_batches(&purge);
+	tell(&purge);
 	kv_procedure_end();
 	kv_unlock_for_session(KV_LOCK_PURGE);
-
-	ereport(NOTICE,
-			(errmsg("removed " UINT64_FORMAT " secrets", removed),
-			 errdetail("They had expired before %s.", timestamptz_to_str(expired_before))));
 }
 
 void
