@@ -341,6 +341,11 @@ $node{primary}->safe_psql('app', q{ALTER TABLE key_vault_data.secrets DISABLE TR
 next_block('purge()');
 is($node{primary}->safe_psql('app', q{SELECT count(*) FROM key_vault.secrets WHERE user_id = 'user_e'}), 0, 'what expired long ago is gone');
 
+isnt($node{primary}->safe_psql('app', 'SELECT count(*) FROM key_vault.secrets WHERE hint IS NOT NULL'), 0, 'keys have hints');
+next_block('key_vault.hint');
+is($node{primary}->safe_psql('app', 'SELECT count(*) FROM key_vault.secrets WHERE hint IS NOT NULL'), 0, 'hints that are not wanted are gone');
+opens('primary', 'without hints, all others\'', grep { !/^user_[ae]$/ } @users);
+
 # --- All of it was run
 
 is(scalar @blocks, 0, 'no block is left out');
