@@ -326,7 +326,7 @@ CREATE VIEW key_vault.rotation_progress WITH (security_barrier) AS
                              WHERE l.locktype = 'object' AND l.granted
                                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                                AND l.classid = 'pg_class'::regclass
-                               AND l.objid = 'key_vault.secrets'::regclass
+                               AND l.objid = 'key_vault_data.secrets'::regclass
                                AND l.objsubid = 1 AND l.pid = r.pid) THEN 'running'
                 ELSE 'interrupted' END AS state,
            r.root_key_id, r.total, r.done, r.failed,

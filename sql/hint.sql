@@ -28,9 +28,9 @@ SELECT key_vault.set('user_b', 'exa', repeat('x', 12) || 'abcd');
 SELECT version, hint FROM key_vault.versions('user_b', 'exa');
 
 -- none also for what is stored: a rotation takes the hints away, of every version, and only they change
-CREATE TABLE before AS SELECT *, key_vault.get(user_id, provider, label) AS api_key FROM key_vault.secrets;
+CREATE TABLE before AS SELECT *, key_vault.get(user_id, provider, label) AS api_key FROM key_vault_data.secrets;
 CALL key_vault.rotate_root_key();
-SELECT count(*) AS hints FROM key_vault.secrets WHERE hint IS NOT NULL;
+SELECT count(*) AS hints FROM key_vault_data.secrets WHERE hint IS NOT NULL;
 SET key_vault.hint = none;
 SET client_min_messages = notice;
 \set VERBOSITY terse
@@ -38,9 +38,9 @@ CALL key_vault.rotate_root_key(3);
 CALL key_vault.rotate_root_key();
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
-SELECT count(*) AS hints FROM key_vault.secrets WHERE hint IS NOT NULL;
+SELECT count(*) AS hints FROM key_vault_data.secrets WHERE hint IS NOT NULL;
 SELECT count(*) AS rows, count(*) FILTER (WHERE s.sealed <> b.sealed) AS sealed_anew, count(*) FILTER (WHERE b.hint IS NOT NULL) AS had_a_hint
-FROM before b JOIN key_vault.secrets s USING (user_id, provider, label, version, root_key_id, created_at) WHERE s.expires_at IS NOT DISTINCT FROM b.expires_at;
+FROM before b JOIN key_vault_data.secrets s USING (user_id, provider, label, version, root_key_id, created_at) WHERE s.expires_at IS NOT DISTINCT FROM b.expires_at;
 SELECT count(*) AS opens FROM before WHERE key_vault.get(user_id, provider, label) = api_key;
 SELECT key_vault.rollback('user_b', 'exa', 1), key_vault.get('user_b', 'exa') = repeat('x', 12) || 'abcd' AS opens;
 -- together with another root key
@@ -49,16 +49,16 @@ SELECT key_vault.set('user_c', 'exa', repeat('x', 40) || 'wxyz');
 SELECT key_vault.activate_root_key(key_vault.create_root_key());
 SET key_vault.hint = none;
 CALL key_vault.rotate_root_key();
-SELECT state, done = (SELECT count(*) FROM key_vault.secrets) AS each_once FROM key_vault.rotation_progress;
-SELECT count(*) AS hints FROM key_vault.secrets WHERE hint IS NOT NULL;
+SELECT state, done = (SELECT count(*) FROM key_vault_data.secrets) AS each_once FROM key_vault.rotation_progress;
+SELECT count(*) AS hints FROM key_vault_data.secrets WHERE hint IS NOT NULL;
 SELECT key_vault.get('user_c', 'exa') = repeat('x', 40) || 'wxyz' AS opens;
 -- what does not open keeps its hint, which is bound to it, and counts as that
 SET key_vault.hint = last4;
 SELECT key_vault.set('user_c', 'exa', repeat('x', 40) || 'wxyz', 'tampered'), key_vault.set('user_c', 'exa', repeat('x', 40) || 'wxyz', 'intact');
-UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40)) WHERE label = 'tampered';
+UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40)) WHERE label = 'tampered';
 SET key_vault.hint = none;
 CALL key_vault.rotate_root_key();
-SELECT label FROM key_vault.secrets WHERE hint IS NOT NULL;
+SELECT label FROM key_vault_data.secrets WHERE hint IS NOT NULL;
 SELECT state, total, done, failed FROM key_vault.rotation_progress;
 DROP TABLE before;
 SET key_vault.hint = last4;

@@ -6,7 +6,7 @@
  * takes its lock before it asks whose the procedure is, VACUUM takes one, so does
  * brin_summarize_new_values() by OID, and PREPARE of an UPDATE of a view locks the
  * table below.  So what shall happen once is kept by locks on parts of the table
- * key_vault.secrets that are none: no statement comes there.
+ * key_vault_data.secrets that are none: no statement comes there.
  */
 #ifndef KV_LOCKS_H
 #define KV_LOCKS_H

@@ -59,7 +59,7 @@ static KvStatement select_left = {
 	" SELECT s.tableoid AS tab, s.ctid AS place,"
 	" pg_catalog.row_number() OVER versions OPERATOR(pg_catalog.=) 1 AS is_newest,"
 	" pg_catalog.first_value(s.expires_at) OVER versions AS expires_at"
-	" FROM key_vault.secrets s, ROWS FROM"
+	" FROM key_vault_data.secrets s, ROWS FROM"
 	" (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 	" AS n (user_id, provider, label) WHERE " IS_SAME_NAME("s", "n")
 	" WINDOW versions AS (PARTITION BY s.user_id, s.provider, s.label ORDER BY s.version DESC)"

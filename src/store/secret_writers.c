@@ -1,6 +1,6 @@
 /*
  * secret_writers.c
- *		Who is writing to key_vault.secrets.
+ *		Who is writing to key_vault_data.secrets.
  *
  * A lock that conflicts with theirs would do as well, but whoever waits for such a
  * lock has all behind it who want to write later: one writer who is idle would then

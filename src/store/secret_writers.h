@@ -1,6 +1,6 @@
 /*
  * secret_writers.h
- *		Who is writing to key_vault.secrets.
+ *		Who is writing to key_vault_data.secrets.
  */
 #ifndef KV_SECRET_WRITERS_H
 #define KV_SECRET_WRITERS_H

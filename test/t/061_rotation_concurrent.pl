@@ -43,7 +43,7 @@ sub activate_new_root_key
 
 sub not_sealed_with
 {
-	return $super->value('SELECT count(*) FROM key_vault.secrets WHERE root_key_id <> $1', shift);
+	return $super->value('SELECT count(*) FROM key_vault_data.secrets WHERE root_key_id <> $1', shift);
 }
 
 sub wait_until
@@ -79,7 +79,7 @@ my $holder = session($node);
 my $dba = session($node, 'dba');
 # at this level a row that others change would be an error
 $dba->run(q{SET default_transaction_isolation = 'repeatable read'});
-$holder->run('BEGIN', q{SELECT key_vault.delete('user_10', 'exa')}, q{SELECT FROM key_vault.secrets WHERE user_id = 'user_20' FOR UPDATE});
+$holder->run('BEGIN', q{SELECT key_vault.delete('user_10', 'exa')}, q{SELECT FROM key_vault_data.secrets WHERE user_id = 'user_20' FOR UPDATE});
 $dba->send('CALL key_vault.rotate_root_key(7)');
 wait_until_it_waits($dba);
 is(not_sealed_with($second), 2, 'all but the rows that are held are re-sealed');
@@ -100,7 +100,7 @@ my $gated = activate_new_root_key();
 my $gate = session($node);
 $super->run(
 	q{CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(1); RETURN NEW; END'},
-	q{CREATE TRIGGER gate BEFORE UPDATE ON key_vault.secrets FOR EACH ROW WHEN (OLD.user_id = 'user_5') EXECUTE FUNCTION gate()});
+	q{CREATE TRIGGER gate BEFORE UPDATE ON key_vault_data.secrets FOR EACH ROW WHEN (OLD.user_id = 'user_5') EXECUTE FUNCTION gate()});
 $gate->run('SELECT pg_advisory_lock(1)');
 $dba->send('CALL key_vault.rotate_root_key(7)');
 wait_until('the batch with user_5 is under way', q{SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = $1::int}, $dba->pid);
@@ -116,7 +116,7 @@ $gate->run('SELECT pg_advisory_unlock(1)');
 ended_well($dba, 'the first one ends');
 is(not_sealed_with($gated), 0, 'with all secrets');
 outcome_is($other_dba, 'finished', 'and the view says so', 'SELECT state FROM key_vault.rotation_progress');
-$super->run('DROP TRIGGER gate ON key_vault.secrets');
+$super->run('DROP TRIGGER gate ON key_vault_data.secrets');
 
 # --- Cancelled, or its session gone: the next one can start
 
@@ -124,7 +124,7 @@ for my $end (qw(pg_cancel_backend pg_terminate_backend))
 {
 	my $root_key = activate_new_root_key();
 	$dba = session($node, 'dba');
-	$holder->run('BEGIN', q{SELECT FROM key_vault.secrets WHERE user_id = 'user_20' FOR UPDATE});
+	$holder->run('BEGIN', q{SELECT FROM key_vault_data.secrets WHERE user_id = 'user_20' FOR UPDATE});
 	$dba->send('CALL key_vault.rotate_root_key(7)');
 	wait_until_it_waits($dba);
 	$super->value("SELECT $end(\$1::int)", $dba->pid);

@@ -31,7 +31,7 @@ sub set_both
 
 sub kept
 {
-	return $session->value(q{SELECT string_agg(user_id || ' ' || version, ', ' ORDER BY user_id, version) FROM key_vault.secrets}) // '';
+	return $session->value(q{SELECT string_agg(user_id || ' ' || version, ', ' ORDER BY user_id, version) FROM key_vault_data.secrets}) // '';
 }
 
 sub purge_removes
@@ -48,7 +48,7 @@ sub purge_removes
 set_both(qw(user_1 user_2 user_3));
 for my $version (1, 2)
 {
-	$holder->run('BEGIN', "SELECT FROM key_vault.secrets WHERE user_id = 'user_2' AND version = $version FOR UPDATE");
+	$holder->run('BEGIN', "SELECT FROM key_vault_data.secrets WHERE user_id = 'user_2' AND version = $version FOR UPDATE");
 	my $warning = purge_removes($version == 1 ? 4 : 0, "version $version is held");
 	is($warning->{message}, '1 secrets that had expired are not removed', 'it says what stays');
 	is($warning->{detail}, 'Others keep them locked: process ' . $holder->pid . '.', 'and who keeps it');

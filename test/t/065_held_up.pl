@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $node = new_vault('held_up', conf => "max_prepared_transactions = 5\nkey_vault.purge_after = 0\n");
-my $table = 'key_vault.secrets';
+my $table = 'key_vault_data.secrets';
 add_role($node, 'dba', 'admin');
 add_role($node, 'other_dba', 'admin');
 add_role($node, 'app', 'service');
@@ -146,9 +146,7 @@ for my $view (qw(root_keys rotation_progress))
 my $loop = q{DO $$ DECLARE pkey oid := (SELECT conindid FROM pg_constraint WHERE contype = 'p' AND conrelid = %d);
 	BEGIN LOOP BEGIN %s EXCEPTION WHEN insufficient_privilege OR wrong_object_type OR undefined_object THEN NULL; END; END LOOP; END $$};
 my $secrets = $super->value("SELECT '$table'::regclass::oid");
-my $progress = $super->value('SELECT DISTINCT refobjid FROM pg_depend WHERE refclassid = $1::regclass::oid AND classid = $2::regclass::oid AND refobjid <> $3::oid'
-	  . ' AND objid = (SELECT oid FROM pg_rewrite WHERE ev_class = $4::regclass) AND refobjid IN (SELECT oid FROM pg_class WHERE relkind = $5 AND relname = $6)',
-	'pg_class', 'pg_rewrite', $secrets, 'key_vault.rotation_progress', 'r', 'rotation');
+my $progress = $super->value("SELECT 'key_vault_data.rotation'::regclass::oid");
 for my $attack (
 	[ 'DROP PROCEDURE', sprintf $loop, $secrets, 'EXECUTE (SELECT format($f$DROP PROCEDURE %%s$f$, oid::regprocedure) FROM pg_proc'
 		  . q{ WHERE proname IN ('rotate_root_key', 'purge') ORDER BY random() LIMIT 1);} ],

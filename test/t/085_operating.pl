@@ -302,7 +302,7 @@ opens('primary', 'with the new one only', @users);
 is(scalar(split /\n/, next_block('hint, created_at')), 11, 'what who has the database can read');
 my $revoke = next_block('revoke_at');
 like($revoke, qr/^user_c\|exa, gemini$/m, 'who has to revoke what');
-is(session($node{rehearsal}, undef, dbname => 'app')->value('SELECT count(*) FROM key_vault.secrets'), 0, 'then nothing is stored');
+is(session($node{rehearsal}, undef, dbname => 'app')->value('SELECT count(*) FROM key_vault_data.secrets'), 0, 'then nothing is stored');
 $keys{user_new} = {};
 fill('rehearsal', 'user_new');
 opens('rehearsal', 'and users enter new ones', 'user_new');
@@ -339,11 +339,11 @@ delete $keys{user_a};
 $node{primary}->safe_psql('app', q{ALTER TABLE key_vault_data.secrets DISABLE TRIGGER USER;
 	UPDATE key_vault_data.secrets SET expires_at = '2001-01-01' WHERE user_id = 'user_e'});
 next_block('purge()');
-is($node{primary}->safe_psql('app', q{SELECT count(*) FROM key_vault.secrets WHERE user_id = 'user_e'}), 0, 'what expired long ago is gone');
+is($node{primary}->safe_psql('app', q{SELECT count(*) FROM key_vault_data.secrets WHERE user_id = 'user_e'}), 0, 'what expired long ago is gone');
 
-isnt($node{primary}->safe_psql('app', 'SELECT count(*) FROM key_vault.secrets WHERE hint IS NOT NULL'), 0, 'keys have hints');
+isnt($node{primary}->safe_psql('app', 'SELECT count(*) FROM key_vault_data.secrets WHERE hint IS NOT NULL'), 0, 'keys have hints');
 next_block('key_vault.hint');
-is($node{primary}->safe_psql('app', 'SELECT count(*) FROM key_vault.secrets WHERE hint IS NOT NULL'), 0, 'hints that are not wanted are gone');
+is($node{primary}->safe_psql('app', 'SELECT count(*) FROM key_vault_data.secrets WHERE hint IS NOT NULL'), 0, 'hints that are not wanted are gone');
 opens('primary', 'without hints, all others\'', grep { !/^user_[ae]$/ } @users);
 
 # --- All of it was run
