@@ -1,7 +1,7 @@
 /*
  * secret_writes.c
- *		Storing and removing secrets: what is valid, and which version is next.
- *		In development the .env file follows.
+ *		Storing secrets: what is valid, and which version is next.  In development
+ *		the .env file follows.
  */
 #include "postgres.h"
 
@@ -16,7 +16,6 @@
 #include "server/statement_text.h"
 #include "store/root_key_rows.h"
 #include "store/secret_reads.h"
-#include "store/usage_rows.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
 #include "vault/providers/providers.h"
@@ -25,8 +24,10 @@
 #include "vault/secrets/hint.h"
 #include "vault/secrets/secret_name.h"
 #include "vault/secrets/secrets.h"
+#include "vault/secrets/write_nesting.h"
 
 #define VAIN_ATTEMPTS_MAX 100
+#define ATTEMPTS_MAX 10000
 
 static void
 check_api_key(const text *api_key)
@@ -105,18 +106,21 @@ check_if_version(const KvSecretName *name, int32 current, const KvSetOptions *op
 
 /*
  * A version that is taken although it is not there was removed meanwhile, which
- * does not go on for ever; or a trigger keeps the row out, which does.
+ * does not go on for ever; or a trigger keeps the row out, which does.  Other
+ * sessions that take each next version end some time; a trigger does not.
  */
 static void
-check_row_can_be_stored(int32 version, int attempts)
+check_row_can_be_stored(int32 version, int attempts, int vain_attempts)
 {
-	if (attempts < VAIN_ATTEMPTS_MAX)
+	if (vain_attempts < VAIN_ATTEMPTS_MAX && attempts < ATTEMPTS_MAX)
 		return;
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_STATE),
 			 errmsg("version %d was not stored", version),
-			 errdetail("Table \"key_vault_data.secrets\" took no row, %d times.", attempts),
-			 errhint("Look for a trigger on the table that leaves rows out.")));
+			 vain_attempts == VAIN_ATTEMPTS_MAX ?
+			 errdetail("Table \"key_vault_data.secrets\" took no row, %d times.", vain_attempts) :
+			 errdetail("Each of %d versions was there before it could be stored.", attempts),
+			 errhint("Look for a trigger on the table that leaves rows out, or adds versions.")));
 }
 
 /*
@@ -134,17 +138,15 @@ take_back(const KvSecretName *name, int32 version)
 	kv_secret_rows_delete_through(name, version);
 }
 
-/*
- * Seals the key as the version after the highest, and trims old versions.
- * row holds hint and expiry.
- */
+/* As store(), which nothing keeps from being called within itself. */
 static int32
-store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
+store_once(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 	  const KvSetOptions *options)
 {
 	uint8		active[KV_ROOT_KEY_ID_LEN];
 	int32		highest;
 	int32		superfluous;
+	int			attempts = 0;
 	int			vain_attempts = 0;
 
 	/* The lock first: a root key that is active after it cannot be retired. */
@@ -166,7 +168,7 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 					 errmsg("version numbers are used up"),
 					 errhint("Delete the key and set it again.")));
 		vain_attempts = row->version == highest + 1 ? vain_attempts + 1 : 0;
-		check_row_can_be_stored(row->version, vain_attempts);
+		check_row_can_be_stored(row->version, attempts++, vain_attempts);
 		row->version = highest + 1;
 		/* asked for each time: a trigger may have had the keyring read again */
 		kv_seal(name, row, kv_keyring_require(active),
@@ -179,6 +181,7 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 				break;
 			take_back(name, row->version);
 		}
+		pfree(row->sealed);
 		CHECK_FOR_INTERRUPTS();
 	}
 
@@ -193,6 +196,24 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 		kv_secret_rows_delete_through(name, superfluous);
 	}
 	return row->version;
+}
+
+/*
+ * Seals the key as the version after the highest, and trims old versions.
+ * row holds hint and expiry.
+ */
+static int32
+store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
+	  const KvSetOptions *options)
+{
+	volatile int32 version;
+
+	KV_WRITE_BEGIN(KV_WRITE_SET, name);
+	{
+		version = store_once(name, row, api_key, options);
+	}
+	KV_WRITE_END();
+	return version;
 }
 
 /*
@@ -283,74 +304,6 @@ kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *optio
 	if (target.variable != NULL)
 		change_variable(target.variable, api_key, options->has_expiry);
 	return version;
-}
-
-/* Removes a variable from the .env file; false when it was empty or not there. */
-static bool
-remove_variable(const char *variable)
-{
-	int			len;
-	char	   *value = kv_dotenv_file_value(variable, &len);
-
-	if (value == NULL)
-		return false;
-	explicit_bzero(value, len);
-	pfree(value);
-	PreventCommandIfReadOnly("key_vault.delete()");
-	kv_dotenv_file_change(variable, NULL, 0);
-	return len > 0;
-}
-
-static bool
-remove_rows(const KvSecretName *name)
-{
-	volatile uint64 removed;
-
-	KV_ACT_FOR(name->user_id);
-	{
-		removed = kv_secret_rows_delete(name);
-	}
-	KV_ACT_END();
-	return removed > 0;
-}
-
-bool
-kv_secret_delete(const KvSecretArgs *args)
-{
-	KvSecretTarget target = kv_secret_target(args);
-	bool		removed = false;
-
-	if (target.name.user_id != NULL)
-		removed = remove_rows(&target.name);
-	if (target.variable != NULL && remove_variable(target.variable))
-		removed = true;
-	return removed;
-}
-
-/* Who asks for erasure has a right to know what is out of our reach. */
-static void
-tell_of_backups(void)
-{
-	ereport(NOTICE,
-			(errmsg("backups and WAL from before now still hold what was stored about the user"),
-			 errdetail("The secrets in them are sealed, and open with the root keys of that time."),
-			 errhint("Let them expire; or rotate, retire the old root keys, and destroy every copy of those.")));
-}
-
-uint64
-kv_secret_forget(text *user_id)
-{
-	text	   *user = kv_identity_require(user_id);
-	volatile uint64 removed;
-
-	KV_ACT_FOR(user);
-	{
-		removed = kv_secret_rows_delete_user(user);
-		(void) kv_usage_rows_delete_user(user);
-	}
-	KV_ACT_END();
-	tell_of_backups();
-	return removed;
 }
 
 /* Opens an older version and stores it again; returns the new version. */
