@@ -466,9 +466,13 @@ CREATE TABLE key_vault_data.usage (
         CONSTRAINT usage_month_first_day CHECK (month = date_trunc('month', month::timestamp)::date),
     paid_by     text COLLATE "C" NOT NULL
         CONSTRAINT usage_paid_by_known CHECK (paid_by IN ('user', 'operator')),
-    requests    numeric NOT NULL,
-    tokens      numeric NOT NULL,
-    cost        numeric NOT NULL,
+    -- what record_usage() takes is less: these are for who writes rows without it
+    requests    numeric NOT NULL
+        CONSTRAINT usage_requests_range CHECK (requests BETWEEN 0 AND 1e18 AND scale(requests) = 0),
+    tokens      numeric NOT NULL
+        CONSTRAINT usage_tokens_range CHECK (tokens BETWEEN 0 AND 1e18 AND scale(tokens) = 0),
+    cost        numeric NOT NULL
+        CONSTRAINT usage_cost_range CHECK (cost BETWEEN 0 AND 1e18 AND scale(cost) <= 30),
     updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (user_id, provider, month, paid_by)
 );

@@ -21,8 +21,8 @@ SET ROLE regress_kv_app;
 SELECT key_vault.record_usage('user_a', 'gemini', cost => 0.1) FROM generate_series(1, 3);
 SELECT key_vault.record_usage('user_a', 'google', 2, 1500, 0.000000000000000000001);
 SELECT key_vault.record_usage('user_a', 'exa');
-SELECT key_vault.record_usage('user_b', 'gemini', 9223372036854775807, 9223372036854775807, 12345678901234567890.12);
-SELECT key_vault.record_usage('user_b', 'gemini', 9223372036854775807, 9223372036854775807, 0);
+SELECT key_vault.record_usage('user_b', 'gemini', 1000000000000, 1000000000000, 123456789012.12);
+SELECT key_vault.record_usage('user_b', 'gemini', 1000000000000, 1000000000000, 0);
 BEGIN;
 SET LOCAL key_vault.user_id = 'user_a';
 SELECT * FROM costs ORDER BY provider COLLATE "C";
@@ -66,6 +66,45 @@ SELECT key_vault.record_usage('user_c', 'gemini', NULL);
 SELECT key_vault.record_usage('user_c', 'gemini', cost => NULL);
 RESET ROLE;
 SELECT count(*) FROM key_vault_data.usage WHERE user_id = 'user_c';
+
+-- a user's worst: no call takes more, no month holds more, and everybody's sums go on
+SET key_vault.user_id = 'user_w';
+SET ROLE regress_kv_user;
+SELECT key_vault.record_usage(NULL, 'exa', cost => ('1' || repeat('0', 131071))::numeric);
+SELECT key_vault.record_usage(NULL, 'exa', cost => 1000000000000.01);
+SELECT key_vault.record_usage(NULL, 'exa', 9223372036854775807);
+SELECT key_vault.record_usage(NULL, 'exa', tokens => 1000000000001);
+SELECT key_vault.record_usage(NULL, 'exa', cost => 1e131072);
+SELECT key_vault.record_usage(NULL, 'exa', 1000000000000, 1000000000000, 1e12) FROM generate_series(1, 1000) \g /dev/null
+SELECT key_vault.record_usage(NULL, 'exa', 0, 0, 0);
+SELECT key_vault.record_usage(NULL, 'exa', 1);
+SELECT key_vault.record_usage(NULL, 'exa', 0, 1);
+\set VERBOSITY default
+SELECT key_vault.record_usage(NULL, 'exa', 0, 0, 0.01);
+\set VERBOSITY sqlstate
+SELECT key_vault.record_usage(NULL, 'serper', 0, 0, 0.01);
+-- a thousand decimals, as of a float, are not for the sum
+SELECT key_vault.record_usage(NULL, 'tavily', cost => ('0.' || repeat('3', 1000))::numeric);
+SELECT key_vault.record_usage(NULL, 'tavily', cost => ('0.' || repeat('6', 16000))::numeric);
+SELECT provider, requests, tokens, cost FROM key_vault.monthly_costs ORDER BY provider COLLATE "C";
+RESET ROLE;
+RESET key_vault.user_id;
+SET ROLE regress_kv_app;
+SELECT key_vault.record_usage('user_x', 'exa', cost => 0.5);
+RESET ROLE;
+SET ROLE regress_kv_dba;
+SELECT sum(requests) AS requests, sum(tokens) AS tokens, sum(cost)::numeric(30, 2) AS cost,
+       sum(requests)::bigint + sum(tokens)::bigint > 0 AS as_bigint, avg(cost) > 0 AS average, sum(cost::float8) > 0 AS as_float
+FROM key_vault.monthly_costs;
+RESET ROLE;
+-- who writes rows without the function does not get there, either
+INSERT INTO key_vault_data.usage (user_id, provider, month, paid_by, requests, tokens, cost)
+    VALUES ('user_w', 'exa', '2000-01-01', 'user', 0, 0, ('1' || repeat('0', 131071))::numeric);
+UPDATE key_vault_data.usage SET cost = 'NaN' WHERE user_id = 'user_w';
+UPDATE key_vault_data.usage SET requests = 'Infinity' WHERE user_id = 'user_w';
+UPDATE key_vault_data.usage SET tokens = -1 WHERE user_id = 'user_w';
+UPDATE key_vault_data.usage SET cost = ('0.' || repeat('3', 1000))::numeric WHERE user_id = 'user_w';
+DELETE FROM key_vault_data.usage WHERE user_id IN ('user_w', 'user_x');
 
 -- months part; forget() takes the usage along
 INSERT INTO key_vault_data.usage SELECT 'user_a', 'exa', '2000-02-01', 'operator', 1, 1, 7;

@@ -10,6 +10,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 
 #include "server/compat.h"
@@ -27,8 +28,8 @@ static KvStatement add_to_month = {
 	" tokens = u.tokens OPERATOR(pg_catalog.+) EXCLUDED.tokens,"
 	" cost = u.cost OPERATOR(pg_catalog.+) EXCLUDED.cost,"
 	" updated_at = pg_catalog.clock_timestamp()"
-	" RETURNING *",
-	6, {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, NUMERICOID}
+	" RETURNING *, GREATEST(u.requests, u.tokens, u.cost) OPERATOR(pg_catalog.>) $7",
+	7, {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, NUMERICOID, NUMERICOID}
 };
 
 static KvStatement delete_user = {
@@ -58,10 +59,27 @@ check_policy(char command, uint64 count)
 	table_close(rel, NoLock);
 }
 
+/* The last column of the row that was written says whether it is. */
+static void
+check_month(const KvUsage *usage, uint64 count)
+{
+	bool		isnull;
+
+	if (count > 0 &&
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								   SPI_tuptable->tupdesc->natts, &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("usage of provider \"%s\" is out of range",
+						text_to_cstring(usage->provider)),
+				 errdetail("A user's month holds at most " INT64_FORMAT " requests, tokens, and units of cost.",
+						   KV_USAGE_MONTH_MAX)));
+}
+
 void
 kv_usage_row_add(const KvUsage *usage)
 {
-	Datum		values[6];
+	Datum		values[7];
 	uint64		count;
 
 	values[0] = PointerGetDatum(usage->user_id);
@@ -70,9 +88,11 @@ kv_usage_row_add(const KvUsage *usage)
 	values[3] = Int64GetDatum(usage->requests);
 	values[4] = Int64GetDatum(usage->tokens);
 	values[5] = usage->cost;
+	values[6] = NumericGetDatum(int64_to_numeric(KV_USAGE_MONTH_MAX));
 	kv_spi_connect();
 	count = kv_statement_run_as_owner(&add_to_month, values, NULL, 0);
 	check_policy(KV_POLICY_INSERT, count);
+	check_month(usage, count);
 	SPI_finish();
 }
 

@@ -5,7 +5,10 @@
 #ifndef KV_USAGE_ROWS_H
 #define KV_USAGE_ROWS_H
 
-/* What is added to a user's month. */
+#define KV_USAGE_MONTH_MAX INT64CONST(1000000000000000) /* 10^15 */
+#define KV_COST_DECIMALS 30
+
+/* What is added to a user's month; cost has at most KV_COST_DECIMALS. */
 typedef struct KvUsage
 {
 	text	   *user_id;
@@ -18,7 +21,10 @@ typedef struct KvUsage
 
 /*
  * Adds to the row of the current month (UTC), as the extension's owner; the
- * caller acts for the user.  Errors: 42501 when the table's policy refuses.
+ * caller acts for the user.
+ *
+ * Errors: 42501 when the table's policy refuses; 22003 when the month would hold
+ * more of anything than KV_USAGE_MONTH_MAX.
  */
 extern void kv_usage_row_add(const KvUsage *usage);
 

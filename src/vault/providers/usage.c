@@ -15,17 +15,18 @@
 #include "vault/providers/usage.h"
 #include "vault/secrets/secrets.h"
 
-static bool
-is_below_zero(Datum cost)
+static int
+compare(Datum cost, int64 number)
 {
-	return DatumGetBool(DirectFunctionCall2(numeric_lt, cost,
-											DirectFunctionCall1(int4_numeric, Int32GetDatum(0))));
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, cost,
+											 NumericGetDatum(int64_to_numeric(number))));
 }
 
+/* One user's numbers are in the sums of all: none may be too large for those. */
 static void
 check_numbers(int64 requests, int64 tokens, Datum cost)
 {
-	if (requests < 0 || tokens < 0 || is_below_zero(cost))
+	if (requests < 0 || tokens < 0 || compare(cost, 0) < 0)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
 				 errmsg("requests, tokens and cost must be 0 or more")));
@@ -33,6 +34,21 @@ check_numbers(int64 requests, int64 tokens, Datum cost)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
 				 errmsg("cost must be a finite number")));
+	if (requests > KV_USAGE_CALL_MAX || tokens > KV_USAGE_CALL_MAX ||
+		compare(cost, KV_USAGE_CALL_MAX) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("requests, tokens and cost must be at most " INT64_FORMAT " each",
+						KV_USAGE_CALL_MAX)));
+}
+
+/* A float that was made a numeric can have a thousand decimals. */
+static Datum
+with_fewer_decimals(Datum cost)
+{
+	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, cost)) <= KV_COST_DECIMALS)
+		return cost;
+	return DirectFunctionCall2(numeric_round, cost, Int32GetDatum(KV_COST_DECIMALS));
 }
 
 void
@@ -53,7 +69,7 @@ kv_usage_record(text *user_id, text *provider, int64 requests, int64 tokens, Dat
 	usage.paid_by = source != NULL && strcmp(source, "dotenv") == 0 ? "operator" : "user";
 	usage.requests = requests;
 	usage.tokens = tokens;
-	usage.cost = cost;
+	usage.cost = with_fewer_decimals(cost);
 	KV_ACT_FOR(usage.user_id);
 	{
 		kv_usage_row_add(&usage);
