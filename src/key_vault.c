@@ -6,8 +6,8 @@
 
 #include "fmgr.h"
 
+#include "server/redaction/redaction.h"
 #include "server/settings.h"
-#include "server/statement_text.h"
 #include "store/root_key_rows.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
@@ -23,7 +23,7 @@ void
 _PG_init(void)
 {
 	kv_settings_define();
-	kv_statement_text_init();
+	kv_redaction_init();
 	kv_statement_init();
 	kv_secret_table_init();
 	kv_root_key_rows_init();

@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
+#include "parser/analyze.h"
 #include "utils/acl.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
@@ -148,6 +149,41 @@ kv_check_permissions(List *range_table, List *permissions)
 #else
 #define kv_may_use_schema(schema, role) \
 	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
+/* 16 has an allocator of its own for what settings keep. */
+#if PG_VERSION_NUM >= 160000
+#define kv_guc_malloc(size) guc_malloc(LOG, (size))
+#define kv_guc_free(memory) guc_free(memory)
+#else
+#define kv_guc_malloc(size) malloc(size)
+#define kv_guc_free(memory) free(memory)
+#endif
+
+/* 19 knows no other way than that of the standard. */
+#if PG_VERSION_NUM >= 190000
+#define kv_backslashes_escape() false
+#else
+#include "parser/parser.h"
+#define kv_backslashes_escape() (!standard_conforming_strings)
+#endif
+
+/* 19 lets a hook only read it. */
+#if PG_VERSION_NUM >= 190000
+typedef const JumbleState KvJumbleState;
+#else
+typedef JumbleState KvJumbleState;
+#endif
+
+/* 18 runs a plan once or more without being told. */
+#if PG_VERSION_NUM >= 180000
+#define KV_EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *query, ScanDirection direction, uint64 count
+#define KV_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#else
+#define KV_EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define KV_EXECUTOR_RUN_ARGUMENTS query, direction, count, execute_once
 #endif
 
 #endif							/* KV_COMPAT_H */

@@ -11,6 +11,7 @@
 #include "storage/fd.h"
 #include "utils/guc.h"
 
+#include "server/redaction/names.h"
 #include "server/settings.h"
 
 char	   *kv_setting_user_id = "";
@@ -21,6 +22,8 @@ char	   *kv_setting_dotenv_file = "";
 int			kv_setting_mode = KV_MODE_AUTO;
 int			kv_setting_hint = KV_HINT_LAST4;
 int			kv_setting_keep_versions = 2;
+bool		kv_setting_redact = true;
+static char *setting_redact_names = "";
 int			kv_setting_purge_after = 30 * 24 * 60;
 
 static uint64 keyring_generation = 1;
@@ -162,6 +165,24 @@ kv_settings_define(void)
 							PGC_SUSET,
 							GUC_UNIT_MIN | GUC_NOT_IN_SAMPLE,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("key_vault.redact",
+							 "Whether secrets are taken out of what the server logs and shows.",
+							 NULL,
+							 &kv_setting_redact,
+							 true,
+							 PGC_SUSET,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
+
+	DefineCustomStringVariable("key_vault.redact_names",
+							   "Functions and relations of the application that pass secrets on to key_vault.",
+							   "A statement that names one is logged without its literals and parameters.",
+							   &setting_redact_names,
+							   "",
+							   PGC_SUSET,
+							   GUC_LIST_INPUT | GUC_NOT_IN_SAMPLE,
+							   kv_redact_names_check, kv_redact_names_assign, NULL);
 
 	MarkGUCPrefixReserved("key_vault");
 }

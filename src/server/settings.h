@@ -32,6 +32,7 @@ extern char *kv_setting_dotenv_file;	/* absolute path */
 extern int	kv_setting_mode;	/* a KvModeSetting */
 extern int	kv_setting_hint;	/* a KvHintMode */
 extern int	kv_setting_keep_versions;	/* previous versions kept, 0 or more */
+extern bool kv_setting_redact;	/* whether the log is kept free of secrets */
 extern int	kv_setting_purge_after; /* minutes since expiry; -1: never */
 
 extern void kv_settings_define(void);

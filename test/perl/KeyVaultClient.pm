@@ -98,6 +98,14 @@ sub simple
 	return $self->receive;
 }
 
+# Runs COPY ... FROM STDIN as a simple query, with its data.
+sub copy
+{
+	my ($self, $sql, $data) = @_;
+	$self->_write(_message('Q', "$sql\0") . _message('d', $data) . _message('c', ''));
+	return $self->receive;
+}
+
 # Waits for the result of what was sent.
 sub receive
 {

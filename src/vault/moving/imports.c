@@ -21,7 +21,7 @@
 #include "server/compat.h"
 #include "server/encoding.h"
 #include "server/errors.h"
-#include "server/statement_text.h"
+#include "server/redaction/redaction.h"
 #include "store/import_query.h"
 #include "store/pgcrypto.h"
 #include "store/secret_reads.h"
@@ -151,7 +151,7 @@ store_row(const KvImportRow *row, text *passphrase)
 	api_key = plaintext_of(row, passphrase);
 	PG_TRY();
 	{
-		(void) kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+		(void) kv_redaction_note_secret(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 		(void) kv_secret_store(&target, api_key, &options);
 	}
 	PG_FINALLY();
@@ -291,7 +291,7 @@ kv_import_keys(const char *query, text *passphrase)
 	HASHCTL		control = {0};
 
 	if (passphrase != NULL)
-		(void) kv_statement_text_hides(VARDATA_ANY(passphrase), VARSIZE_ANY_EXHDR(passphrase));
+		(void) kv_redaction_note_secret(VARDATA_ANY(passphrase), VARSIZE_ANY_EXHDR(passphrase));
 	control.keysize = sizeof(ImportKey);
 	control.entrysize = sizeof(ImportEntry);
 	control.hcxt = CurrentMemoryContext;
@@ -391,7 +391,7 @@ kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDes
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("content is NULL")));
 	/* before anything else can fail; which keys stand in it is told with each */
-	(void) kv_statement_text_hides(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content));
+	(void) kv_redaction_note_secret(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content));
 	user = kv_identity_require(user_id);
 	utf8 = kv_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &utf8_len);
 	buffer = palloc(utf8_len + 1);

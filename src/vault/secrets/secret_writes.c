@@ -12,8 +12,8 @@
 
 #include "server/compat.h"
 #include "server/errors.h"
+#include "server/redaction/redaction.h"
 #include "server/settings.h"
-#include "server/statement_text.h"
 #include "store/root_key_rows.h"
 #include "store/secret_reads.h"
 #include "vault/identity/identity.h"
@@ -80,12 +80,17 @@ check_options(const KvSetOptions *options)
 static void
 hide_literal_key(const text *api_key)
 {
-	if (kv_statement_text_hides(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
-		ereport(WARNING,
-				(errmsg("API key stands literally in the statement's text"),
-				 errdetail("The server may log that text, and others may have seen it in pg_stat_activity."),
-				 errhint("Pass the key as a bound parameter."),
-				 errhidestmt(true), errhidecontext(true)));
+	if (!kv_redaction_note_secret(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
+		return;
+	ereport(WARNING,
+			(errmsg("API key stands literally in the statement's text"),
+			 kv_redaction_is_preloaded() ?
+			 errdetail("Others may have seen it in pg_stat_activity for a moment.") :
+			 errdetail("The server may log that text, and others may have seen it in pg_stat_activity."),
+			 kv_redaction_is_preloaded() ?
+			 errhint("Pass the key as a bound parameter.") :
+			 errhint("Pass the key as a bound parameter. With key_vault in shared_preload_libraries or session_preload_libraries, the log does not show it."),
+			 errhidestmt(true), errhidecontext(true)));
 }
 
 static void

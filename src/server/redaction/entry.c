@@ -1,0 +1,259 @@
+/*
+ * entry.c
+ *		Takes secrets out of an entry of the log.
+ *
+ * Three rules: of a statement that carries secrets no literal and no parameter is
+ * shown; what a statement has passed to key_vault is not shown anywhere; nor is what
+ * looks like a key.  Fields are changed in place, and never get longer; only a
+ * statement's text is copied, and where there is no memory for that, it is changed in
+ * place, too.
+ */
+#include "postgres.h"
+
+#include <dlfcn.h>
+
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+
+#include "format/log_text.h"
+#include "format/sql_literals.h"
+#include "server/compat.h"
+#include "server/redaction/entry.h"
+#include "server/redaction/known.h"
+#include "server/redaction/looks.h"
+#include "server/redaction/names.h"
+#include "server/redaction/statement.h"
+
+typedef struct Entry
+{
+	ErrorData  *edata;
+	bool		carries;		/* the statement carries secrets */
+	bool		is_exact;		/* the message has the statement's text without literals */
+} Entry;
+
+typedef size_t (*Hide) (char *text, size_t len, bool backslashes);
+
+static void
+hide_in(char *field, Hide hide)
+{
+	field[hide(field, strlen(field), kv_backslashes_escape())] = '\0';
+}
+
+static void
+hide_all(char *field)
+{
+	static const char instead[] = "(not shown by key_vault)";
+
+	if (strlen(field) >= strlen(instead))
+		strcpy(field, instead);
+	else
+		memset(field, '*', strlen(field));
+}
+
+static void
+hide_known(char *field, const KvKnownValues *known)
+{
+	Size		start;
+	Size		len;
+
+	if (field == NULL)
+		return;
+	len = strlen(field);
+	if (known != NULL && kv_known_values_stand_in(known, field, len))
+		field[len = kv_known_values_hide(known, field, len)] = '\0';
+	if (kv_find_look(field, len, &start, &(Size){0}))
+		field[kv_hide_looks(field, len)] = '\0';
+}
+
+static bool
+is_from(const ErrorData *edata, const char *function)
+{
+	return edata->funcname != NULL && strcmp(edata->funcname, function) == 0;
+}
+
+/*
+ * Whether the message is key_vault's, which writes no secret into it.  The names of
+ * functions are constants of the library that they are in.
+ */
+static bool
+is_ours(const ErrorData *edata)
+{
+	Dl_info		writer;
+	Dl_info		us;
+
+	return edata->funcname != NULL && dladdr(edata->funcname, &writer) != 0 &&
+		dladdr(&hide_all, &us) != 0 && writer.dli_fbase == us.dli_fbase;
+}
+
+/* Whether the entry is about this field's own text, if not about the statement's. */
+static bool
+carries(const Entry *entry, const char *field)
+{
+	return field != NULL && (entry->carries || kv_text_carries_secrets(field, strlen(field)));
+}
+
+/*
+ * `statement: SELECT ...`, `duration: ... execute p: SELECT ...`: the message ends
+ * with the statement's text.  False when it does not, or there is no memory.
+ */
+static bool
+replace_statement(ErrorData *edata)
+{
+	Size		text_len;
+	const char *text = kv_statement_text(&text_len);
+	Size		len = strlen(edata->message);
+	char	   *copy;
+
+	if (text_len == 0 || text_len > len ||
+		memcmp(edata->message + len - text_len, text, text_len) != 0)
+		return false;
+	copy = kv_without_literals(edata->message, len - text_len, text, text_len,
+							   edata->assoc_context);
+	if (copy == NULL)
+		return false;
+	pfree(edata->message);
+	edata->message = copy;
+	return true;
+}
+
+/* The word that the message quotes is in the statement as it is shown. */
+static bool
+quotes_what_is_shown(const char *message)
+{
+	const char *begin = strchr(message, '"');
+	const char *end = strrchr(message, '"');
+
+	if (begin == NULL || end == begin || debug_query_string == NULL)
+		return false;
+	begin++;
+	if (kv_sql_is_digit(*begin) || *begin == '"')
+		return false;
+	return memmem(debug_query_string, strlen(debug_query_string), begin, end - begin) != NULL;
+}
+
+/* Errors that quote what they are about: a value, or a piece of the text. */
+static void
+hide_quoted_value(ErrorData *edata)
+{
+	Size		len = strlen(edata->message);
+
+	if (edata->elevel < ERROR)
+		return;
+	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
+		(edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && !quotes_what_is_shown(edata->message)))
+		edata->message[kv_log_hide_quoted(edata->message, len)] = '\0';
+}
+
+static void
+redact_message(Entry *entry)
+{
+	ErrorData  *edata = entry->edata;
+
+	if (!carries(entry, edata->message))
+		return;
+	entry->is_exact = replace_statement(edata);
+	if (entry->is_exact)
+		return;
+	if (is_from(edata, "explain_ExecutorEnd"))
+		hide_in(edata->message, kv_log_hide_in_plan);
+	else if (strncmp(edata->message, "AUDIT: ", strlen("AUDIT: ")) == 0)
+		hide_in(edata->message, kv_log_hide_in_audit);
+	else if (!is_ours(edata))
+	{
+		hide_in(edata->message, kv_log_hide_literals);
+		if (entry->carries)
+			hide_quoted_value(edata);
+	}
+}
+
+static void
+redact_detail(const Entry *entry, char *detail)
+{
+	if (!carries(entry, detail))
+		return;
+	if (is_from(entry->edata, "elog_node_display"))
+		hide_all(detail);
+	else if (!is_ours(entry->edata))
+	{
+		hide_in(detail, kv_log_hide_literals);
+		if (entry->carries &&
+			ERRCODE_TO_CATEGORY(entry->edata->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+			detail[kv_log_hide_row(detail, strlen(detail))] = '\0';
+	}
+}
+
+static void
+redact_context(const Entry *entry)
+{
+	char	   *context = entry->edata->context;
+
+	if (!carries(entry, context))
+		return;
+	hide_in(context, kv_log_hide_literals);
+	if (entry->carries)
+		context[kv_log_hide_copied(context, strlen(context))] = '\0';
+}
+
+static void
+redact_internal_query(const Entry *entry)
+{
+	ErrorData  *edata = entry->edata;
+	char	   *copy;
+
+	if (!carries(entry, edata->internalquery))
+		return;
+	copy = kv_without_literals("", 0, edata->internalquery, strlen(edata->internalquery),
+							   edata->assoc_context);
+	if (copy == NULL)
+	{
+		hide_all(edata->internalquery);
+		return;
+	}
+	pfree(edata->internalquery);
+	edata->internalquery = copy;
+}
+
+/* Of a statement that carries secrets, what else is said may quote its arguments. */
+static void
+hide_arguments(const Entry *entry)
+{
+	ErrorData  *edata = entry->edata;
+	const KvKnownValues *known;
+
+	if (!entry->carries || is_ours(edata))
+		return;
+	known = kv_known_arguments(edata->context);
+	hide_known(edata->detail, known);
+	hide_known(edata->detail_log, known);
+	hide_known(edata->hint, known);
+	if (!entry->is_exact)
+		hide_known(edata->message, known);
+	/* which is not changed before it has been searched for */
+	redact_context(entry);
+	hide_known(edata->context, kv_known_arguments(NULL));
+}
+
+void
+kv_entry_redact(ErrorData *edata)
+{
+	Entry		entry = {.edata = edata};
+	const KvKnownValues *known;
+
+	entry.carries = kv_statement_look();
+	redact_message(&entry);
+	redact_detail(&entry, edata->detail);
+	redact_detail(&entry, edata->detail_log);
+	hide_arguments(&entry);
+	redact_context(&entry);
+	redact_internal_query(&entry);
+
+	known = kv_known_secrets();
+	hide_known(edata->message, known);
+	hide_known(edata->detail, known);
+	hide_known(edata->detail_log, known);
+	hide_known(edata->hint, known);
+	hide_known(edata->context, known);
+	hide_known(edata->internalquery, known);
+	if (!edata->hide_stmt)
+		kv_statement_hide_known(known);
+}

@@ -1,0 +1,122 @@
+/*
+ * hooks.c
+ *		Where the server lets us look at what it is about to show.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "parser/analyze.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+
+#include "server/compat.h"
+#include "server/redaction/entry.h"
+#include "server/redaction/known.h"
+#include "server/redaction/names.h"
+#include "server/redaction/redaction.h"
+#include "server/redaction/statement.h"
+#include "server/redaction/values.h"
+#include "server/settings.h"
+
+static emit_log_hook_type previous_emit_log = NULL;
+static post_parse_analyze_hook_type previous_post_parse_analyze = NULL;
+static ExecutorStart_hook_type previous_executor_start = NULL;
+static ExecutorRun_hook_type previous_executor_run = NULL;
+static ProcessUtility_hook_type previous_process_utility = NULL;
+
+static bool is_preloaded = false;
+
+static void
+emit_log(ErrorData *edata)
+{
+	if (kv_setting_redact)
+		kv_entry_redact(edata);
+	if (previous_emit_log)
+		previous_emit_log(edata);
+}
+
+/*
+ * pg_stat_statements passes over a statement without a query id.  It would put
+ * parameters in the place of literals, but not where it meets the statement for the
+ * first time when that is over, and not in utility statements.
+ */
+static void
+post_parse_analyze(ParseState *pstate, Query *query, KvJumbleState *jstate)
+{
+	const char *text = pstate->p_sourcetext;
+
+	(void) kv_statement_look();
+	if (kv_setting_redact && text != NULL && kv_statement_is_secret(text))
+	{
+		kv_note_prepared_text();
+		if (kv_has_literals(text, strlen(text)))
+			query->queryId = 0;
+	}
+	if (previous_post_parse_analyze)
+		previous_post_parse_analyze(pstate, query, jstate);
+}
+
+static void
+look_at_running(void)
+{
+	if (kv_statement_look())
+		kv_known_note_portal();
+}
+
+static void
+executor_start(QueryDesc *query, int eflags)
+{
+	look_at_running();
+	if (previous_executor_start)
+		previous_executor_start(query, eflags);
+	else
+		standard_ExecutorStart(query, eflags);
+}
+
+/* With the extended protocol, Bind starts the executor, and Execute shows the text again. */
+static void
+executor_run(KV_EXECUTOR_RUN_PARAMETERS)
+{
+	look_at_running();
+	if (previous_executor_run)
+		previous_executor_run(KV_EXECUTOR_RUN_ARGUMENTS);
+	else
+		standard_ExecutorRun(KV_EXECUTOR_RUN_ARGUMENTS);
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
+{
+	(void) kv_statement_look();
+	if (previous_process_utility)
+		previous_process_utility(statement, text, read_only_tree, context, params,
+								 environment, dest, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context, params,
+								environment, dest, completion);
+}
+
+void
+kv_redaction_init(void)
+{
+	is_preloaded = debug_query_string == NULL;
+	previous_emit_log = emit_log_hook;
+	emit_log_hook = emit_log;
+	previous_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = post_parse_analyze;
+	previous_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+	previous_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = executor_run;
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	kv_secrets_init();
+}
+
+bool
+kv_redaction_is_preloaded(void)
+{
+	return is_preloaded && kv_setting_redact;
+}

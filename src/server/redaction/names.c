@@ -1,0 +1,93 @@
+/*
+ * names.c
+ *		Which texts carry secrets, by what they name.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "commands/prepare.h"
+
+#include "format/sql_names.h"
+#include "server/compat.h"
+#include "server/redaction/names.h"
+
+#define NAMES_MAX 100
+
+typedef struct NameList
+{
+	Size		count;
+	KvSqlName	names[NAMES_MAX];
+} NameList;
+
+static const NameList *listed = NULL;
+
+/* Whether this session may have prepared a statement that carries secrets. */
+static bool may_be_prepared = false;
+
+bool
+kv_redact_names_check(char **newval, void **extra, GucSource source)
+{
+	NameList   *list = kv_guc_malloc(sizeof(NameList));
+	size_t		count;
+
+	if (list == NULL)
+		return false;
+	if (!kv_sql_names_parse(*newval, list->names, NAMES_MAX, &count))
+	{
+		kv_guc_free(list);
+		GUC_check_errdetail("The value is not a list of at most %d names, each with or without a schema.",
+							NAMES_MAX);
+		return false;
+	}
+	list->count = count;
+	*extra = list;
+	return true;
+}
+
+void
+kv_redact_names_assign(const char *newval, void *extra)
+{
+	listed = extra;
+}
+
+void
+kv_note_prepared_text(void)
+{
+	may_be_prepared = true;
+}
+
+/* What the text's own words say, without following EXECUTE. */
+static bool
+names_secrets(const char *text, Size len)
+{
+	if (kv_sql_names_ours(text, len))
+		return true;
+	if (listed != NULL && kv_sql_names_listed(text, len, listed->names, listed->count))
+		return true;
+	return namespace_search_path != NULL &&
+		strstr(namespace_search_path, "key_vault") != NULL &&
+		kv_sql_calls_ours(text, len);
+}
+
+static bool
+executes_secrets(const char *text, Size len)
+{
+	char		name[KV_SQL_NAME_MAX + 1];
+	size_t		at = 0;
+
+	while (kv_sql_next_executed(text, len, &at, name))
+	{
+		PreparedStatement *prepared = FetchPreparedStatement(name, false);
+
+		if (prepared != NULL && names_secrets(prepared->plansource->query_string,
+											  strlen(prepared->plansource->query_string)))
+			return true;
+	}
+	return false;
+}
+
+bool
+kv_text_carries_secrets(const char *text, Size len)
+{
+	return names_secrets(text, len) || (may_be_prepared && executes_secrets(text, len));
+}

@@ -1,0 +1,173 @@
+/*
+ * statement.c
+ *		Replaces the running statement's text by one without literals.
+ *
+ * The server sets debug_query_string, and the text in pg_stat_activity, anew with each
+ * message of the protocol: so both are looked at again from several hooks.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+
+#include "format/sql_redact.h"
+#include "server/compat.h"
+#include "server/redaction/looks.h"
+#include "server/redaction/names.h"
+#include "server/redaction/statement.h"
+#include "server/settings.h"
+
+/* What stands there when there is no memory for more. */
+static const char hidden[] = "<statement hidden by key_vault>";
+
+/* What was looked at last.  A pointer alone could be another text's by now. */
+static struct
+{
+	TimestampTz began;
+	const char *original;
+	const char *shown;			/* in its place; the same when it has nothing to hide */
+	bool		carries;
+} statement;
+
+/* Of a process that has no MessageContext. */
+static char *kept = NULL;
+
+static bool
+is_looked_at(void)
+{
+	return statement.began == GetCurrentStatementStartTimestamp() &&
+		(debug_query_string == statement.shown || debug_query_string == statement.original);
+}
+
+bool
+kv_has_literals(const char *text, Size len)
+{
+	KvSqlScanner scanner = {.text = text, .len = len, .backslashes = kv_backslashes_escape()};
+	KvSqlToken	token;
+
+	return kv_sql_next_hidden(&scanner, &token);
+}
+
+char *
+kv_without_literals(const char *prefix, Size prefix_len, const char *text, Size len,
+					MemoryContext context)
+{
+	bool		backslashes = kv_backslashes_escape();
+	Size		needed = kv_sql_redact(text, len, backslashes, NULL, 0);
+	char	   *copy = MemoryContextAllocExtended(context, prefix_len + needed + 1,
+												  MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+
+	if (copy != NULL)
+	{
+		memcpy(copy, prefix, prefix_len);
+		(void) kv_sql_redact(text, len, backslashes, copy + prefix_len, needed + 1);
+	}
+	return copy;
+}
+
+/* A copy that lives as long as debug_query_string can point to it. */
+static MemoryContext
+context_of_shown(void)
+{
+	if (MessageContext != NULL)
+		return MessageContext;
+	if (kept != NULL && kept != debug_query_string)
+	{
+		pfree(kept);
+		kept = NULL;
+	}
+	return TopMemoryContext;
+}
+
+static void
+show(char *copy)
+{
+	if (MessageContext == NULL && copy != NULL)
+		kept = copy;
+	statement.shown = copy != NULL ? copy : hidden;
+	debug_query_string = statement.shown;
+	pgstat_report_activity(STATE_RUNNING, statement.shown);
+}
+
+static void
+hide(void)
+{
+	Size		len = strlen(debug_query_string);
+
+	if (kv_has_literals(debug_query_string, len))
+		show(kv_without_literals("", 0, debug_query_string, len, context_of_shown()));
+}
+
+static void
+look(void)
+{
+	statement.began = GetCurrentStatementStartTimestamp();
+	statement.original = statement.shown = debug_query_string;
+	statement.carries = kv_text_carries_secrets(debug_query_string, strlen(debug_query_string));
+	if (statement.carries)
+		hide();
+}
+
+bool
+kv_statement_look(void)
+{
+	if (debug_query_string == NULL || !kv_setting_redact)
+		return false;
+	if (!is_looked_at())
+		look();
+	else if (statement.carries && debug_query_string != statement.shown)
+		hide();
+	return statement.carries;
+}
+
+void
+kv_statement_carries_secret(void)
+{
+	if (kv_statement_look() || debug_query_string == NULL || !kv_setting_redact)
+		return;
+	statement.carries = true;
+	hide();
+}
+
+void
+kv_statement_hide_known(const KvKnownValues *known)
+{
+	Size		len = debug_query_string != NULL ? strlen(debug_query_string) : 0;
+	Size		start;
+	char	   *copy;
+
+	if (!(known != NULL && kv_known_values_stand_in(known, debug_query_string, len)) &&
+		!kv_find_look(debug_query_string, len, &start, &(Size){0}))
+		return;
+	copy = MemoryContextAllocExtended(context_of_shown(), len + 1,
+									  MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+	if (copy != NULL)
+	{
+		memcpy(copy, debug_query_string, len + 1);
+		if (known != NULL)
+			len = kv_known_values_hide(known, copy, len);
+		copy[kv_hide_looks(copy, len)] = '\0';
+	}
+	show(copy);
+}
+
+const char *
+kv_statement_text(Size *len)
+{
+	const char *text = debug_query_string;
+
+	if (text != NULL && is_looked_at())
+		text = statement.original;
+	*len = text != NULL ? strlen(text) : 0;
+	return text;
+}
+
+bool
+kv_statement_is_secret(const char *text)
+{
+	if (is_looked_at() && text == statement.original)
+		return statement.carries;
+	return kv_text_carries_secrets(text, strlen(text));
+}

@@ -1,0 +1,20 @@
+/*
+ * values.h
+ *		The secrets that the running statement has passed to key_vault.
+ */
+#ifndef KV_REDACTION_VALUES_H
+#define KV_REDACTION_VALUES_H
+
+#include "format/known_values.h"
+
+#define KV_SECRETS_MAX 32		/* kept of one statement */
+
+extern void kv_secrets_init(void);
+
+/* Keeps a copy until the statement is over.  False when there are too many to keep. */
+extern bool kv_secrets_keep(const char *secret, int len);
+
+/* Those of the running statement; *count may be 0. */
+extern const KvKnownValue *kv_secrets_kept(Size *count);
+
+#endif							/* KV_REDACTION_VALUES_H */
