@@ -123,6 +123,8 @@ kv_check_permissions(List *range_table, List *permissions)
 {
 	(void) ExecCheckPermissions(range_table, permissions, true);
 }
+
+#define kv_set_permissions(statement, permissions) ((statement)->permInfos = (permissions))
 #else
 typedef RangeTblEntry KvPermissions;
 
@@ -139,6 +141,8 @@ kv_check_permissions(List *range_table, List *permissions)
 	(void) permissions;
 	(void) ExecCheckRTPerms(range_table, true);
 }
+
+#define kv_set_permissions(statement, permissions) ((void) (permissions))
 #endif
 
 /* 16 also replaced the privilege check of each catalog by one function. */

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/tuplestore.h"
 
 #include "store/expiring_rows.h"
 #include "store/statement.h"

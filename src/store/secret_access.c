@@ -25,6 +25,7 @@
 #include "server/compat.h"
 #include "server/invalidation.h"
 #include "store/policy.h"
+#include "store/privileges.h"
 #include "store/secret_access.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
@@ -274,9 +275,9 @@ kv_access_check_rights(KvAccess *access, KvColumns columns)
 	KvRights   *rights = &access->rights[columns];
 
 	/* Whoever hooks in (an auditor) sees every read, as from the executor. */
-	if (rights->hold && ExecutorCheckPerms_hook == NULL)
+	if (rights->hold && !kv_privileges_are_watched())
 		return;
-	kv_check_permissions(rights->range_table, rights->permissions);
+	kv_privileges_check(rights->range_table, rights->permissions);
 	rights->hold = true;
 }
 

@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
+#include "store/privileges.h"
 #include "store/secret_access.h"
 #include "store/secret_changes.h"
 #include "store/secret_table.h"
@@ -207,13 +208,6 @@ insert_row(KvAccess *access, Relation rel, void *arg)
 	FreeExecutorState(estate);
 }
 
-/* Whoever hooks in (an auditor) sees every write, as from the executor. */
-static bool
-somebody_looks_on(void)
-{
-	return ExecutorCheckPerms_hook != NULL;
-}
-
 bool
 kv_secret_insert_straight(const KvSecretName *name, const KvSecretRow *row)
 {
@@ -221,7 +215,7 @@ kv_secret_insert_straight(const KvSecretName *name, const KvSecretRow *row)
 
 	PreventCommandIfReadOnly("INSERT");
 	PreventCommandIfParallelMode("INSERT");
-	if (somebody_looks_on() ||
+	if (kv_privileges_are_watched() ||
 		!kv_access_go_straight(RowExclusiveLock, insert_row, &insert))
 		return false;
 	CommandCounterIncrement();
@@ -299,7 +293,7 @@ remove_straight(KvStraightWork remove, Trim *trim)
 {
 	PreventCommandIfReadOnly("DELETE");
 	PreventCommandIfParallelMode("DELETE");
-	if (somebody_looks_on() ||
+	if (kv_privileges_are_watched() ||
 		!kv_access_go_straight(RowExclusiveLock, remove, trim))
 		return false;
 	CommandCounterIncrement();

@@ -8,6 +8,7 @@
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "store/policy.h"

@@ -101,6 +101,8 @@ SKIP:
 	(@wrong, %messages) = ();
 	for my $bytes (0 .. length($before) - 1)
 	{
+		# what failed left its row behind: the table need not grow
+		$session->run('VACUUM key_vault_data.secrets');
 		$limit->($session, $bytes);
 		my $result = $session->query(q{SELECT key_vault.set('user_a', 'gemini', $1)}, 'AIza-nowaits');
 		$limit->($session, 'unlimited');
