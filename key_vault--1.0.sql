@@ -626,8 +626,18 @@ REVOKE ALL ON FUNCTION key_vault.revoke_access FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.revoke_access IS 'takes a role''s level away';
 
 -- What roles hold of the extension's objects, granted to them directly, and which level
--- that makes.  Rights are spelled as in GRANT.
-CREATE VIEW key_vault.access WITH (security_barrier) AS
+-- that makes.  Rights are spelled as in GRANT.  A function, because status() asks as
+-- well, and must not wait for what somebody holds a view by.
+CREATE FUNCTION key_vault.granted_levels()
+RETURNS TABLE (
+    role name,
+    level text,
+    complete boolean,
+    missing text[],
+    extra text[],
+    note text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
     WITH objects AS (
         SELECT 'SCHEMA ' || nspname AS object, nspowner AS owner, nspacl AS acl
         FROM pg_namespace WHERE nspname IN ('key_vault', 'key_vault_data')
@@ -703,13 +713,20 @@ CREATE VIEW key_vault.access WITH (security_barrier) AS
                 WHEN level IS NULL THEN 'rights that make up no level'
                 END AS note
     FROM compared;
+END;
+REVOKE ALL ON FUNCTION key_vault.granted_levels FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.granted_levels IS 'internal: what the view access shows';
+
+CREATE VIEW key_vault.access WITH (security_barrier) AS
+    SELECT role, level, complete, missing, extra, note FROM key_vault.granted_levels();
 REVOKE ALL ON key_vault.access FROM PUBLIC;
 COMMENT ON VIEW key_vault.access IS 'which role was given which level; missing and extra rights; service holds for the whole cluster';
 
 
 -- Status
 
--- With a search_path of its own: a policy's expression is shown by it.
+-- With a search_path of its own: a policy's expression is shown by it.  An item does not
+-- wait long for a table that somebody has locked.
 CREATE FUNCTION key_vault.status()
 RETURNS TABLE (
     item text,
@@ -719,6 +736,7 @@ RETURNS TABLE (
 AS 'MODULE_PATHNAME', 'kv_sql_status'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
 SET jit = off;
 REVOKE ALL ON FUNCTION key_vault.status FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.status IS 'whether everything is in order; state is ok, warning or error, remedy says what to do';

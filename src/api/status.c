@@ -7,7 +7,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 
-#include "vault/status.h"
+#include "vault/status/status.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_status);
 

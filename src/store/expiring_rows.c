@@ -12,11 +12,17 @@
 #include "store/statement.h"
 
 static KvStatement select_expiring = {
-	"SELECT user_id, provider, label, version, hint, expires_at FROM key_vault.inventory"
-	" WHERE is_current AND status OPERATOR(pg_catalog.=) 'active'"
-	" AND expires_at OPERATOR(pg_catalog.<=)"
+	"SELECT s.user_id, s.provider, s.label, s.version, s.hint, s.expires_at"
+	" FROM key_vault_data.secrets s"
+	" WHERE s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()"
+	" AND s.expires_at OPERATOR(pg_catalog.<=)"
 	" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) $1)"
-	" ORDER BY expires_at, user_id, provider, label",
+	" AND NOT EXISTS (SELECT FROM key_vault_data.secrets newer"
+	" WHERE newer.user_id OPERATOR(pg_catalog.=) s.user_id"
+	" AND newer.provider OPERATOR(pg_catalog.=) s.provider"
+	" AND newer.label OPERATOR(pg_catalog.=) s.label"
+	" AND newer.version OPERATOR(pg_catalog.>) s.version)"
+	" ORDER BY s.expires_at, s.user_id, s.provider, s.label",
 	1, {INTERVALOID}
 };
 

@@ -1,7 +1,7 @@
 /*
  * status_rows.c
- *		The SQL behind status().  Each statement gives one text: NULL for "all
- *		is well", or what was found.
+ *		The SQL behind status().  Each statement gives a row for each thing that it
+ *		finds: how bad it is (0 to 2), a clause that says it, and what to type.
  */
 #include "postgres.h"
 
@@ -12,95 +12,169 @@
 #include "store/statement.h"
 #include "store/status_rows.h"
 
+#define OURS " OPERATOR(pg_catalog.=) ANY ('{key_vault,key_vault_data}'::pg_catalog.name[])"
+#define IS(a, b) a " OPERATOR(pg_catalog.=) " b
+
+/* Tables of one user's rows each, as they all are: t (oid, name, relrowsecurity). */
+#define USER_TABLES \
+	"(SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relrowsecurity" \
+	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON " IS("n.oid", "c.relnamespace") \
+	" WHERE n.nspname" OURS " AND " IS("c.relkind", "ANY ('{r,p}'::pg_catalog.\"char\"[])") \
+	" AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE " IS("a.attrelid", "c.oid") \
+	" AND " IS("a.attname", "'user_id'") ")) AS t"
+
+#define OWN_ROWS_IS_ANEW \
+	"pg_catalog.format('BEGIN; DROP POLICY IF EXISTS own_rows ON %1$s;" \
+	" CREATE POLICY own_rows ON %1$s FOR ALL TO PUBLIC USING (user_id = key_vault.current_user_id()); COMMIT;', t.name)"
+
 static KvStatement questions[] = {
-	[KV_ASK_LOG_SETTINGS] = {
-		"SELECT pg_catalog.string_agg(found, ', ' ORDER BY found) FROM ("
-		" SELECT pg_catalog.concat(name, ' = ', setting) AS found FROM pg_catalog.pg_settings"
-		" WHERE (name OPERATOR(pg_catalog.=) 'log_statement' AND setting OPERATOR(pg_catalog.<>) ALL ('{none,ddl}'::pg_catalog.text[]))"
-		" OR (name OPERATOR(pg_catalog.=) ANY ('{log_min_duration_statement,log_min_duration_sample,auto_explain.log_min_duration}'::pg_catalog.text[])"
-		" AND setting OPERATOR(pg_catalog.<>) '-1')"
-		/* here -1 means without a limit */
-		" OR (name OPERATOR(pg_catalog.=) ANY ('{log_parameter_max_length_on_error,log_transaction_sample_rate}'::pg_catalog.text[])"
-		" AND setting OPERATOR(pg_catalog.<>) '0')"
-		" OR (name OPERATOR(pg_catalog.=) ANY ('{debug_print_parse,debug_print_rewritten,debug_print_plan}'::pg_catalog.text[]) AND setting OPERATOR(pg_catalog.=) 'on')"
-		") AS s",
-		0
-	},
 	[KV_ASK_SEALED_ROWS] = {
-		"SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 THEN pg_catalog.concat("
-		"'sealed with root keys that this database did not register: ',"
-		" pg_catalog.string_agg(pg_catalog.concat(n, ' with ', root_key_id), ', ' ORDER BY root_key_id)) END FROM ("
-		" SELECT root_key_id, pg_catalog.count(*) AS n FROM key_vault_data.secrets s"
-		" WHERE NOT EXISTS (SELECT FROM key_vault_data.root_key_registry r"
-		" WHERE r.id OPERATOR(pg_catalog.=) s.root_key_id)"
-		" GROUP BY root_key_id) AS strangers",
-		0
+		"SELECT 2, pg_catalog.format('%s secrets are sealed with root key %s, which this database did not register',"
+		" pg_catalog.count(*), s.root_key_id),"
+		" pg_catalog.format('SELECT key_vault.activate_root_key(%L);', s.root_key_id)"
+		" FROM key_vault_data.secrets s"
+		" WHERE NOT EXISTS (SELECT FROM key_vault_data.root_key_registry r WHERE " IS("r.id", "s.root_key_id") ")"
+		" GROUP BY s.root_key_id ORDER BY s.root_key_id"
 	},
 	[KV_ASK_SERVICE_ROLES] = {
-		"SELECT pg_catalog.string_agg(pg_catalog.concat(role, ': ',"
-		" CASE WHEN complete THEN 'service' WHEN is_elsewhere THEN 'service, if at all, in another database'"
-		" ELSE pg_catalog.concat('incomplete ', level, ', missing ', missing, ', extra ', extra) END),"
-		" '; ' ORDER BY role) FROM key_vault.access,"
-		" LATERAL (SELECT level IS NULL AND extra OPERATOR(pg_catalog.=) '{SET ON PARAMETER key_vault.user_id}'::pg_catalog.text[]"
-		" AND role OPERATOR(pg_catalog.<>) 'PUBLIC'::pg_catalog.name AS is_elsewhere) AS e"
-		" WHERE NOT complete OR level OPERATOR(pg_catalog.=) 'service'",
-		0
+		"SELECT 0, pg_catalog.concat(role, ': ', CASE WHEN " IS("level", "'service'") " THEN 'service'"
+		" ELSE 'service, if at all, in another database' END), NULL FROM key_vault.granted_levels()"
+		" WHERE (" IS("level", "'service'") " AND " IS("missing", "'{}'") ")"
+		" OR (level IS NULL AND " IS("extra", "'{SET ON PARAMETER key_vault.user_id}'") ")"
+		" UNION ALL"
+		" SELECT 1, pg_catalog.format('%s: incomplete %s, missing %s', role, level,"
+		" pg_catalog.array_to_string(missing, ', ')),"
+		" pg_catalog.format('SELECT key_vault.grant_access(%1$L, %2$L);  -- or key_vault.revoke_access(%1$L)', role, level)"
+		" FROM key_vault.granted_levels() WHERE level IS NOT NULL AND missing OPERATOR(pg_catalog.<>) '{}'"
+		" AND role OPERATOR(pg_catalog.<>) 'PUBLIC'"
+		" ORDER BY 2"
 	},
 	[KV_ASK_ROLE_SETTINGS] = {
-		"SELECT pg_catalog.string_agg(pg_catalog.concat("
-		"CASE WHEN setrole OPERATOR(pg_catalog.=) 0 THEN 'every role' ELSE pg_catalog.concat('role ', pg_catalog.pg_get_userbyid(setrole)) END,"
-		" CASE WHEN setdatabase OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.concat(' in database ', d.datname) END,"
-		" ': ', entry), '; ' ORDER BY setrole, setdatabase)"
+		"SELECT CASE WHEN " IS("s.setrole", "0") " THEN 1 ELSE 0 END, pg_catalog.concat("
+		"CASE WHEN " IS("s.setrole", "0") " THEN 'every role' ELSE pg_catalog.concat('role ', pg_catalog.pg_get_userbyid(s.setrole)) END,"
+		" CASE WHEN s.setdatabase OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.concat(' in database ', d.datname) END,"
+		" ': ', entry),"
+		" CASE WHEN s.setrole OPERATOR(pg_catalog.<>) 0 THEN NULL"
+		" WHEN " IS("s.setdatabase", "0") " THEN 'ALTER ROLE ALL RESET key_vault.user_id;'"
+		" ELSE pg_catalog.format('ALTER DATABASE %I RESET key_vault.user_id;', d.datname) END"
 		" FROM pg_catalog.pg_db_role_setting s"
-		" LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase,"
-		" LATERAL pg_catalog.unnest(setconfig) AS entry"
-		" WHERE pg_catalog.starts_with(pg_catalog.lower(entry), 'key_vault.user_id=')",
-		0
+		" LEFT JOIN pg_catalog.pg_database d ON " IS("d.oid", "s.setdatabase") ","
+		" LATERAL pg_catalog.unnest(s.setconfig) AS entry"
+		" WHERE pg_catalog.starts_with(pg_catalog.lower(entry), 'key_vault.user_id=')"
+		" ORDER BY s.setrole, s.setdatabase"
+	},
+	/*
+	 * Rights to look at a view or to call a function of the levels' are for DBAs to
+	 * give.  Others let their holder lock or change tables, or reach what no level may.
+	 */
+	[KV_ASK_PRIVILEGES] = {
+		"WITH rights AS ("
+		" SELECT a.role, r.privilege FROM key_vault.granted_levels() a,"
+		" LATERAL pg_catalog.unnest(CASE WHEN " IS("a.role", "'PUBLIC'")
+		" THEN a.extra OPERATOR(pg_catalog.||) ARRAY(SELECT l.privilege FROM key_vault.level_rights() l WHERE "
+		IS("a.level", "ANY (l.levels)") " AND l.privilege OPERATOR(pg_catalog.<>) ALL (a.missing)) ELSE a.extra END) AS r (privilege)"
+		"), leveled AS ("
+		" SELECT DISTINCT r.oid, r.rolname, r.rolbypassrls, a.level FROM key_vault.granted_levels() a"
+		" JOIN pg_catalog.pg_roles l ON " IS("l.rolname", "a.role")
+		" JOIN pg_catalog.pg_roles r ON pg_catalog.pg_has_role(r.oid, l.oid, 'MEMBER')"
+		" WHERE a.level IS NOT NULL AND NOT r.rolsuper"
+		")"
+		" SELECT 1, pg_catalog.format('%s: %s', role, privilege), pg_catalog.format('REVOKE %s FROM %s;', privilege,"
+		" CASE WHEN " IS("role", "'PUBLIC'") " THEN 'PUBLIC' ELSE pg_catalog.quote_ident(role) END)"
+		" FROM rights WHERE " IS("role", "'PUBLIC'")
+		" OR privilege OPERATOR(pg_catalog.!~) '^(SELECT ON TABLE key_vault[.]|EXECUTE ON ROUTINE|USAGE ON SCHEMA key_vault$|SET ON PARAMETER)'"
+		" OR (pg_catalog.starts_with(privilege, 'EXECUTE ')"
+		" AND privilege OPERATOR(pg_catalog.<>) ALL (ARRAY(SELECT l.privilege FROM key_vault.level_rights() l)))"
+		" UNION"
+		" SELECT 1, pg_catalog.format('%s has level %s and bypasses row-level security', rolname, level),"
+		" pg_catalog.format('ALTER ROLE %I NOBYPASSRLS;', rolname)"
+		" FROM leveled WHERE rolbypassrls"
+		" UNION"
+		" SELECT 1, pg_catalog.format('%s has level %s and is a member of %s', l.rolname, l.level, p.rolname),"
+		" pg_catalog.format('REVOKE %I FROM %I;', p.rolname, pg_catalog.pg_get_userbyid(m.member))"
+		" FROM leveled l JOIN pg_catalog.pg_auth_members m ON pg_catalog.pg_has_role(l.oid, m.member, 'MEMBER')"
+		" JOIN pg_catalog.pg_roles p ON " IS("p.oid", "m.roleid")
+		" WHERE " IS("p.rolname", "ANY ('{pg_read_all_data,pg_write_all_data,pg_read_server_files,pg_write_server_files,pg_execute_server_program}'::pg_catalog.name[])")
+		" ORDER BY 2"
 	},
 	[KV_ASK_POLICIES] = {
-		"SELECT pg_catalog.string_agg(found, '; ' ORDER BY found) FROM ("
-		" SELECT pg_catalog.concat('row-level security is off on ', relname) AS found"
-		" FROM pg_catalog.pg_class"
-		" WHERE oid OPERATOR(pg_catalog.=) ANY ('{key_vault_data.secrets,key_vault_data.usage}'::pg_catalog.regclass[]::pg_catalog.oid[])"
-		" AND NOT relrowsecurity"
+		"SELECT 2, pg_catalog.format('row-level security is off on %s', t.name),"
+		" pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name)"
+		" FROM " USER_TABLES " WHERE NOT t.relrowsecurity"
 		" UNION ALL"
-		" SELECT pg_catalog.concat('policy own_rows is missing on ', t)"
-		" FROM pg_catalog.unnest('{secrets,usage}'::pg_catalog.text[]) AS t"
-		" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policies p"
-		" WHERE p.schemaname OPERATOR(pg_catalog.=) 'key_vault_data' AND p.tablename OPERATOR(pg_catalog.=) t"
-		" AND p.policyname OPERATOR(pg_catalog.=) 'own_rows' AND p.cmd OPERATOR(pg_catalog.=) 'ALL'"
+		" SELECT 2, pg_catalog.format('policy own_rows is not as installed on %s', t.name), " OWN_ROWS_IS_ANEW
+		" FROM " USER_TABLES " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy p"
+		" WHERE " IS("p.polrelid", "t.oid") " AND " IS("p.polname", "'own_rows'") " AND " IS("p.polcmd", "'*'")
 		/* shown so because status() has a search_path of its own */
-		" AND p.qual OPERATOR(pg_catalog.=) '(user_id = key_vault.current_user_id())'"
-		" AND p.with_check IS NULL AND p.roles OPERATOR(pg_catalog.=) '{public}'::pg_catalog.name[])"
+		" AND " IS("pg_catalog.pg_get_expr(p.polqual, p.polrelid)", "'(user_id = key_vault.current_user_id())'")
+		" AND p.polpermissive AND p.polwithcheck IS NULL AND " IS("p.polroles", "'{0}'::pg_catalog.oid[]") ")"
 		" UNION ALL"
-		" SELECT pg_catalog.concat('policy ', policyname, ' on ', tablename, ' is not of key_vault, and pg_dump leaves it out')"
+		" SELECT 1, pg_catalog.format('policy %s on %s is not of key_vault, and pg_dump leaves it out', policyname, tablename),"
+		" pg_catalog.format('DROP POLICY %I ON %I.%I;  -- or keep it, in a migration', policyname, schemaname, tablename)"
 		" FROM pg_catalog.pg_policies"
-		" WHERE schemaname OPERATOR(pg_catalog.=) 'key_vault_data' AND policyname OPERATOR(pg_catalog.<>) 'own_rows'"
-		") AS s",
-		0
+		" WHERE schemaname" OURS " AND policyname OPERATOR(pg_catalog.<>) 'own_rows'"
+		" ORDER BY 2"
 	},
-	[KV_ASK_PRELOAD] = {
-		"SELECT 'sessions load the library at their first call'"
-		" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_settings"
-		" WHERE name OPERATOR(pg_catalog.=) ANY ('{session_preload_libraries,shared_preload_libraries}'::pg_catalog.text[])"
-		" AND setting OPERATOR(pg_catalog.~) '(^|[, \"/])key_vault($|[, \"])')",
-		0
+	[KV_ASK_TABLES] = {
+		"WITH extension AS ("
+		" SELECT oid, extowner FROM pg_catalog.pg_extension WHERE " IS("extname", "'key_vault'")
+		"), objects AS ("
+		" SELECT 'SCHEMA' AS kind, pg_catalog.quote_ident(nspname) AS name, nspowner AS owner, 'pg_namespace'::pg_catalog.regclass AS classid, oid"
+		" FROM pg_catalog.pg_namespace"
+		" UNION ALL"
+		" SELECT 'TABLE', pg_catalog.format('%I.%I', n.nspname, c.relname), c.relowner, 'pg_class', c.oid"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON " IS("n.oid", "c.relnamespace")
+		" UNION ALL"
+		" SELECT 'ROUTINE', oid::pg_catalog.regprocedure::pg_catalog.text, proowner, 'pg_proc', oid FROM pg_catalog.pg_proc"
+		")"
+		" SELECT 2, pg_catalog.format('%s %s belongs to %s', pg_catalog.lower(o.kind), o.name, pg_catalog.pg_get_userbyid(o.owner)),"
+		" pg_catalog.format('ALTER %s %s OWNER TO %I;', o.kind, o.name, pg_catalog.pg_get_userbyid(e.extowner))"
+		" FROM extension e JOIN pg_catalog.pg_depend d ON " IS("d.refobjid", "e.oid")
+		" AND " IS("d.refclassid", "'pg_extension'::pg_catalog.regclass") " AND " IS("d.deptype", "'e'")
+		" JOIN objects o ON " IS("o.classid", "d.classid") " AND " IS("o.oid", "d.objid")
+		" WHERE o.owner OPERATOR(pg_catalog.<>) e.extowner"
+		" UNION ALL"
+		" SELECT 1, pg_catalog.format('table %I.%I is unlogged: a crash empties it, and replicas have no rows', n.nspname, c.relname),"
+		" pg_catalog.format('ALTER TABLE %I.%I SET LOGGED;', n.nspname, c.relname)"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON " IS("n.oid", "c.relnamespace")
+		" WHERE n.nspname" OURS " AND " IS("c.relkind", "ANY ('{r,p}'::pg_catalog.\"char\"[])") " AND " IS("c.relpersistence", "'u'")
+		" ORDER BY 2"
+	},
+	/* pg_database_owner is whoever owns this database. */
+	[KV_ASK_PGCRYPTO] = {
+		"SELECT 1, pg_catalog.format('%s owns schema %s and can drop pgcrypto with it, which escrow_keyring() and encrypted imports need', r.rolname, n.nspname),"
+		" 'CREATE SCHEMA pgcrypto; ALTER EXTENSION pgcrypto SET SCHEMA pgcrypto;  -- who calls it by bare names needs that schema in the search_path'"
+		" FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON " IS("n.oid", "e.extnamespace")
+		" JOIN pg_catalog.pg_database d ON " IS("d.datname", "pg_catalog.current_database()")
+		" JOIN pg_catalog.pg_roles r ON " IS("r.oid", "CASE WHEN " IS("n.nspowner", "'pg_database_owner'::pg_catalog.regrole") " THEN d.datdba ELSE n.nspowner END")
+		" WHERE " IS("e.extname", "'pgcrypto'") " AND NOT r.rolsuper"
 	}
 };
 
-char *
+static KvStatusRow *
+unpack(HeapTuple tuple, TupleDesc columns)
+{
+	KvStatusRow *row = palloc(sizeof(KvStatusRow));
+	bool		isnull;
+
+	row->severity = (KvSeverity) DatumGetInt32(SPI_getbinval(tuple, columns, 1, &isnull));
+	row->detail = SPI_getvalue(tuple, columns, 2);
+	row->remedy = SPI_getvalue(tuple, columns, 3);
+	return row;
+}
+
+List *
 kv_status_rows_ask(KvStatusQuestion question)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	char	   *answer = NULL;
+	List	   *rows = NIL;
+	uint64		count;
 
 	kv_spi_connect();
-	if (kv_statement_run_as_owner(&questions[question], NULL, NULL, 1) > 0)
-	{
-		answer = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		if (answer != NULL)
-			answer = MemoryContextStrdup(caller, answer);
-	}
+	count = kv_statement_run_as_owner(&questions[question], NULL, NULL, 0);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < count; i++)
+		rows = lappend(rows, unpack(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
 	SPI_finish();
-	return answer;
+	return rows;
 }

@@ -93,6 +93,7 @@ static const struct
 	{WORKERS, ROUTINE("mode")},
 	{WATCHERS, ROUTINE("status")},
 	{WATCHERS, VIEW("access")},
+	{WATCHERS, ROUTINE("granted_levels")},
 	{WATCHERS, ROUTINE("level_rights")}
 };
 
