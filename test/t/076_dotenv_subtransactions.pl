@@ -53,13 +53,13 @@ sub play
 	{
 		my $provider = $providers[ rand @providers ];
 		my $what = rand;
-		if ($what < 0.4)
+		if ($what < 0.35)
 		{
 			$now{$provider} = "$provider-$round-$step";
 			push @story, "set $now{$provider}";
 			$app->value(q(SELECT key_vault.set('dev', $1, $2)), $provider, $now{$provider});
 		}
-		elsif ($what < 0.5)
+		elsif ($what < 0.42)
 		{
 			$now{$provider} = undef;
 			push @story, "delete $provider";
@@ -73,7 +73,8 @@ sub play
 		}
 		elsif (@levels > 1)
 		{
-			my $level = 1 + int rand $#levels;
+			my $level = $#levels - int rand 2;
+			$level = 1 if $level < 1;
 			my $back = $what < 0.85;
 			push @story, ($back ? 'back to ' : 'release ') . $level;
 			$app->run(($back ? 'ROLLBACK TO' : 'RELEASE') . " s$level");
@@ -96,7 +97,7 @@ sub play
 
 my $seed = 20260204;
 srand $seed;
-play($_, 40) for 1 .. 6;
+play($_, 80) for 1 .. 8;
 
 # --- Many subtransactions
 
