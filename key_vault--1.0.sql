@@ -126,7 +126,7 @@ RETURNS jsonb
 AS 'MODULE_PATHNAME', 'kv_sql_get_all'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION key_vault.get_all FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.get_all IS 'all current API keys with the label default, by provider';
+COMMENT ON FUNCTION key_vault.get_all IS 'all current API keys with the label default, by provider; null and a WARNING for one that does not open';
 
 CREATE FUNCTION key_vault.source(
     user_id text,

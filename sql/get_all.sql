@@ -39,7 +39,7 @@ SELECT key_vault.get_all(NULL) = key_vault.get_all('user_b') AS same;
 SELECT key_vault.get_all('user_a');
 COMMIT;
 
--- one that does not open: an error, not a gap
+-- one that does not open is null, not a gap
 UPDATE key_vault_data.secrets SET version = version + 1 WHERE user_id = 'user_a' AND provider = 'exa' AND version = 2;
 SELECT key_vault.get_all('user_a');
 

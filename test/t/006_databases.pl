@@ -130,6 +130,12 @@ copy_database('postgres', 'utf8_in_latin', 'p');
 	unlike($told, qr/\xd0|\xd1|0xd|AIza|abcd/, 'which tells nothing of the key');
 	like($told, qr/LATIN1/, 'but the encoding');
 	outcome_is($session, 'gemini', 'list works', q{SELECT provider FROM key_vault.list('user_c')});
+	$session->value($set, 'user_c', 'exa', 'exa-of-latin', 'default');
+	$result = $session->query(q{SELECT key_vault.get_all('user_c')});
+	is($result->{rows}[0][0], '{"exa": "exa-of-latin", "gemini": null}', 'get_all has the others');
+	like($result->{notices}[0]{detail}, qr/^Reason: the key has a character without equivalent in encoding "LATIN1"\.$/, '... and a WARNING says why not this one');
+	unlike(join("\n", map { $_ // '' } map { values %$_ } @{ $result->{notices} }), qr/\xd0|\xd1|0xd|AIza|abcd/, '... without the key');
+	like($session->value(q{SELECT missing FROM key_vault.onboarding('user_c') WHERE provider = 'gemini'}), qr/^Gemini API key has to be entered again/, 'onboarding says that it has to be entered again');
 	outcome_is($session, 'AIza-of-postgres', 'the others open', $get, 'user of postgres', 'gemini', 'default');
 }
 
@@ -145,6 +151,10 @@ copy_database('postgres', 'utf8_in_ascii', 'p');
 	outcome_is($session, 'AIza-of-postgres', 'a dump of UTF8 in SQL_ASCII: ASCII opens', $get, 'user of postgres', 'gemini', 'default');
 	my $result = $session->query($get, 'user_c', 'gemini', 'default');
 	is($result->{error}{state}, '22021', 'and the rest is an error');
+	outcome_is($session, '{"gemini": null}', 'which takes no other key away', q{SELECT key_vault.get_all('user_c')});
+	$session->run(q{UPDATE key_vault_data.secrets SET hint = E'\\xc3' WHERE user_id = 'user of postgres'});
+	outcome_is($session, 'XX001', 'nor does a hint that is no text', $get, 'user of postgres', 'gemini', 'default');
+	outcome_is($session, '{"gemini": null}', 'of any kind', q{SELECT key_vault.get_all('user of postgres')});
 	unlike(join("\n", map { $_ // '' } values %{ $result->{error} }), qr/\xd0|\xd1|0xd|AIza|abcd/, 'which tells nothing of the key');
 }
 

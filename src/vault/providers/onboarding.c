@@ -24,6 +24,7 @@ typedef struct State
 	const char *source;			/* or NULL */
 	text	   *hint;			/* or NULL */
 	const KvSecretRow *row;		/* the user's, or NULL */
+	bool		is_unopened;	/* there is a key, which nobody can read */
 } State;
 
 static bool
@@ -34,7 +35,8 @@ is_same(const text *a, const text *b)
 }
 
 static State
-state_of(const KvProvider *provider, const KvSecretRow *rows, uint64 count, bool development)
+state_of(const KvProvider *provider, text *user_id, const KvSecretRow *rows, uint64 count,
+		 bool development)
 {
 	State		state = {0};
 	text	   *variable = development ? kv_secret_variable(provider->env_var) : NULL;
@@ -55,7 +57,10 @@ state_of(const KvProvider *provider, const KvSecretRow *rows, uint64 count, bool
 	{
 		state.hint = state.row->hint;
 		if (!kv_secret_row_is_expired(state.row))
-			state.source = "database";
+		{
+			state.is_unopened = !kv_secret_opens(user_id, state.row);
+			state.source = state.is_unopened ? NULL : "database";
+		}
 	}
 	return state;
 }
@@ -70,7 +75,10 @@ what_is_missing(const KvProvider *provider, const State *state, bool development
 		return NULL;
 
 	initStringInfo(&missing);
-	if (state->row != NULL)
+	if (state->is_unopened)
+		appendStringInfo(&missing, "%s API key has to be entered again: the stored one can no longer be read.",
+						 provider->display_name);
+	else if (state->row != NULL)
 		appendStringInfo(&missing, "%s API key has expired.", provider->display_name);
 	else
 		appendStringInfo(&missing, "%s API key not configured.", provider->display_name);
@@ -121,7 +129,7 @@ kv_onboarding_report(text *user_id, Tuplestorestate *result, TupleDesc columns)
 		count = kv_secret_current_rows(user, &rows);
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
 	{
-		State		state = state_of(provider, rows, count, development);
+		State		state = state_of(provider, user, rows, count, development);
 
 		if (provider->required || state.source != NULL || state.row != NULL)
 			put_row(provider, &state, development, result, columns);

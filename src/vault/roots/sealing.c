@@ -27,29 +27,34 @@ wipe_and_free(const char *plaintext, int len)
 	pfree(mine);
 }
 
-static KvBytes
-text_to_utf8(const text *value)
+/* kv_to_utf8 or kv_try_to_utf8 */
+typedef const char *(*Conversion) (const char *src, int len, int *converted_len);
+
+/* False when the conversion says that there is no UTF-8 form. */
+static bool
+text_to_utf8(const text *value, Conversion to_utf8, KvBytes *bytes)
 {
 	int			len;
-	const char *utf8 = kv_to_utf8(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &len);
-	KvBytes		bytes = {(const uint8_t *) utf8, len};
+	const char *utf8 = to_utf8(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &len);
 
-	return bytes;
+	bytes->data = (const uint8_t *) utf8;
+	bytes->len = utf8 != NULL ? len : 0;
+	return utf8 != NULL;
 }
 
-static void
-bind(const KvSecretName *name, const KvSecretRow *row, KvBinding *binding)
+static bool
+bind(const KvSecretName *name, const KvSecretRow *row, Conversion to_utf8,
+	 KvBinding *binding)
 {
 	memset(binding, 0, sizeof(*binding));
-	binding->user_id = text_to_utf8(name->user_id);
-	binding->provider = text_to_utf8(name->provider);
-	binding->label = text_to_utf8(name->label);
 	binding->version = row->version;
 	binding->has_expiry = row->has_expiry;
 	binding->expires_at = row->expires_at;
 	binding->has_hint = row->hint != NULL;
-	if (row->hint != NULL)
-		binding->hint = text_to_utf8(row->hint);
+	return text_to_utf8(name->user_id, to_utf8, &binding->user_id) &&
+		text_to_utf8(name->provider, to_utf8, &binding->provider) &&
+		text_to_utf8(name->label, to_utf8, &binding->label) &&
+		(row->hint == NULL || text_to_utf8(row->hint, to_utf8, &binding->hint));
 }
 
 /* What the row says about the sealed bytes, for which it has room. */
@@ -81,7 +86,7 @@ kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 	KvStatus	status;
 
 	/* all that can throw comes before the plaintext is copied */
-	bind(name, row, &binding);
+	(void) bind(name, row, kv_to_utf8, &binding);
 	row->sealed = palloc(max_sealed);
 	plaintext = kv_to_utf8(api_key, len, &plaintext_len);
 	describe_sealed(row, root_key, plaintext_len);
@@ -93,35 +98,42 @@ kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 	check_sealed(status);
 }
 
-/* Raises what is known about a secret that does not open. */
-pg_noreturn static void
-does_not_open(const KvSecretName *name, const KvSecretRow *row,
-			  const char *reason)
+/* How it is told that a root key, or a character, is not to be had. */
+typedef struct Manner
 {
-	ereport(ERROR,
-			(errcode(KV_ERRCODE_SEALED),
-			 errmsg("secret of user \"%s\" for provider \"%s\", label \"%s\", version %d does not open",
-					text_to_cstring(name->user_id), text_to_cstring(name->provider),
-					kv_quotable_label(name->label), row->version),
-			 errdetail("Reason: %s.", reason),
-			 errhint("The row was changed, or moved from another user, provider, label, version or database. Restore it from a backup, or have the user set the key again.")));
+	const KvRootKey *(*find_root_key) (const uint8 id[KV_ROOT_KEY_ID_LEN]);
+	Conversion	from_utf8;
+} Manner;
+
+static const Manner throwing = {kv_keyring_require, kv_from_utf8};
+static const Manner telling = {kv_keyring_find, kv_try_from_utf8};
+
+#define ROW_HINT "The row was changed, or moved from another user, provider, label, version or database. Restore it from a backup, or have the user set the key again."
+#define RING_HINT "Restore the keyring that this database was sealed with. The view key_vault.root_keys lists its root keys."
+
+static text *
+obstacle(KvObstacle *why, const char *reason, const char *hint)
+{
+	why->reason = reason;
+	why->hint = hint;
+	return NULL;
 }
 
-/* The plaintext in the database's encoding; utf8 is wiped when it is another. */
+/* The plaintext in the database's encoding, or NULL; utf8 is wiped when it is another. */
 static text *
-from_utf8(text *utf8)
+to_database_encoding(text *utf8, Conversion from_utf8)
 {
 	int			len = VARSIZE(utf8) - VARHDRSZ;
 	const char *volatile converted = NULL;
 	int			converted_len;
-	text	   *result;
+	text	   *result = NULL;
 
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return utf8;
 
 	PG_TRY();
 	{
-		converted = kv_from_utf8(VARDATA(utf8), len, &converted_len);
+		converted = from_utf8(VARDATA(utf8), len, &converted_len);
 	}
 	PG_CATCH();
 	{
@@ -132,102 +144,129 @@ from_utf8(text *utf8)
 	if (converted == VARDATA(utf8))
 		return utf8;
 
-	result = cstring_to_text_with_len(converted, converted_len);
-	wipe_and_free(converted, converted_len);
+	if (converted != NULL)
+	{
+		result = cstring_to_text_with_len(converted, converted_len);
+		wipe_and_free(converted, converted_len);
+	}
 	explicit_bzero(VARDATA(utf8), len);
 	return result;
 }
 
 /*
- * The id of the root key that sealed a row; false and why when the row does not
- * tell, or tells of one that is none of this database's.
+ * The id of the root key that sealed a row; NULL, or why the row does not tell, or
+ * tells of one that is none of this database's.
  */
-static bool
-find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN],
-				 const char **reason)
+static const char *
+find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN])
 {
 	char		hex[KV_ROOT_KEY_ID_HEX + 1];
 
-	*reason = NULL;
 	if (kv_envelope_root_key_id((const uint8_t *) VARDATA_ANY(row->sealed),
 								VARSIZE_ANY_EXHDR(row->sealed), id) != KV_OK)
-	{
-		*reason = kv_status_text(KV_MALFORMED);
-		return false;
-	}
+		return kv_status_text(KV_MALFORMED);
 	kv_root_key_id_to_hex(id, hex);
 	if (strcmp(hex, row->root_key_id) != 0)
-		*reason = "its root key id differs from the row's";
-	else if (!kv_root_key_row_registered(id))
-		*reason = "its root key is not registered in this database";
-	return *reason == NULL;
+		return "its root key id differs from the row's";
+	if (!kv_root_key_row_registered(id))
+		return "its root key is not registered in this database";
+	return NULL;
 }
 
-/* The plaintext in UTF-8, for the caller to wipe; or NULL and why. */
+/*
+ * The plaintext in UTF-8, for the caller to wipe; or NULL and why.  binding is
+ * filled in.
+ */
 static text *
-open_utf8(const KvSecretRow *row, const KvBinding *binding,
-		  const KvRootKey *root_key, const char **reason)
+open_utf8(const KvSecretName *name, const KvSecretRow *row, const Manner *manner,
+		  KvBinding *binding, KvObstacle *why)
 {
 	Size		sealed_len = VARSIZE_ANY_EXHDR(row->sealed);
-	text	   *utf8 = palloc(VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
+	uint8_t		id[KV_ROOT_KEY_ID_LEN];
+	const char *reason = find_root_key_id(row, id);
+	const KvRootKey *root_key;
+	text	   *utf8;
 	KvStatus	status;
 
+	if (reason != NULL)
+		return obstacle(why, reason, ROW_HINT);
+	if (!bind(name, row, kv_try_to_utf8, binding))
+		return obstacle(why, "what it is bound to has a character without a UTF-8 form", ROW_HINT);
+	utf8 = palloc(VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
 	SET_VARSIZE(utf8, VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
+
+	root_key = manner->find_root_key(id);
+	if (root_key == NULL)
+		return obstacle(why, psprintf("its root key %s is not in the keyring", row->root_key_id),
+						RING_HINT);
 	status = kv_envelope_open(&root_key->key, root_key->id, binding,
 							  (const uint8_t *) VARDATA_ANY(row->sealed),
 							  sealed_len, (uint8_t *) VARDATA(utf8));
-	if (status == KV_OK)
-		return utf8;
-	*reason = kv_status_text(status);
-	return NULL;
+	return status == KV_OK ? utf8 : obstacle(why, kv_status_text(status), ROW_HINT);
+}
+
+text *
+kv_try_open(const KvSecretName *name, const KvSecretRow *row, KvObstacle *why)
+{
+	KvBinding	binding;
+	text	   *utf8 = open_utf8(name, row, &telling, &binding, why);
+	text	   *api_key;
+
+	if (utf8 == NULL)
+		return NULL;
+	api_key = to_database_encoding(utf8, telling.from_utf8);
+	if (api_key == NULL)
+		return obstacle(why, psprintf("the key has a character without equivalent in encoding \"%s\"",
+									  GetDatabaseEncodingName()),
+						KV_ENCODING_HINT);
+	return api_key;
 }
 
 text *
 kv_open(const KvSecretName *name, const KvSecretRow *row)
 {
-	uint8_t		id[KV_ROOT_KEY_ID_LEN];
-	const KvRootKey *root_key;
-	const char *reason;
+	KvObstacle	why;
 	KvBinding	binding;
-	text	   *api_key;
+	text	   *utf8 = open_utf8(name, row, &throwing, &binding, &why);
 
-	if (!find_root_key_id(row, id, &reason))
-		does_not_open(name, row, reason);
-	root_key = kv_keyring_require(id);
-	bind(name, row, &binding);
-	api_key = open_utf8(row, &binding, root_key, &reason);
-	if (api_key == NULL)
-		does_not_open(name, row, reason);
-	return from_utf8(api_key);
+	if (utf8 == NULL)
+		kv_report_obstacle(ERROR, name, row, &why);
+	return to_database_encoding(utf8, throwing.from_utf8);
+}
+
+void
+kv_report_obstacle(int level, const KvSecretName *name, const KvSecretRow *row,
+				   const KvObstacle *why)
+{
+	ereport(level,
+			(errcode(KV_ERRCODE_SEALED),
+			 errmsg("secret of user \"%s\" for provider \"%s\", label \"%s\", version %d does not open",
+					text_to_cstring(name->user_id), text_to_cstring(name->provider),
+					kv_quotable_label(name->label), row->version),
+			 errdetail("Reason: %s.", why->reason),
+			 errhint("%s", why->hint)));
 }
 
 const char *
 kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
 		  const uint8 root_key_id[KV_ROOT_KEY_ID_LEN], const uint8 *nonce)
 {
-	uint8_t		id[KV_ROOT_KEY_ID_LEN];
-	const KvRootKey *root_key;
-	const char *reason;
+	KvObstacle	why;
 	KvBinding	binding;
 	KvSecretRow after = *row;
-	text	   *utf8;
+	text	   *utf8 = open_utf8(name, row, &telling, &binding, &why);
 	volatile KvStatus status = KV_OK;
 
-	if (!find_root_key_id(row, id, &reason))
-		return reason;
-	root_key = kv_keyring_find(id);
-	if (root_key == NULL)
-		return "its root key is not in the keyring";
-	bind(name, row, &binding);
-	utf8 = open_utf8(row, &binding, root_key, &reason);
 	if (utf8 == NULL)
-		return reason;
+		return why.reason;
 
 	after.hint = hint;
 	PG_TRY();
 	{
-		bind(name, &after, &binding);
-		/* it may be read anew, and root_key is then no more */
+		const KvRootKey *root_key;
+
+		(void) bind(name, &after, kv_to_utf8, &binding);
+		/* it may be read anew, and a pointer to a root key is then no more */
 		root_key = kv_keyring_require(root_key_id);
 		after.sealed = palloc(VARSIZE(utf8) + KV_ENVELOPE_OVERHEAD);
 		describe_sealed(&after, root_key, VARSIZE(utf8) - VARHDRSZ);

@@ -23,9 +23,30 @@ extern void kv_seal(const KvSecretName *name, KvSecretRow *row,
  * The API key in the row, palloc'd: the caller wipes it when it does not
  * hand it on.
  *
- * Errors: XX001 when it does not open; F0000 when its root key is not at hand.
+ * Errors: XX001 when it does not open; F0000 when its root key is not at hand;
+ * 22021 or 22P05 when the database's encoding lacks one of its characters.
  */
 extern text *kv_open(const KvSecretName *name, const KvSecretRow *row);
+
+/* Why a secret does not open: a clause without a full stop, and what to do. */
+typedef struct KvObstacle
+{
+	const char *reason;
+	const char *hint;
+} KvObstacle;
+
+/*
+ * As kv_open(), for whoever opens several: NULL and why for what is the matter with
+ * this secret alone, its root key among that.
+ *
+ * Errors: F0000 when there is no keyring at all.
+ */
+extern text *kv_try_open(const KvSecretName *name, const KvSecretRow *row,
+						 KvObstacle *why);
+
+/* Says which secret does not open, and why: XX001 as ERROR or WARNING. */
+extern void kv_report_obstacle(int level, const KvSecretName *name,
+							   const KvSecretRow *row, const KvObstacle *why);
 
 /*
  * Seals the row's key with another root key, as it is in its UTF-8 form, and with this

@@ -154,21 +154,6 @@ kv_secret_require(const KvSecretArgs *args)
 	return api_key != NULL ? api_key : require_row(&target, display_name);
 }
 
-/* Appends "provider": "key"; both are referred to until the end, not copied. */
-static void
-push_key(KvJsonbState *state, const text *provider, const text *api_key)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = VARDATA_ANY(provider);
-	value.val.string.len = VARSIZE_ANY_EXHDR(provider);
-	kv_push_jsonb(state, WJB_KEY, &value);
-	value.val.string.val = VARDATA_ANY(api_key);
-	value.val.string.len = VARSIZE_ANY_EXHDR(api_key);
-	kv_push_jsonb(state, WJB_VALUE, &value);
-}
-
 uint64
 kv_secret_current_rows(text *user_id, KvSecretRow **rows)
 {
@@ -183,66 +168,149 @@ kv_secret_current_rows(text *user_id, KvSecretRow **rows)
 	return count;
 }
 
-/* Pushes the keys of the user's rows; *keys gets them, to be wiped. */
-static void
-push_rows(KvJsonbState *state, text *user_id, List **keys)
+/* The key in a current row with the default label; a WARNING and NULL for none. */
+static text *
+open_or_warn(text *user_id, const KvSecretRow *row)
 {
-	text	   *label = cstring_to_text("default");
-	KvSecretRow *rows;
-	uint64		count = kv_secret_current_rows(user_id, &rows);
+	KvSecretName name = {user_id, row->provider, cstring_to_text("default")};
+	KvObstacle	why;
+	text	   *api_key = kv_try_open(&name, row, &why);
 
-	for (uint64 i = 0; i < count; i++)
-	{
-		KvSecretName name = {user_id, rows[i].provider, label};
-
-		if (kv_secret_row_is_expired(&rows[i]))
-			continue;
-		*keys = lappend(*keys, kv_open(&name, &rows[i]));
-		push_key(state, name.provider, llast(*keys));
-	}
+	if (api_key == NULL)
+		kv_report_obstacle(WARNING, &name, row, &why);
+	return api_key;
 }
 
-/* Pushes the keys of the .env file, which replace those that are there. */
-static void
-push_variables(KvJsonbState *state, List **keys)
+bool
+kv_secret_opens(text *user_id, const KvSecretRow *row)
+{
+	text	   *api_key = open_or_warn(user_id, row);
+
+	if (api_key == NULL)
+		return false;
+	explicit_bzero(VARDATA(api_key), VARSIZE(api_key) - VARHDRSZ);
+	pfree(api_key);
+	return true;
+}
+
+/* One member of what get_all() returns. */
+typedef struct Member
+{
+	const text *provider;
+	text	   *api_key;		/* NULL for one that does not open */
+} Member;
+
+static List *
+add_member(List *members, const text *provider, text *api_key)
+{
+	Member	   *member = palloc(sizeof(Member));
+
+	member->provider = provider;
+	member->api_key = api_key;
+	return lappend(members, member);
+}
+
+static bool
+has_member(List *members, const text *provider)
+{
+	ListCell   *cell;
+
+	foreach(cell, members)
+	{
+		const Member *member = lfirst(cell);
+
+		if (VARSIZE_ANY_EXHDR(member->provider) == VARSIZE_ANY_EXHDR(provider) &&
+			memcmp(VARDATA_ANY(member->provider), VARDATA_ANY(provider),
+				   VARSIZE_ANY_EXHDR(provider)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The keys of the .env file. */
+static List *
+variables_as_members(void)
 {
 	const KvProvider *provider;
+	List	   *members = NIL;
 
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
 	{
 		text	   *api_key = kv_secret_variable(provider->env_var);
 
-		if (api_key == NULL)
-			continue;
-		*keys = lappend(*keys, api_key);
-		push_key(state, provider->name, api_key);
+		/* a copy, because the providers may be read anew */
+		if (api_key != NULL)
+			members = add_member(members, DatumGetTextPCopy(PointerGetDatum(provider->name)),
+								 api_key);
 	}
+	return members;
+}
+
+/* The keys of the user's rows, but for those that are there already. */
+static List *
+add_rows(List *members, text *user_id)
+{
+	KvSecretRow *rows;
+	uint64		count = kv_secret_current_rows(user_id, &rows);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (!kv_secret_row_is_expired(&rows[i]) && !has_member(members, rows[i].provider))
+			members = add_member(members, rows[i].provider, open_or_warn(user_id, &rows[i]));
+	}
+	return members;
+}
+
+/* {"provider": "key", ...}; the keys are wiped. */
+static Jsonb *
+members_to_jsonb(List *members)
+{
+	KvJsonbState state = {0};
+	ListCell   *cell;
+	Jsonb	   *result;
+
+	kv_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
+	foreach(cell, members)
+	{
+		const Member *member = lfirst(cell);
+		JsonbValue	value = {.type = jbvString};
+
+		value.val.string.val = VARDATA_ANY(member->provider);
+		value.val.string.len = VARSIZE_ANY_EXHDR(member->provider);
+		kv_push_jsonb(&state, WJB_KEY, &value);
+		if (member->api_key != NULL)
+		{
+			value.val.string.val = VARDATA_ANY(member->api_key);
+			value.val.string.len = VARSIZE_ANY_EXHDR(member->api_key);
+		}
+		else
+			value.type = jbvNull;
+		kv_push_jsonb(&state, WJB_VALUE, &value);
+	}
+	kv_push_jsonb(&state, WJB_END_OBJECT, NULL);
+	result = JsonbValueToJsonb(state.result);
+
+	foreach(cell, members)
+	{
+		text	   *api_key = ((const Member *) lfirst(cell))->api_key;
+
+		if (api_key != NULL)
+			explicit_bzero(VARDATA(api_key), VARSIZE(api_key) - VARHDRSZ);
+	}
+	return result;
 }
 
 Jsonb *
 kv_secret_get_all(text *user_id)
 {
 	text	   *user = kv_secret_user(user_id);
-	KvJsonbState state = {0};
-	List	   *keys = NIL;
-	Jsonb	   *result;
-	ListCell   *cell;
+	List	   *members = NIL;
 
-	kv_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
-	if (user != NULL)
-		push_rows(&state, user, &keys);
 	if (kv_mode_is_development())
-		push_variables(&state, &keys);
-	kv_push_jsonb(&state, WJB_END_OBJECT, NULL);
-	result = JsonbValueToJsonb(state.result);
-
-	foreach(cell, keys)
-	{
-		text	   *api_key = lfirst(cell);
-
-		explicit_bzero(VARDATA(api_key), VARSIZE(api_key) - VARHDRSZ);
-	}
-	return result;
+		members = variables_as_members();
+	if (user != NULL)
+		members = add_rows(members, user);
+	return members_to_jsonb(members);
 }
 
 const char *

@@ -36,7 +36,10 @@ extern text *kv_secret_get(const KvSecretArgs *args);
 /* As kv_secret_get(), but P0002 instead of NULL. */
 extern text *kv_secret_require(const KvSecretArgs *args);
 
-/* {"provider": "key", ...}: the current keys with the default label. */
+/*
+ * {"provider": "key", ...}: the current keys with the default label.  One that does
+ * not open is null, with a WARNING: it is neither an error for all nor "no key".
+ */
 extern Jsonb *kv_secret_get_all(text *user_id);
 
 /* "dotenv", "database", or NULL. */
@@ -61,6 +64,9 @@ extern void kv_secret_versions(const KvSecretArgs *args,
  * palloc'd, the answer its length.  The user has been checked.
  */
 extern uint64 kv_secret_current_rows(text *user_id, KvSecretRow **rows);
+
+/* Whether the key in one of them can be had; a WARNING says why not. */
+extern bool kv_secret_opens(text *user_id, const KvSecretRow *row);
 
 /* A variable of the .env file as text, or NULL when it is empty or not set. */
 extern text *kv_secret_variable(const char *variable);
