@@ -52,10 +52,12 @@ function describe(card, provider) {
   if (provider.configured) {
     badge.textContent = 'Saved';
     badge.classList.add('good');
-  } else if (provider.hint || provider.required) {
-    badge.textContent = provider.hint ? 'Expired' : 'Missing';
+  } else if (provider.missing) {
+    const expired = provider.expires_at && new Date(provider.expires_at) <= new Date();
+    badge.textContent = expired ? 'Expired' : provider.hint ? 'Enter again' : 'Missing';
     badge.classList.add('warn');
   }
+  badge.title = provider.missing ?? '';
   find('.stored').hidden = !provider.configured;
   find('.masked').textContent = `••••••••${provider.hint ?? ''}`;
   find('.source').textContent = provider.source === 'dotenv' ? 'from the .env file' : '';

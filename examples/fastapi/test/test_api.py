@@ -73,6 +73,15 @@ def run(world):
     time.sleep(0.1)
     same(other.ask("GET", f"/api/jobs/{answer['job_id']}")[1]["state"], "failed", "a job of a user without a key fails")
 
+    # A row that was changed by hand: the user can do without the operator
+    again = new_key("exa")
+    user.onboard(exa=new_key("exa"))
+    world.cluster.sql("UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'user_api' AND provider = 'exa'")
+    rows = user.providers()
+    same((rows["exa"]["configured"], rows["gemini"]["configured"]), (False, True), "a key that nobody can read is not configured, others are")
+    ok("has to be entered again" in rows["exa"]["missing"], "... and the user is told what to do", rows["exa"])
+    same((user.onboard(exa=again), user.providers()["exa"]["hint"]), ([200], again[-4:]), "... which helps")
+
     long = new_key("gemini") * 200
     same((user.onboard(gemini=long), user.generate()), ([200], world.fingerprint(long)), "a key of 7,800 bytes is not cut")
     save_at_once(world)

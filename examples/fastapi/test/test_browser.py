@@ -155,6 +155,13 @@ def onboard_two(world, pages, pictures):
     same(badge(page, "exa"), "Missing", "... after a reload as well")
     same(pages["browser_b"].text(card("exa", ".badge")), "Saved", "... the other user's is there")
 
+    world.cluster.sql("UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'browser_a' AND provider = 'gemini'")
+    page.reload()
+    same(badge(page, "gemini"), "Enter again", "a key that nobody can read has to be entered again")
+    enter(page, "gemini", replaced)
+    save(page, "gemini")
+    same(badge(page, "gemini"), "Saved", "... after which it is as before")
+
     enter(page, "openai", "AIza-saved-anyway-0123456789")
     ok("does not look like" in save(page, "openai"), "a key of another form is saved, and the database says what it thinks")
     pictures.take(page, "saved-anyway")
