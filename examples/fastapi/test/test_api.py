@@ -76,7 +76,7 @@ def run(world):
     # A row that was changed by hand: the user can do without the operator
     again = new_key("exa")
     user.onboard(exa=new_key("exa"))
-    world.cluster.sql("UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'user_api' AND provider = 'exa'")
+    world.cluster.sql("UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'user_api' AND provider = 'exa'")
     rows = user.providers()
     same((rows["exa"]["configured"], rows["gemini"]["configured"]), (False, True), "a key that nobody can read is not configured, others are")
     ok("has to be entered again" in rows["exa"]["missing"], "... and the user is told what to do", rows["exa"])

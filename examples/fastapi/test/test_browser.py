@@ -155,7 +155,7 @@ def onboard_two(world, pages, pictures):
     same(badge(page, "exa"), "Missing", "... after a reload as well")
     same(pages["browser_b"].text(card("exa", ".badge")), "Saved", "... the other user's is there")
 
-    world.cluster.sql("UPDATE key_vault.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'browser_a' AND provider = 'gemini'")
+    world.cluster.sql("UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'browser_a' AND provider = 'gemini'")
     page.reload()
     same(badge(page, "gemini"), "Enter again", "a key that nobody can read has to be entered again")
     enter(page, "gemini", replaced)
