@@ -10,6 +10,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $seconds = $ENV{KV_LONG} ? 30 : 1;    # of each kind of random cancel
+my $seconds_more = 120;                 # at most, until there were enough
 
 my $node = new_vault('interrupted');
 add_role($node, 'regress_kv_service', 'service');
