@@ -64,6 +64,10 @@ ALTER TABLE key_vault_data.secrets
     ALTER COLUMN sealed SET STORAGE EXTERNAL,
     ALTER COLUMN sealed SET STATISTICS 0,
     ALTER COLUMN hint SET STATISTICS 0;
+-- In the order in which they expire: none of those that never do.
+CREATE INDEX secrets_expiry ON key_vault_data.secrets (expires_at, user_id, provider, label, version)
+    WHERE expires_at IS NOT NULL;
+COMMENT ON INDEX key_vault_data.secrets_expiry IS 'finds what expires, for expiring() and purge()';
 ALTER TABLE key_vault_data.secrets ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON key_vault_data.secrets FOR ALL TO PUBLIC
     USING (user_id = key_vault.current_user_id());

@@ -1,6 +1,7 @@
 /*
  * expiring_rows.c
- *		The SQL that finds what expires soon.
+ *		The SQL that finds what expires soon: what the index on expiry holds for that
+ *		time, one probe of the primary key for each.
  */
 #include "postgres.h"
 
@@ -9,19 +10,16 @@
 #include "utils/tuplestore.h"
 
 #include "store/expiring_rows.h"
+#include "store/secret_rows.h"
 #include "store/statement.h"
 
 static KvStatement select_expiring = {
 	"SELECT s.user_id, s.provider, s.label, s.version, s.hint, s.expires_at"
 	" FROM key_vault_data.secrets s"
-	" WHERE s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()"
+	" WHERE s.expires_at OPERATOR(pg_catalog.>) (SELECT pg_catalog.clock_timestamp())"
 	" AND s.expires_at OPERATOR(pg_catalog.<=)"
-	" (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) $1)"
-	" AND NOT EXISTS (SELECT FROM key_vault_data.secrets newer"
-	" WHERE newer.user_id OPERATOR(pg_catalog.=) s.user_id"
-	" AND newer.provider OPERATOR(pg_catalog.=) s.provider"
-	" AND newer.label OPERATOR(pg_catalog.=) s.label"
-	" AND newer.version OPERATOR(pg_catalog.>) s.version)"
+	" (SELECT pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) $1)"
+	" AND " KV_IS_CURRENT("s")
 	" ORDER BY s.expires_at, s.user_id, s.provider, s.label",
 	1, {INTERVALOID}
 };

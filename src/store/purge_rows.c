@@ -21,14 +21,13 @@
 	" AND " a ".label OPERATOR(pg_catalog.=) " b ".label"
 
 static KvStatement select_next = {
-	"SELECT s.user_id, s.provider, s.label FROM key_vault_data.secrets s"
+	"SELECT s.expires_at, s.user_id, s.provider, s.label FROM key_vault_data.secrets s"
 	" WHERE s.expires_at OPERATOR(pg_catalog.<) $1"
-	" AND ROW(s.user_id, s.provider, s.label) OPERATOR(pg_catalog.>) ROW($2, $3, $4)"
-	" AND NOT EXISTS (SELECT FROM key_vault_data.secrets newer"
-	" WHERE " IS_SAME_NAME("newer", "s")
-	" AND newer.version OPERATOR(pg_catalog.>) s.version)"
-	" ORDER BY s.user_id, s.provider, s.label LIMIT $5",
-	5, {TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	" AND ROW(s.expires_at, s.user_id, s.provider, s.label)"
+	" OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)"
+	" AND " KV_IS_CURRENT("s")
+	" ORDER BY s.expires_at, s.user_id, s.provider, s.label LIMIT $6",
+	6, {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
 };
 
 /*
@@ -68,33 +67,35 @@ static KvStatement select_left = {
 };
 
 int
-kv_purge_rows_next(TimestampTz expired_before, const KvSecretName *after,
-				   int limit, KvSecretName **names)
+kv_purge_rows_next(TimestampTz expired_before, const KvExpired *after,
+				   int limit, KvExpired **expired)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *nothing = cstring_to_text("");
-	Datum		values[5];
+	Datum		values[6];
 	int			count;
 
 	values[0] = TimestampTzGetDatum(expired_before);
-	values[1] = PointerGetDatum(after != NULL ? after->user_id : nothing);
-	values[2] = PointerGetDatum(after != NULL ? after->provider : nothing);
-	values[3] = PointerGetDatum(after != NULL ? after->label : nothing);
-	values[4] = Int64GetDatum(limit);
+	values[1] = TimestampTzGetDatum(after != NULL ? after->expires_at : DT_NOBEGIN);
+	values[2] = PointerGetDatum(after != NULL ? after->name.user_id : nothing);
+	values[3] = PointerGetDatum(after != NULL ? after->name.provider : nothing);
+	values[4] = PointerGetDatum(after != NULL ? after->name.label : nothing);
+	values[5] = Int64GetDatum(limit);
 
 	kv_spi_connect();
 	count = (int) kv_statement_run_as_owner(&select_next, values, NULL, 0);
 	MemoryContextSwitchTo(caller);
-	*names = palloc(sizeof(KvSecretName) * Max(count, 1));
+	*expired = palloc(sizeof(KvExpired) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
-		Datum		columns[3];
-		bool		nulls[3];
+		Datum		columns[4];
+		bool		nulls[4];
 
 		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, columns, nulls);
-		(*names)[i].user_id = DatumGetTextPCopy(columns[0]);
-		(*names)[i].provider = DatumGetTextPCopy(columns[1]);
-		(*names)[i].label = DatumGetTextPCopy(columns[2]);
+		(*expired)[i].expires_at = DatumGetTimestampTz(columns[0]);
+		(*expired)[i].name.user_id = DatumGetTextPCopy(columns[1]);
+		(*expired)[i].name.provider = DatumGetTextPCopy(columns[2]);
+		(*expired)[i].name.label = DatumGetTextPCopy(columns[3]);
 	}
 	SPI_finish();
 	return count;
@@ -114,24 +115,24 @@ text_array(text *const *elements, int count)
 }
 
 static void
-pack(const KvSecretName *names, int count, Datum *arrays)
+pack(const KvExpired *expired, int count, Datum *arrays)
 {
 	text	  **elements = palloc(sizeof(text *) * count);
 
 	for (int i = 0; i < count; i++)
-		elements[i] = names[i].user_id;
+		elements[i] = expired[i].name.user_id;
 	arrays[0] = text_array(elements, count);
 	for (int i = 0; i < count; i++)
-		elements[i] = names[i].provider;
+		elements[i] = expired[i].name.provider;
 	arrays[1] = text_array(elements, count);
 	for (int i = 0; i < count; i++)
-		elements[i] = names[i].label;
+		elements[i] = expired[i].name.label;
 	arrays[2] = text_array(elements, count);
 	pfree(elements);
 }
 
 uint64
-kv_purge_rows_delete(TimestampTz expired_before, const KvSecretName *names, int count,
+kv_purge_rows_delete(TimestampTz expired_before, const KvExpired *expired, int count,
 					 void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
 {
 	Datum		values[4];
@@ -139,7 +140,7 @@ kv_purge_rows_delete(TimestampTz expired_before, const KvSecretName *names, int 
 	bool		isnull;
 
 	values[0] = TimestampTzGetDatum(expired_before);
-	pack(names, count, &values[1]);
+	pack(expired, count, &values[1]);
 
 	kv_spi_connect();
 	removed = kv_statement_run_as_owner(&delete_batch, values, NULL, 0);
@@ -156,7 +157,7 @@ kv_purge_rows_delete(TimestampTz expired_before, const KvSecretName *names, int 
 }
 
 int
-kv_purge_rows_left(TimestampTz expired_before, const KvSecretName *names, int count,
+kv_purge_rows_left(TimestampTz expired_before, const KvExpired *expired, int count,
 				   KvRowHolders *holders)
 {
 	Datum		values[4];
@@ -164,7 +165,7 @@ kv_purge_rows_left(TimestampTz expired_before, const KvSecretName *names, int co
 	int			left = 0;
 
 	values[0] = TimestampTzGetDatum(expired_before);
-	pack(names, count, &values[1]);
+	pack(expired, count, &values[1]);
 
 	kv_spi_connect();
 	rows = kv_statement_run_as_owner(&select_left, values, NULL, 0);

@@ -5,7 +5,7 @@
  *		table's CHECK constraints anew, from their text.
  *
  * What an INSERT runs for a row is run here too: constraints, defaults, every
- * index, and the table's policy.
+ * index that the row is in, and the table's policy.
  */
 #include "postgres.h"
 
@@ -26,6 +26,7 @@
 #include "store/privileges.h"
 #include "store/secret_access.h"
 #include "store/secret_changes.h"
+#include "store/secret_indexes.h"
 #include "store/secret_table.h"
 
 /* What an INSERT needs of the table, prepared. */
@@ -85,16 +86,14 @@ prepare_created_at(KvInsertion *new, Relation rel, EState *estate)
 	return true;
 }
 
-/* Whether the table has our columns only, and no index but the primary key. */
+/* Whether the table has our columns only. */
 static bool
-has_nothing_else(Relation rel)
+has_our_columns(Relation rel)
 {
 	TupleDesc	columns = RelationGetDescr(rel);
-	List	   *indexes = RelationGetIndexList(rel);
 	bool		nothing_else = columns->natts == KV_SECRETS_COLUMNS &&
-		columns->constr != NULL && list_length(indexes) == 1;
+		columns->constr != NULL;
 
-	list_free(indexes);
 	for (int i = 0; nothing_else && i < columns->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(columns, i);
@@ -113,7 +112,7 @@ prepare(KvAccess *access, Relation rel)
 
 	new->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
 										 &TTSOpsVirtual);
-	new->possible = has_nothing_else(rel) &&
+	new->possible = has_our_columns(rel) && kv_secret_indexes_are_ours(rel) &&
 		prepare_checks(new, RelationGetDescr(rel)->constr, estate) &&
 		prepare_created_at(new, rel, estate);
 	MemoryContextSwitchTo(caller);
@@ -195,7 +194,10 @@ insert_row(KvAccess *access, Relation rel, void *arg)
 	target = makeNode(ResultRelInfo);
 	InitResultRelInfo(target, rel, 0, NULL, 0);
 	target->ri_CheckConstraintExprs = insertion->checks;
-	ExecOpenIndices(target, true);
+	if (insert->row->has_expiry)
+		ExecOpenIndices(target, true);
+	else
+		kv_secret_indexes_open_primary_key(target);
 
 	fill_slot(insertion, rel, insert->name, insert->row, estate);
 	ExecConstraints(target, insertion->slot, estate);

@@ -35,6 +35,20 @@ typedef struct KvSecretRow
 	text	   *provider;		/* only where rows of several are read */
 } KvSecretRow;
 
+/*
+ * SQL: whether the row of table alias s is of the current version.  A subquery that is
+ * run for each row: a join the planner might make by reading all versions there are.
+ * What it costs also keeps the planner from looking at each row of the table where an
+ * index finds the few that are asked for, however little it knows about them.
+ */
+#define KV_IS_CURRENT(s) \
+	s ".version OPERATOR(pg_catalog.=)" \
+	" (SELECT newest.version FROM key_vault_data.secrets newest" \
+	" WHERE newest.user_id OPERATOR(pg_catalog.=) " s ".user_id" \
+	" AND newest.provider OPERATOR(pg_catalog.=) " s ".provider" \
+	" AND newest.label OPERATOR(pg_catalog.=) " s ".label" \
+	" ORDER BY newest.version DESC LIMIT 1)"
+
 /* What became of an INSERT. */
 typedef enum KvInsertResult
 {

@@ -1,7 +1,7 @@
 /*
  * purge.c
- *		Tells what expires soon, and goes through what expired long ago, by name,
- *		batch by batch.
+ *		Tells what expires soon, and goes through what expired long ago, the oldest
+ *		first, batch by batch.
  */
 #include "postgres.h"
 
@@ -18,11 +18,11 @@
 #include "vault/identity/row_policy.h"
 #include "vault/secrets/purge.h"
 
-/* The last name of the batch before this one. */
+/* The last one of the batch before this one. */
 typedef struct Position
 {
 	bool		is_set;
-	KvSecretName name;
+	KvExpired	last;
 	MemoryContext context;
 } Position;
 
@@ -33,15 +33,16 @@ copy_text(const text *value)
 }
 
 static void
-remember(Position *position, const KvSecretName *name)
+remember(Position *position, const KvExpired *last)
 {
 	MemoryContext caller;
 
 	MemoryContextReset(position->context);
 	caller = MemoryContextSwitchTo(position->context);
-	position->name.user_id = copy_text(name->user_id);
-	position->name.provider = copy_text(name->provider);
-	position->name.label = copy_text(name->label);
+	position->last.expires_at = last->expires_at;
+	position->last.name.user_id = copy_text(last->name.user_id);
+	position->last.name.provider = copy_text(last->name.provider);
+	position->last.name.label = copy_text(last->name.label);
 	position->is_set = true;
 	MemoryContextSwitchTo(caller);
 }
@@ -56,25 +57,25 @@ typedef struct Purge
 	KvRowHolders holders;		/* who keeps them */
 } Purge;
 
-/* One transaction.  False after the last names. */
+/* One transaction.  False after the last ones. */
 static bool
 run_batch(Purge *purge)
 {
 	Position   *position = &purge->position;
-	KvSecretName *names;
+	KvExpired  *expired;
 	int			count;
 
 	kv_secret_rows_lock_for_write();
 	count = kv_purge_rows_next(purge->expired_before,
-							   position->is_set ? &position->name : NULL,
-							   purge->batch_size, &names);
+							   position->is_set ? &position->last : NULL,
+							   purge->batch_size, &expired);
 	if (count > 0)
 	{
-		purge->removed += kv_purge_rows_delete(purge->expired_before, names, count,
+		purge->removed += kv_purge_rows_delete(purge->expired_before, expired, count,
 											   kv_row_policy_check_delete);
-		purge->left += kv_purge_rows_left(purge->expired_before, names, count,
+		purge->left += kv_purge_rows_left(purge->expired_before, expired, count,
 										  &purge->holders);
-		remember(position, &names[count - 1]);
+		remember(position, &expired[count - 1]);
 	}
 	kv_procedure_commit();
 	return count == purge->batch_size;
