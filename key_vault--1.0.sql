@@ -222,6 +222,19 @@ LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION key_vault.expiring FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.expiring IS 'the current API keys of all users that expire within an interval from now, for admins and monitors';
 
+CREATE FUNCTION key_vault.verify_secrets()
+RETURNS TABLE (
+    user_id text,
+    provider text,
+    label text,
+    version int,
+    root_key_id text,
+    reason text)
+AS 'MODULE_PATHNAME', 'kv_sql_verify_secrets'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.verify_secrets FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.verify_secrets IS 'tries every version of every user''s API keys and returns those that do not open, and why, for admins';
+
 CREATE PROCEDURE key_vault.purge(batch_size int DEFAULT 1000)
 AS 'MODULE_PATHNAME', 'kv_sql_purge'
 LANGUAGE C;

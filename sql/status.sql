@@ -92,7 +92,7 @@ DROP PROCEDURE set_here, reset_here;
 -- rows that a root key of another database sealed
 SELECT key_vault.set('user_a', 'exa', repeat('x', 20)), key_vault.set('user_b', 'exa', repeat('x', 20));
 SELECT * FROM report WHERE item = 'sealed_rows';
-UPDATE key_vault_data.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_a';
+UPDATE key_vault_data.secrets SET root_key_id = '0123456789abcdef', sealed = overlay(sealed PLACING '\x0123456789abcdef'::bytea FROM 2 FOR 8) WHERE user_id = 'user_a';
 SELECT * FROM report WHERE item = 'sealed_rows';
 DELETE FROM key_vault_data.secrets;
 SELECT state FROM report WHERE item = 'sealed_rows';

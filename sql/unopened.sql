@@ -56,6 +56,25 @@ INSERT INTO key_vault_data.root_key_registry (id, created_at) VALUES ('fedcba987
 SELECT key_vault.get_all('user_c');
 SELECT provider, configured, missing FROM key_vault.onboarding('user_c') WHERE provider <> 'copilotkit' ORDER BY provider COLLATE "C";
 
+-- what an admin sees of all users, older versions and other labels too
+SELECT key_vault.set('user_d', 'exa', repeat('e', 20), label => 'work'), key_vault.set('user_d', 'exa', repeat('f', 20), label => 'work');
+UPDATE key_vault_data.secrets SET expires_at = '2999-01-01 00:00:00+00' WHERE user_id = 'user_d' AND version = 1;
+CREATE ROLE regress_kv_admin;
+CREATE ROLE regress_kv_monitor;
+SELECT key_vault.grant_access('regress_kv_admin', 'admin'), key_vault.grant_access('regress_kv_monitor', 'monitor');
+CREATE VIEW sealed_rows AS SELECT state, replace(detail, :'other', '(other)') AS detail, regexp_replace(remedy, '[0-9a-f]{16}(''\);\n-- restore)', '(active)\1') AS remedy
+FROM key_vault.status() WHERE item = 'sealed_rows';
+GRANT SELECT ON sealed_rows TO regress_kv_monitor;
+SET ROLE regress_kv_admin;
+SELECT user_id, provider, label, version, substring(root_key_id FROM '^0123.*|^fedc.*') AS root_key_id, reason FROM key_vault.verify_secrets();
+RESET ROLE;
+SET ROLE regress_kv_monitor;
+SELECT * FROM sealed_rows;
+\set VERBOSITY sqlstate
+SELECT * FROM key_vault.verify_secrets();
+\set VERBOSITY default
+RESET ROLE;
+
 -- rotation passes over them, and tells which
 SELECT key_vault.activate_root_key(:'other');
 CALL key_vault.rotate_root_key();
@@ -64,4 +83,16 @@ SELECT failed, remaining FROM key_vault.rotation_progress;
 SELECT provider FROM jsonb_each_text(key_vault.get_all('user_a')) AS keys (provider, key) WHERE key IS NULL;
 SELECT provider FROM jsonb_each_text(key_vault.get_all('user_c')) AS keys (provider, key) WHERE key IS NULL;
 
+-- without them
+DELETE FROM key_vault_data.secrets s USING key_vault.verify_secrets() v
+WHERE (s.user_id, s.provider, s.label, s.version) = (v.user_id, v.provider, v.label, v.version);
+SELECT * FROM key_vault.verify_secrets();
+SELECT * FROM sealed_rows;
+DELETE FROM key_vault_data.root_key_registry WHERE id = 'fedcba9876543210';
+SELECT * FROM sealed_rows;
+DELETE FROM key_vault_data.secrets;
+SELECT * FROM sealed_rows;
+
+DROP VIEW sealed_rows;
 DROP EXTENSION key_vault;
+DROP ROLE regress_kv_admin, regress_kv_monitor;

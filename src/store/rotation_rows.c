@@ -25,7 +25,7 @@
 	" OR (" without_hint " AND hint IS NOT NULL))"
 
 #define SELECT_NEXT \
-	"SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, tableoid, ctid" \
+	"SELECT " KV_ROTATION_ROW_COLUMNS \
 	" FROM key_vault_data.secrets" \
 	" WHERE" IS_LEFT("$1", "$7") \
 	" AND ROW(user_id, provider, label, version) OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)" \
@@ -112,9 +112,8 @@ kv_rotation_rows_count(const KvRotationGoal *goal)
 	return count;
 }
 
-/* One row of SELECT_NEXT, copied into the current context. */
-static void
-unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
+void
+kv_rotation_row_unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
 {
 	Datum		values[10];
 	bool		nulls[10];
@@ -163,7 +162,7 @@ kv_rotation_rows_next(const KvRotationGoal *goal, const KvRotationRow *after,
 	MemoryContextSwitchTo(caller);
 	*rows = palloc(sizeof(KvRotationRow) * Max(count, 1));
 	for (int i = 0; i < count; i++)
-		unpack(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &(*rows)[i]);
+		kv_rotation_row_unpack(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &(*rows)[i]);
 	SPI_finish();
 	AtEOXact_GUC(true, nest_level);
 	return count;

@@ -23,6 +23,12 @@ typedef struct KvRotationRow
 	ItemPointerData place;		/* in it, for as long as the row is locked */
 } KvRotationRow;
 
+#define KV_ROTATION_ROW_COLUMNS \
+	"user_id, provider, label, version, root_key_id, sealed, hint, expires_at, tableoid, ctid"
+
+/* A row with these columns, copied into the current memory context. */
+extern void kv_rotation_row_unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row);
+
 /* What every row shall be in the end. */
 typedef struct KvRotationGoal
 {

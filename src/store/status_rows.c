@@ -28,14 +28,6 @@
 	" CREATE POLICY own_rows ON %1$s FOR ALL TO PUBLIC USING (user_id = key_vault.current_user_id()); COMMIT;', t.name)"
 
 static KvStatement questions[] = {
-	[KV_ASK_SEALED_ROWS] = {
-		"SELECT 2, pg_catalog.format('%s secrets are sealed with root key %s, which this database did not register',"
-		" pg_catalog.count(*), s.root_key_id),"
-		" pg_catalog.format('SELECT key_vault.activate_root_key(%L);', s.root_key_id)"
-		" FROM key_vault_data.secrets s"
-		" WHERE NOT EXISTS (SELECT FROM key_vault_data.root_key_registry r WHERE " IS("r.id", "s.root_key_id") ")"
-		" GROUP BY s.root_key_id ORDER BY s.root_key_id"
-	},
 	[KV_ASK_SERVICE_ROLES] = {
 		"SELECT 0, pg_catalog.concat(role, ': ', CASE WHEN " IS("level", "'service'") " THEN 'service'"
 		" ELSE 'service, if at all, in another database' END), NULL FROM key_vault.granted_levels()"

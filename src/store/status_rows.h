@@ -9,7 +9,6 @@
 
 typedef enum KvStatusQuestion
 {
-	KV_ASK_SEALED_ROWS,			/* rows whose root key is not registered */
 	KV_ASK_SERVICE_ROLES,		/* who may act for any user, half grants */
 	KV_ASK_ROLE_SETTINGS,		/* who has key_vault.user_id set */
 	KV_ASK_PRIVILEGES,			/* who was granted what no level gives */

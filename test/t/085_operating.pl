@@ -199,7 +199,7 @@ opens($_, 'after the rotation', @users) for 'primary', 'replica';
 next_block('pg_dumpall');
 run_escrow_again();
 next_block('pg_restore --exit-on-error');
-like(next_block('AS opened'), qr/\A10\|10\n(?!.*error)(regress_kv_\w+\|(service|admin|user)\|t\n){3}\z/, 'the rehearsal finds everything');
+like(next_block('verify_secrets'), qr/\A10\n(?!.*error)(regress_kv_\w+\|(service|admin|user)\|t\n){3}\z/, 'the rehearsal finds everything');
 opens('rehearsal', 'restored', @users);
 is($node{rehearsal}->safe_psql('app', q{SELECT state FROM key_vault.status() WHERE item = 'preload'}), 'ok', 'sessions load the library there, too');
 is((stat keyring('rehearsal'))[2] & 07777, 0600, 'the keyring from the escrow has the right mode');

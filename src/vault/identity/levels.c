@@ -64,6 +64,7 @@ static const struct
 	{USERS, ROUTINE("rollback")},
 	{ADMIN, VIEW("inventory")},
 	{ADMIN, ROUTINE("purge")},
+	{ADMIN, ROUTINE("verify_secrets")},
 	{WATCHERS, ROUTINE("expiring")},
 
 	/* root keys */

@@ -108,14 +108,11 @@ typedef struct Manner
 static const Manner throwing = {kv_keyring_require, kv_from_utf8};
 static const Manner telling = {kv_keyring_find, kv_try_from_utf8};
 
-#define ROW_HINT "The row was changed, or moved from another user, provider, label, version or database. Restore it from a backup, or have the user set the key again."
-#define RING_HINT "Restore the keyring that this database was sealed with. The view key_vault.root_keys lists its root keys."
-
 static text *
-obstacle(KvObstacle *why, const char *reason, const char *hint)
+obstacle(KvObstacle *why, KvObstacleKind kind, const char *reason)
 {
+	why->kind = kind;
 	why->reason = reason;
-	why->hint = hint;
 	return NULL;
 }
 
@@ -154,23 +151,34 @@ to_database_encoding(text *utf8, Conversion from_utf8)
 }
 
 /*
- * The id of the root key that sealed a row; NULL, or why the row does not tell, or
- * tells of one that is none of this database's.
+ * The id of the root key that sealed a row; false and why when the row does not
+ * tell, or tells of one that is none of this database's.
  */
-static const char *
-find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN])
+static bool
+find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN], KvObstacle *why)
 {
 	char		hex[KV_ROOT_KEY_ID_HEX + 1];
 
+	why->kind = KV_OBSTACLE_ROW;
 	if (kv_envelope_root_key_id((const uint8_t *) VARDATA_ANY(row->sealed),
 								VARSIZE_ANY_EXHDR(row->sealed), id) != KV_OK)
-		return kv_status_text(KV_MALFORMED);
+	{
+		why->reason = kv_status_text(KV_MALFORMED);
+		return false;
+	}
 	kv_root_key_id_to_hex(id, hex);
 	if (strcmp(hex, row->root_key_id) != 0)
-		return "its root key id differs from the row's";
+	{
+		why->reason = "its root key id differs from the row's";
+		return false;
+	}
 	if (!kv_root_key_row_registered(id))
-		return "its root key is not registered in this database";
-	return NULL;
+	{
+		why->kind = KV_OBSTACLE_NOT_REGISTERED;
+		why->reason = "its root key is not registered in this database";
+		return false;
+	}
+	return true;
 }
 
 /*
@@ -183,26 +191,26 @@ open_utf8(const KvSecretName *name, const KvSecretRow *row, const Manner *manner
 {
 	Size		sealed_len = VARSIZE_ANY_EXHDR(row->sealed);
 	uint8_t		id[KV_ROOT_KEY_ID_LEN];
-	const char *reason = find_root_key_id(row, id);
 	const KvRootKey *root_key;
 	text	   *utf8;
 	KvStatus	status;
 
-	if (reason != NULL)
-		return obstacle(why, reason, ROW_HINT);
+	if (!find_root_key_id(row, id, why))
+		return NULL;
 	if (!bind(name, row, kv_try_to_utf8, binding))
-		return obstacle(why, "what it is bound to has a character without a UTF-8 form", ROW_HINT);
+		return obstacle(why, KV_OBSTACLE_ROW,
+						"what it is bound to has a character without a UTF-8 form");
 	utf8 = palloc(VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
 	SET_VARSIZE(utf8, VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
 
 	root_key = manner->find_root_key(id);
 	if (root_key == NULL)
-		return obstacle(why, psprintf("its root key %s is not in the keyring", row->root_key_id),
-						RING_HINT);
+		return obstacle(why, KV_OBSTACLE_NOT_IN_RING,
+						psprintf("its root key %s is not in the keyring", row->root_key_id));
 	status = kv_envelope_open(&root_key->key, root_key->id, binding,
 							  (const uint8_t *) VARDATA_ANY(row->sealed),
 							  sealed_len, (uint8_t *) VARDATA(utf8));
-	return status == KV_OK ? utf8 : obstacle(why, kv_status_text(status), ROW_HINT);
+	return status == KV_OK ? utf8 : obstacle(why, KV_OBSTACLE_ROW, kv_status_text(status));
 }
 
 text *
@@ -216,9 +224,9 @@ kv_try_open(const KvSecretName *name, const KvSecretRow *row, KvObstacle *why)
 		return NULL;
 	api_key = to_database_encoding(utf8, telling.from_utf8);
 	if (api_key == NULL)
-		return obstacle(why, psprintf("the key has a character without equivalent in encoding \"%s\"",
-									  GetDatabaseEncodingName()),
-						KV_ENCODING_HINT);
+		return obstacle(why, KV_OBSTACLE_ENCODING,
+						psprintf("the key has a character without equivalent in encoding \"%s\"",
+								 GetDatabaseEncodingName()));
 	return api_key;
 }
 
@@ -234,6 +242,22 @@ kv_open(const KvSecretName *name, const KvSecretRow *row)
 	return to_database_encoding(utf8, throwing.from_utf8);
 }
 
+static const char *
+way_out(KvObstacleKind kind)
+{
+	switch (kind)
+	{
+		case KV_OBSTACLE_NOT_REGISTERED:
+		case KV_OBSTACLE_ROW:
+			break;
+		case KV_OBSTACLE_NOT_IN_RING:
+			return "Restore the keyring that this database was sealed with. The view key_vault.root_keys lists its root keys.";
+		case KV_OBSTACLE_ENCODING:
+			return KV_ENCODING_HINT;
+	}
+	return "The row was changed, or moved from another user, provider, label, version or database. Restore it from a backup, or have the user set the key again.";
+}
+
 void
 kv_report_obstacle(int level, const KvSecretName *name, const KvSecretRow *row,
 				   const KvObstacle *why)
@@ -244,7 +268,7 @@ kv_report_obstacle(int level, const KvSecretName *name, const KvSecretRow *row,
 					text_to_cstring(name->user_id), text_to_cstring(name->provider),
 					kv_quotable_label(name->label), row->version),
 			 errdetail("Reason: %s.", why->reason),
-			 errhint("%s", why->hint)));
+			 errhint("%s", way_out(why->kind))));
 }
 
 const char *

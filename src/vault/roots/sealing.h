@@ -28,11 +28,19 @@ extern void kv_seal(const KvSecretName *name, KvSecretRow *row,
  */
 extern text *kv_open(const KvSecretName *name, const KvSecretRow *row);
 
-/* Why a secret does not open: a clause without a full stop, and what to do. */
+/* Why a secret does not open. */
+typedef enum KvObstacleKind
+{
+	KV_OBSTACLE_ROW,			/* it was changed, or moved */
+	KV_OBSTACLE_NOT_REGISTERED, /* its root key is another database's */
+	KV_OBSTACLE_NOT_IN_RING,	/* its root key is not at hand */
+	KV_OBSTACLE_ENCODING		/* the database's lacks one of its characters */
+} KvObstacleKind;
+
 typedef struct KvObstacle
 {
-	const char *reason;
-	const char *hint;
+	KvObstacleKind kind;
+	const char *reason;			/* a clause without a full stop */
 } KvObstacle;
 
 /*

@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+
 #include "crypto/root_key.h"
 #include "store/root_key_rows.h"
-#include "store/status_rows.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/verify.h"
 #include "vault/status/checks.h"
 
 KvFinding
@@ -45,27 +47,158 @@ kv_check_keyring(void)
 	return kv_found_error(detail, remedy);
 }
 
-/* The root key that was activated last is active: so the one that is, again. */
+/* How many were tried, of how many, and how many of them do not open. */
 static char *
-activate_again(void)
+how_many(const KvSoundness *soundness)
 {
-	uint8		id[KV_ROOT_KEY_ID_LEN];
-	char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
+	bool		is_sample = soundness->estimated > 0;
+	char	   *tried = psprintf(INT64_FORMAT, soundness->tried);
+	char	   *there = psprintf("%.0f", Max(soundness->estimated, soundness->tried));
 
-	if (!kv_root_key_row_active(id))
-		return "";
-	kv_root_key_id_to_hex(id, hex);
-	return psprintf("\nSELECT key_vault.activate_root_key('%s');", hex);
+	if (soundness->unopened == 0)
+		return is_sample ?
+			psprintf("Every secret of a sample opens (tried: %s of about %s)", tried, there) :
+			psprintf("Every secret opens (tried: %s)", tried);
+	return psprintf(INT64_FORMAT " of %s secrets %s not open", soundness->unopened,
+					is_sample ? psprintf("a sample of %s of about %s", tried, there) : tried,
+					soundness->unopened == 1 ? "does" : "do");
+}
+
+/* Why some do not open, as a clause. */
+static char *
+reason_of(const KvUnsound *unsound)
+{
+	const char *root_key = unsound->root_key_id[0] != '\0' ?
+		psprintf("root key %s", unsound->root_key_id) : "further root keys";
+
+	switch (unsound->kind)
+	{
+		case KV_OBSTACLE_NOT_REGISTERED:
+			return psprintf(INT64_FORMAT " sealed with %s, which this database did not register",
+							unsound->count, root_key);
+		case KV_OBSTACLE_NOT_IN_RING:
+			return psprintf(INT64_FORMAT " sealed with %s, which the keyring lacks",
+							unsound->count, root_key);
+		case KV_OBSTACLE_ENCODING:
+			return psprintf(INT64_FORMAT " with a character that the database's encoding lacks",
+							unsound->count);
+		case KV_OBSTACLE_ROW:
+			break;
+	}
+	return psprintf(INT64_FORMAT " changed, or moved from elsewhere", unsound->count);
+}
+
+/* The root key that was activated last is active: so the one that is, again. */
+static void
+append_activation(StringInfo remedy, const List *unsound)
+{
+	uint8		active[KV_ROOT_KEY_ID_LEN];
+	char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
+	bool		any = false;
+	ListCell   *cell;
+
+	foreach(cell, unsound)
+	{
+		const KvUnsound *one = lfirst(cell);
+
+		if (one->kind != KV_OBSTACLE_NOT_REGISTERED || one->root_key_id[0] == '\0')
+			continue;
+		if (!any)
+			appendStringInfoString(remedy, "-- when the keyring has them:\n");
+		any = true;
+		appendStringInfo(remedy, "SELECT key_vault.activate_root_key('%s');\n", one->root_key_id);
+	}
+	if (any && kv_root_key_row_active(active))
+	{
+		kv_root_key_id_to_hex(active, hex);
+		appendStringInfo(remedy, "SELECT key_vault.activate_root_key('%s');\n", hex);
+	}
+}
+
+#define RESTORE_KEYRING "-- restore the keyring that this database was sealed with"
+#define LIST_ALL "-- all that do not open; their users enter them again:\nSELECT * FROM key_vault.verify_secrets();"
+
+static bool
+has_kind(const List *unsound, KvObstacleKind kind)
+{
+	ListCell   *cell;
+
+	foreach(cell, unsound)
+	{
+		if (((const KvUnsound *) lfirst(cell))->kind == kind)
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_root_key(const List *unsound, const char *id)
+{
+	ListCell   *cell;
+
+	foreach(cell, unsound)
+	{
+		if (strcmp(((const KvUnsound *) lfirst(cell))->root_key_id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static char *
+remedy_of(const List *unsound)
+{
+	StringInfoData remedy;
+
+	initStringInfo(&remedy);
+	append_activation(&remedy, unsound);
+	if (has_kind(unsound, KV_OBSTACLE_NOT_IN_RING))
+		appendStringInfoString(&remedy, RESTORE_KEYRING "\n");
+	appendStringInfoString(&remedy, LIST_ALL);
+	return remedy.data;
+}
+
+/* Root keys that the keyring lacks, but for those that are named already. */
+static char *
+further_missing_root_keys(const List *unsound)
+{
+	StringInfoData ids;
+	int			count;
+	const KvRootKeyRow *rows = kv_root_key_rows_read(&count);
+
+	initStringInfo(&ids);
+	for (int i = 0; i < count; i++)
+	{
+		char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
+
+		kv_root_key_id_to_hex(rows[i].id, hex);
+		if (!rows[i].is_retired && !has_root_key(unsound, hex) &&
+			!kv_keyring_contains(rows[i].id))
+			appendStringInfo(&ids, "%s%s", ids.len > 0 ? ", " : "", hex);
+	}
+	return ids.data;
 }
 
 KvFinding
 kv_check_sealed_rows(void)
 {
-	KvFinding	finding = kv_found_in_rows(kv_status_rows_ask(KV_ASK_SEALED_ROWS),
-										   "Every secret is sealed with a root key of this database.");
+	KvSoundness soundness = kv_verify_sample();
+	char	   *missing = further_missing_root_keys(soundness.unsound);
+	StringInfoData detail;
+	ListCell   *cell;
 
-	if (finding.remedy != NULL)
-		finding.remedy = psprintf("-- when the keyring has them:\n%s%s", finding.remedy,
-								  activate_again());
-	return finding;
+	initStringInfo(&detail);
+	appendStringInfoString(&detail, how_many(&soundness));
+	foreach(cell, soundness.unsound)
+		appendStringInfo(&detail, "%s%s", cell == list_head(soundness.unsound) ? ": " : "; ",
+						 reason_of(lfirst(cell)));
+	appendStringInfoChar(&detail, '.');
+	if (missing[0] != '\0')
+		appendStringInfo(&detail, " The keyring lacks root keys that this database registered: %s.",
+						 missing);
+
+	if (soundness.unopened > 0)
+		return kv_found_error(detail.data, remedy_of(soundness.unsound));
+	if (missing[0] != '\0')
+		return kv_found_warning(detail.data, RESTORE_KEYRING);
+	return kv_found_ok(detail.data);
 }
