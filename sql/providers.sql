@@ -69,7 +69,7 @@ SELECT key_vault.get('user_a', 'a') = 'acme_' || repeat('1', 20) AS same;
 SELECT key_vault.get('user_a', 'coyote');
 BEGIN;
 TRUNCATE key_vault_data.own_providers;
-SELECT key_vault.get('user_a', 'acme');
+SELECT key_vault.require('user_a', 'acme');
 ROLLBACK;
 SELECT key_vault.get('user_a', 'acme') = 'acme_' || repeat('1', 20) AS same;
 

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -210,6 +211,17 @@ kv_provider_rows_load(MemoryContext context, KvProviderRow **rows)
 	qsort(*rows, count, sizeof(KvProviderRow), compare_names);
 	MemoryContextSwitchTo(caller);
 	return count;
+}
+
+bool
+kv_provider_rows_may_be_own(void)
+{
+	Relation	table = table_open(get_relname_relid("own_providers", kv_data_schema()),
+								   AccessShareLock);
+	bool		may_be = RelationGetNumberOfBlocks(table) > 0;
+
+	table_close(table, AccessShareLock);
+	return may_be;
 }
 
 static void

@@ -25,6 +25,12 @@ typedef struct KvProviderRow
 /* Reads what the view shows, whoever asks, into context; ordered by name. */
 extern uint64 kv_provider_rows_load(MemoryContext context, KvProviderRow **rows);
 
+/*
+ * Whether this database may have providers of its own, or hide others: a look at the
+ * table's size, at a small part of what loading all costs.
+ */
+extern bool kv_provider_rows_may_be_own(void);
+
 /* Adds a provider of this database, or replaces it. */
 extern void kv_provider_row_put(const KvProviderRow *row);
 

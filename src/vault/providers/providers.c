@@ -53,9 +53,19 @@ static bool names_are_valid = false;
 static Oid	own_providers_oid = InvalidOid;
 static Oid	builtin_providers_oid = InvalidOid;
 
+/* What is known of own_providers by itself. */
+static enum
+{
+	OWN_UNKNOWN,
+	OWN_NONE,
+	OWN_SOME
+}			own = OWN_UNKNOWN;
+
 static void
 forget_names(Oid relid)
 {
+	if (relid == InvalidOid || relid == own_providers_oid)
+		own = OWN_UNKNOWN;
 	if (relid == InvalidOid || relid == own_providers_oid ||
 		relid == builtin_providers_oid)
 		names_are_valid = false;
@@ -344,6 +354,20 @@ kv_provider_resolve(const text *name)
 				 errmsg("provider name is longer than %d bytes", KV_PROVIDER_MAX),
 				 errhint("The view key_vault.providers lists all.")));
 	unknown_provider(normalized, len);
+}
+
+bool
+kv_providers_are_as_shipped(void)
+{
+	if (own == OWN_UNKNOWN)
+	{
+		own_providers_oid = get_relname_relid("own_providers", kv_data_schema());
+		/* Until it is known; and a change that comes in meanwhile must not be lost. */
+		own = OWN_SOME;
+		if (!kv_provider_rows_may_be_own() && own == OWN_SOME)
+			own = OWN_NONE;
+	}
+	return own == OWN_NONE;
 }
 
 const KvProvider *

@@ -33,6 +33,12 @@ extern const KvProvider *kv_provider_resolve(const text *name);
 /* The same without errors: NULL when no provider is meant. */
 extern const KvProvider *kv_provider_find(const text *name);
 
+/*
+ * Whether providers are those that come with the extension: then a name that something
+ * is stored under means itself.
+ */
+extern bool kv_providers_are_as_shipped(void);
+
 /* Trims white space and lower-cases ASCII letters, in place; the new start. */
 extern char *kv_provider_normalize(char *name, int *len);
 

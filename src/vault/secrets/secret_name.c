@@ -81,6 +81,18 @@ kv_secret_target(const KvSecretArgs *args)
 }
 
 bool
+kv_secret_as_spelled(const KvSecretArgs *args, KvSecretName *name)
+{
+	if (args->provider == NULL || args->label == NULL || kv_mode_is_development() ||
+		!kv_providers_are_as_shipped())
+		return false;
+	name->user_id = kv_secret_user(args->user_id);
+	name->provider = args->provider;
+	name->label = args->label;
+	return true;
+}
+
+bool
 kv_secret_row_is_expired(const KvSecretRow *row)
 {
 	return row->has_expiry && row->expires_at <= GetCurrentTimestamp();

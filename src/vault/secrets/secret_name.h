@@ -36,6 +36,17 @@ typedef struct KvSecretTarget
 extern KvSecretTarget kv_secret_target(const KvSecretArgs *args);
 
 /*
+ * The same, of what is stored under the very spelling of the call, without a look at
+ * the providers: rows have their registered names.  What is not found there may still
+ * be found by kv_secret_target().
+ *
+ * False in development, where this database has providers of its own (they may make a
+ * name another's alias, or hide it), and where an argument is missing.  A bad one is not found.
+ * Errors: identity.h's; 22004 for no user.
+ */
+extern bool kv_secret_as_spelled(const KvSecretArgs *args, KvSecretName *name);
+
+/*
  * The user of a call that names no secret, or NULL for the .env file alone,
  * which is only in development.  Errors: as above.
  */

@@ -71,9 +71,16 @@ read_row(const KvSecretName *name)
 text *
 kv_secret_get(const KvSecretArgs *args)
 {
-	KvSecretTarget target = kv_secret_target(args);
+	KvSecretTarget target;
+	KvSecretName name;
 	text	   *api_key = NULL;
 
+	if (kv_secret_as_spelled(args, &name))
+		api_key = read_row(&name);
+	if (api_key != NULL)
+		return api_key;
+
+	target = kv_secret_target(args);
 	if (target.variable != NULL)
 		api_key = kv_secret_variable(target.variable);
 	return api_key != NULL ? api_key : read_row(&target.name);
