@@ -5,7 +5,9 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
+#include "crypto/prepare.h"
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
@@ -30,4 +32,8 @@ _PG_init(void)
 	kv_identity_init();
 	kv_providers_init();
 	kv_dotenv_file_init();
+
+	/* What a session inherits by the fork, it need not get for itself */
+	if (process_shared_preload_libraries_in_progress)
+		kv_crypto_prepare();
 }

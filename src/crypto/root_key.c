@@ -32,6 +32,15 @@ kv_random_root_key(uint8_t key[static KV_ROOT_KEY_LEN])
 }
 
 KvStatus
+kv_root_key_prepare(void)
+{
+	static const uint8_t key[KV_ROOT_KEY_LEN] = {0};
+	uint8_t		id[KV_ROOT_KEY_ID_LEN];
+
+	return kv_root_key_id(key, id);
+}
+
+KvStatus
 kv_root_key_id(const uint8_t key[static KV_ROOT_KEY_LEN],
 			   uint8_t id[static KV_ROOT_KEY_ID_LEN])
 {

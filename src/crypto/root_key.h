@@ -29,6 +29,9 @@
  */
 extern KV_MUST_CHECK KvStatus kv_random_root_key(uint8_t key[static KV_ROOT_KEY_LEN]);
 
+/* As kv_xaes_prepare() for what is below.  Returns KV_OK or KV_CRYPTO_FAILURE. */
+extern KV_MUST_CHECK KvStatus kv_root_key_prepare(void);
+
 /*
  * Computes the id of a root key.
  *

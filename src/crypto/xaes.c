@@ -177,6 +177,25 @@ gcm_decrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 }
 
 KvStatus
+kv_xaes_prepare(void)
+{
+	static const uint8_t key[KV_XAES_KEY_LEN] = {0};
+	static const uint8_t nonce[KV_XAES_NONCE_LEN] = {0};
+	KvXaesKey	xaes_key;
+	uint8_t		sealed[KV_XAES_TAG_LEN];
+	uint8_t		opened[1];
+	KvStatus	status;
+
+	/* Once through all of it: libcrypto, too, makes things ready when first used */
+	status = kv_xaes_key_init(&xaes_key, key);
+	if (status == KV_OK)
+		status = kv_xaes_seal(&xaes_key, nonce, NULL, 0, NULL, 0, sealed);
+	if (status == KV_OK)
+		status = kv_xaes_open(&xaes_key, nonce, NULL, 0, sealed, sizeof(sealed), opened);
+	return status;
+}
+
+KvStatus
 kv_xaes_key_init(KvXaesKey *xaes_key, const uint8_t key[static KV_XAES_KEY_LEN])
 {
 	static const uint8_t zero[BLOCK_LEN] = {0};

@@ -30,6 +30,15 @@ typedef struct KvXaesKey
 } KvXaesKey;
 
 /*
+ * Gets from libcrypto what all below need, which costs more than hundreds of opens.
+ * They do it themselves when it has not been done; a process that forks does it
+ * first, so that its children need not.
+ *
+ * Returns KV_OK or KV_CRYPTO_FAILURE.
+ */
+extern KV_MUST_CHECK KvStatus kv_xaes_prepare(void);
+
+/*
  * Makes xaes_key from 32 key bytes.
  *
  * Returns KV_OK; KV_CRYPTO_FAILURE, and xaes_key is then all zero.
