@@ -11,6 +11,7 @@
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
+#include "store/secret_access.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
 #include "vault/identity/identity.h"
@@ -28,6 +29,7 @@ _PG_init(void)
 	kv_redaction_init();
 	kv_statement_init();
 	kv_secret_table_init();
+	kv_access_init();
 	kv_root_key_rows_init();
 	kv_identity_init();
 	kv_providers_init();

@@ -1,7 +1,7 @@
 /*
  * secret_access.c
- *		What has to hold before key_vault_data.secrets is read or written without a
- *		planner, with all that the executor would check.
+ *		What holds for the current user of key_vault_data.secrets: whether the table is
+ *		worked on without a planner, and all that the executor would check.
  *
  * Whatever makes the table other than the install script left it (a
  * partition, a child, a rule, a trigger, another policy, no usable primary
@@ -9,18 +9,14 @@
  */
 #include "postgres.h"
 
-#include "access/nbtree.h"
 #include "access/table.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
+#include "access/tableam.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
-#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "server/compat.h"
 #include "server/invalidation.h"
@@ -32,16 +28,15 @@
 
 static KvAccess *known = NULL;
 static bool known_is_valid = false;
-static Oid	secrets_oid = InvalidOid;
+
+/* Whose OID known was made for, so that messages about other tables leave it alone. */
+static Oid	known_table = InvalidOid;
 
 static void
 forget_relation(Oid relid)
 {
-	if (relid == InvalidOid || relid == secrets_oid)
-	{
+	if (relid == InvalidOid || relid == known_table)
 		known_is_valid = false;
-		secrets_oid = InvalidOid;
-	}
 }
 
 static void
@@ -59,63 +54,6 @@ kv_access_init(void)
 	/* pg_database_owner has a member that no membership tells of */
 	kv_watch_catalog(DATABASEOID, forget_access);
 	kv_watch_catalog(PROCOID, forget_access);
-}
-
-Oid
-kv_secret_table_oid(void)
-{
-	if (!OidIsValid(secrets_oid))
-	{
-		Oid			namespace = kv_data_schema();
-
-		secrets_oid = get_relname_relid("secrets", namespace);
-		if (!OidIsValid(secrets_oid))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"key_vault_data.secrets\" does not exist")));
-	}
-	return secrets_oid;
-}
-
-/* Whether the primary key leads with the columns that a probe names. */
-static bool
-primary_key_is_usable(Relation rel)
-{
-	Oid			index_oid = kv_primary_key_index(rel);
-	Relation	index;
-	bool		usable;
-
-	if (!OidIsValid(index_oid))
-		return false;
-
-	index = index_open(index_oid, AccessShareLock);
-	usable = index->rd_rel->relam == BTREE_AM_OID &&
-		index->rd_index->indisvalid &&
-		index->rd_index->indnkeyatts == 4 &&
-		index->rd_index->indkey.values[0] == KV_SECRETS_USER_ID &&
-		index->rd_index->indkey.values[1] == KV_SECRETS_PROVIDER &&
-		index->rd_index->indkey.values[2] == KV_SECRETS_LABEL &&
-		index->rd_index->indkey.values[3] == KV_SECRETS_VERSION &&
-		index->rd_indcollation[0] == C_COLLATION_OID &&
-		index->rd_indcollation[1] == C_COLLATION_OID &&
-		index->rd_indcollation[2] == C_COLLATION_OID;
-	index_close(index, AccessShareLock);
-	return usable;
-}
-
-/* relhasrules and relhastriggers outlive the last rule and trigger. */
-static bool
-table_is_as_shipped(Relation rel)
-{
-	return rel->rd_rel->relkind == RELKIND_RELATION &&
-		!rel->rd_rel->relispartition &&
-		!rel->rd_rel->relhassubclass &&
-		rel->rd_rules == NULL &&
-		rel->trigdesc == NULL &&
-		!rel->rd_rel->relforcerowsecurity &&
-		RelationGetDescr(rel)->natts >= KV_SECRETS_COLUMNS &&
-		kv_policy_is_single(rel) &&
-		primary_key_is_usable(rel);
 }
 
 /* The columns that a reading of one kind takes. */
@@ -156,19 +94,6 @@ prepare_rights(KvRights *rights, Relation rel, KvColumns columns)
 	permissions->selectedCols = columns_of(columns);
 }
 
-static void
-prepare_probe(KvAccess *new, Relation rel)
-{
-	new->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
-										 table_slot_callbacks(rel));
-	for (int i = 0; i < KV_NAME_KEYS; i++)
-		ScanKeyEntryInitialize(&new->keys[i], 0, i + 1, BTEqualStrategyNumber,
-							   InvalidOid, C_COLLATION_OID, F_TEXTEQ, (Datum) 0);
-	ScanKeyEntryInitialize(&new->keys[KV_NAME_KEYS], 0, KV_SECRETS_VERSION,
-						   BTLessEqualStrategyNumber, InvalidOid, InvalidOid,
-						   F_INT4LE, (Datum) 0);
-}
-
 static KvAccess *
 build_access(Relation rel)
 {
@@ -182,13 +107,14 @@ build_access(Relation rel)
 	new->user = GetUserId();
 	PG_TRY();
 	{
-		new->straight = table_is_as_shipped(rel);
+		new->straight = kv_secret_table_is_as_shipped(rel);
 		/* row_security = off is for those who write SQL of their own: no call of ours fails by it */
 		new->exempt = check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 		prepare_rights(&new->rights[KV_COLUMNS_OF_KEY], rel, KV_COLUMNS_OF_KEY);
 		prepare_rights(&new->rights[KV_COLUMNS_OF_LIST], rel, KV_COLUMNS_OF_LIST);
 		if (new->straight)
-			prepare_probe(new, rel);
+			new->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
+												 table_slot_callbacks(rel));
 	}
 	PG_CATCH();
 	{
@@ -218,6 +144,7 @@ kv_access_now(Relation rel)
 
 	give_up_known();
 	/* Before building: a change that comes in meanwhile must not be lost. */
+	known_table = RelationGetRelid(rel);
 	known_is_valid = true;
 	known = build_access(rel);
 	return known;
@@ -317,43 +244,23 @@ kv_access_go_straight(LOCKMODE lock, KvStraightWork work, void *arg)
 	return true;
 }
 
-static void
-scan_rows(KvAccess *access, Relation rel, const KvSecretName *name, int nkeys,
-		  Snapshot snapshot, KvVisit visit, void *arg)
+void
+kv_access_check_policy(char command, HeapTuple tuple, TupleDesc columns)
 {
-	Relation	index = index_open(kv_primary_key_index(rel), AccessShareLock);
-	IndexScanDesc scan;
+	Relation	rel = table_open(kv_secret_table_oid(), AccessShareLock);
+	KvAccess   *access = kv_access_hold(kv_access_now(rel));
 
-	access->keys[0].sk_argument = PointerGetDatum(name->user_id);
-	access->keys[1].sk_argument = PointerGetDatum(name->provider);
-	access->keys[2].sk_argument = PointerGetDatum(name->label);
-
-	PushActiveSnapshot(snapshot);
-	scan = kv_index_beginscan(rel, index, GetActiveSnapshot(), nkeys);
-	index_rescan(scan, access->keys, nkeys, NULL, 0);
-	while (index_getnext_slot(scan, BackwardScanDirection, access->slot))
+	PG_TRY();
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (!visit(access, rel, arg))
-			break;
+		KvPolicy   *policy = kv_access_policy(access, rel, command);
+
+		if (policy != NULL && !kv_policy_admits_returned(policy, rel, tuple, columns))
+			kv_secret_table_refuse(rel);
 	}
-	ExecClearTuple(access->slot);
-	index_endscan(scan);
-	PopActiveSnapshot();
-	/* the lock stays to the end of the transaction, as the executor's would */
-	index_close(index, NoLock);
-}
-
-void
-kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
-			   int nkeys, KvVisit visit, void *arg)
-{
-	scan_rows(access, rel, name, nkeys, GetTransactionSnapshot(), visit, arg);
-}
-
-void
-kv_access_scan_latest(KvAccess *access, Relation rel, const KvSecretName *name,
-					  int nkeys, KvVisit visit, void *arg)
-{
-	scan_rows(access, rel, name, nkeys, GetLatestSnapshot(), visit, arg);
+	PG_FINALLY();
+	{
+		kv_access_release(access);
+	}
+	PG_END_TRY();
+	table_close(rel, NoLock);
 }

@@ -6,17 +6,13 @@
 #ifndef KV_SECRET_ACCESS_H
 #define KV_SECRET_ACCESS_H
 
-#include "access/skey.h"
+#include "access/htup.h"
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
 #include "store/policy.h"
-#include "store/secret_rows.h"
-
-#define KV_NAME_KEYS 3			/* user_id, provider, label */
-#define KV_TRIM_KEYS 4			/* and version, at most */
 
 /* The columns that a call reads, and has to have SELECT on. */
 typedef enum KvColumns
@@ -48,7 +44,6 @@ typedef struct KvAccess
 	KvPolicy   *may_update;
 	KvPolicy   *may_delete;
 	TupleTableSlot *slot;		/* where a scan is */
-	ScanKeyData keys[KV_TRIM_KEYS];
 	struct KvInsertion *insertion;	/* secret_changes.c's, NULL until it is asked for */
 } KvAccess;
 
@@ -82,20 +77,9 @@ typedef void (*KvStraightWork) (KvAccess *access, Relation rel, void *arg);
 extern bool kv_access_go_straight(LOCKMODE lock, KvStraightWork work, void *arg);
 
 /*
- * For such work: visits the rows of a name in access->slot, newest first, with a
- * fresh snapshot, until visit returns false.  nkeys says how many of the keys a
- * row must match; those after the name are the caller's to fill in.
+ * Runs the table's policies on a row that was written or removed as the owner.
+ * command is one of policy.h's.  Errors: 42501 when they do not admit it.
  */
-typedef bool (*KvVisit) (KvAccess *access, Relation rel, void *arg);
-extern void kv_access_scan(KvAccess *access, Relation rel, const KvSecretName *name,
-						   int nkeys, KvVisit visit, void *arg);
-
-/*
- * The same of all that is committed by now, which at REPEATABLE READ and above
- * can be more than the transaction's snapshot shows.
- */
-extern void kv_access_scan_latest(KvAccess *access, Relation rel,
-								  const KvSecretName *name, int nkeys,
-								  KvVisit visit, void *arg);
+extern void kv_access_check_policy(char command, HeapTuple tuple, TupleDesc columns);
 
 #endif							/* KV_SECRET_ACCESS_H */

@@ -27,6 +27,7 @@
 #include "store/secret_access.h"
 #include "store/secret_changes.h"
 #include "store/secret_indexes.h"
+#include "store/secret_scan.h"
 #include "store/secret_table.h"
 
 /* What an INSERT needs of the table, prepared. */
@@ -230,20 +231,21 @@ typedef struct Trim
 	int32		version;		/* the last one to remove */
 	int32		stored;			/* nothing is removed when there is a newer one */
 	bool		overtaken;
+	Relation	rel;
 	KvPolicy   *policy;
 	bool		met_change;
 } Trim;
 
 /* Removes the row, unless somebody changed it meanwhile. */
 static bool
-remove_row(KvAccess *access, Relation rel, void *arg)
+remove_row(TupleTableSlot *slot, void *arg)
 {
 	Trim	   *trim = arg;
 	TM_FailureData failure;
 
-	if (trim->policy != NULL && !kv_policy_admits(trim->policy, access->slot))
-		kv_secret_table_refuse(rel);
-	trim->met_change = kv_table_tuple_delete(rel, &access->slot->tts_tid,
+	if (trim->policy != NULL && !kv_policy_admits(trim->policy, slot))
+		kv_secret_table_refuse(trim->rel);
+	trim->met_change = kv_table_tuple_delete(trim->rel, &slot->tts_tid,
 											 GetCurrentCommandId(true),
 											 GetActiveSnapshot(), &failure) != TM_Ok;
 	return !trim->met_change;
@@ -251,23 +253,23 @@ remove_row(KvAccess *access, Relation rel, void *arg)
 
 /* The rows come newest first. */
 static bool
-remove_old_row(KvAccess *access, Relation rel, void *arg)
+remove_old_row(TupleTableSlot *slot, void *arg)
 {
 	Trim	   *trim = arg;
 	bool		isnull;
-	int32		version = DatumGetInt32(slot_getattr(access->slot,
-													 KV_SECRETS_VERSION, &isnull));
+	int32		version = DatumGetInt32(slot_getattr(slot, KV_SECRETS_VERSION, &isnull));
 
 	trim->overtaken = version > trim->stored;
 	if (trim->overtaken)
 		return false;
-	return version > trim->version || remove_row(access, rel, arg);
+	return version > trim->version || remove_row(slot, arg);
 }
 
 static void
 prepare_removal(KvAccess *access, Relation rel, Trim *trim)
 {
 	CheckCmdReplicaIdentity(rel, CMD_DELETE);
+	trim->rel = rel;
 	trim->policy = kv_access_policy(access, rel, KV_POLICY_DELETE);
 }
 
@@ -275,19 +277,20 @@ static void
 trim_rows(KvAccess *access, Relation rel, void *arg)
 {
 	Trim	   *trim = arg;
+	KvRange		range = {KV_RANGE_THROUGH_VERSION, *trim->name, trim->version};
 
 	prepare_removal(access, rel, trim);
-	access->keys[KV_NAME_KEYS].sk_argument = Int32GetDatum(trim->version);
-	kv_access_scan(access, rel, trim->name, KV_TRIM_KEYS, remove_row, trim);
+	kv_scan(access, rel, &range, remove_row, trim);
 }
 
 static void
 trim_unless_overtaken(KvAccess *access, Relation rel, void *arg)
 {
 	Trim	   *trim = arg;
+	KvRange		range = {.kind = KV_RANGE_NAME, .name = *trim->name};
 
 	prepare_removal(access, rel, trim);
-	kv_access_scan(access, rel, trim->name, KV_NAME_KEYS, remove_old_row, trim);
+	kv_scan(access, rel, &range, remove_old_row, trim);
 }
 
 static bool

@@ -26,29 +26,30 @@
 #define SELECT_OF_NAME SELECT_OF_USER \
 	" AND provider OPERATOR(pg_catalog.=) $2 AND label OPERATOR(pg_catalog.=) $3"
 
-static KvStatement select_name = {
-	SELECT_OF_NAME " ORDER BY version DESC",
-	3, {TEXTOID, TEXTOID, TEXTOID}
+#define NEWEST_FIRST " ORDER BY provider DESC, label DESC, version DESC"
+
+static KvStatement statements[] = {
+	[KV_RANGE_NAME] = {SELECT_OF_NAME NEWEST_FIRST, 3, {TEXTOID, TEXTOID, TEXTOID}},
+	[KV_RANGE_VERSION] = {SELECT_OF_NAME " AND version OPERATOR(pg_catalog.=) $4", 4, {TEXTOID, TEXTOID, TEXTOID, INT4OID}},
+	[KV_RANGE_USER] = {SELECT_OF_USER NEWEST_FIRST, 1, {TEXTOID}},
+	[KV_RANGE_USER_LABEL] = {SELECT_OF_USER " AND label OPERATOR(pg_catalog.=) $2" NEWEST_FIRST, 2, {TEXTOID, TEXTOID}}
 };
 
-static KvStatement select_version = {
-	SELECT_OF_NAME " AND version OPERATOR(pg_catalog.=) $4",
-	4, {TEXTOID, TEXTOID, TEXTOID, INT4OID}
-};
+/* What the statement for the range is given. */
+static void
+fill_values(const KvRange *range, Datum *values)
+{
+	const KvSecretName *name = &range->name;
 
-static KvStatement select_user_label = {
-	SELECT_OF_USER " AND label OPERATOR(pg_catalog.=) $2 ORDER BY provider DESC, version DESC",
-	2, {TEXTOID, TEXTOID}
-};
-
-static KvStatement select_user = {
-	SELECT_OF_USER " ORDER BY provider DESC, label DESC, version DESC",
-	1, {TEXTOID}
-};
+	values[0] = PointerGetDatum(name->user_id);
+	values[1] = PointerGetDatum(range->kind == KV_RANGE_USER_LABEL ? name->label : name->provider);
+	values[2] = PointerGetDatum(name->label);
+	values[3] = Int32GetDatum(range->version);
+}
 
 /* Hands over those of the last statement's rows that the policies admit. */
 static void
-visit_rows(KvPolicy *policy, TupleTableSlot *slot, uint64 count, KvReadRow visit,
+visit_rows(KvPolicy *policy, TupleTableSlot *slot, uint64 count, KvVisit visit,
 		   void *arg)
 {
 	for (uint64 i = 0; i < count; i++)
@@ -62,17 +63,19 @@ visit_rows(KvPolicy *policy, TupleTableSlot *slot, uint64 count, KvReadRow visit
 }
 
 static void
-run_and_visit(KvPolicy *policy, Relation rel, KvStatement *statement, Datum *values,
-			  KvReadRow visit, void *arg)
+run_and_visit(KvPolicy *policy, Relation rel, const KvRange *range, KvVisit visit,
+			  void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	TupleTableSlot *slot = kv_returned_slot(rel);
+	Datum		values[4];
 	uint64		count;
 
+	fill_values(range, values);
 	/* The policies see what a query sees, and what is out of line stays there. */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	kv_spi_connect();
-	count = kv_statement_run_as_owner(statement, values, NULL, 0);
+	count = kv_statement_run_as_owner(&statements[range->kind], values, NULL, 0);
 	MemoryContextSwitchTo(caller);
 	visit_rows(policy, slot, count, visit, arg);
 	SPI_finish();
@@ -80,21 +83,20 @@ run_and_visit(KvPolicy *policy, Relation rel, KvStatement *statement, Datum *val
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-static void
-read_rows(KvStatement *statement, Datum *values, KvColumns columns, KvReadRow visit,
-		  void *arg)
+void
+kv_plan_read(const KvRange *range, KvColumns columns, KvVisit visit, void *arg)
 {
 	Relation	rel;
 	KvAccess   *access;
 
+	/* As for any statement: not while the schema has another name. */
 	(void) kv_schema();
 	rel = table_open(kv_secret_table_oid(), AccessShareLock);
 	access = kv_access_hold(kv_access_now(rel));
 	PG_TRY();
 	{
 		kv_access_check_rights(access, columns);
-		run_and_visit(kv_access_read_policy(access, rel), rel, statement, values,
-					  visit, arg);
+		run_and_visit(kv_access_read_policy(access, rel), rel, range, visit, arg);
 	}
 	PG_FINALLY();
 	{
@@ -102,42 +104,4 @@ read_rows(KvStatement *statement, Datum *values, KvColumns columns, KvReadRow vi
 	}
 	PG_END_TRY();
 	table_close(rel, NoLock);
-}
-
-void
-kv_plan_read_name(const KvSecretName *name, KvColumns columns, KvReadRow visit,
-				  void *arg)
-{
-	Datum		values[3] = {PointerGetDatum(name->user_id),
-	PointerGetDatum(name->provider), PointerGetDatum(name->label)};
-
-	read_rows(&select_name, values, columns, visit, arg);
-}
-
-void
-kv_plan_read_version(const KvSecretName *name, int32 version, KvColumns columns,
-					 KvReadRow visit, void *arg)
-{
-	Datum		values[4] = {PointerGetDatum(name->user_id),
-		PointerGetDatum(name->provider), PointerGetDatum(name->label),
-	Int32GetDatum(version)};
-
-	read_rows(&select_version, values, columns, visit, arg);
-}
-
-void
-kv_plan_read_user(text *user_id, KvColumns columns, KvReadRow visit, void *arg)
-{
-	Datum		values[1] = {PointerGetDatum(user_id)};
-
-	read_rows(&select_user, values, columns, visit, arg);
-}
-
-void
-kv_plan_read_user_label(text *user_id, text *label, KvColumns columns, KvReadRow visit,
-						void *arg)
-{
-	Datum		values[2] = {PointerGetDatum(user_id), PointerGetDatum(label)};
-
-	read_rows(&select_user_label, values, columns, visit, arg);
 }

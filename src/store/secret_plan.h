@@ -6,28 +6,14 @@
 #ifndef KV_SECRET_PLAN_H
 #define KV_SECRET_PLAN_H
 
-#include "executor/tuptable.h"
-
 #include "store/secret_access.h"
-#include "store/secret_rows.h"
+#include "store/secret_range.h"
 
-/* Visits rows, newest first, until visit returns false; in the caller's context. */
-typedef bool (*KvReadRow) (TupleTableSlot *slot, void *arg);
-
-/* Those of a name. */
-extern void kv_plan_read_name(const KvSecretName *name, KvColumns columns,
-							  KvReadRow visit, void *arg);
-
-/* That of one version. */
-extern void kv_plan_read_version(const KvSecretName *name, int32 version,
-								 KvColumns columns, KvReadRow visit, void *arg);
-
-/* Those of a user, by provider and label, the last ones first. */
-extern void kv_plan_read_user(text *user_id, KvColumns columns,
-							  KvReadRow visit, void *arg);
-
-/* The same under one label. */
-extern void kv_plan_read_user_label(text *user_id, text *label, KvColumns columns,
-									KvReadRow visit, void *arg);
+/*
+ * Shows visit the rows of a range that the caller may have, as kv_scan_as_caller()
+ * does.  Errors: 42501 without the rights; 0A000 for a policy with a subquery.
+ */
+extern void kv_plan_read(const KvRange *range, KvColumns columns, KvVisit visit,
+						 void *arg);
 
 #endif							/* KV_SECRET_PLAN_H */

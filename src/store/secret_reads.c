@@ -11,6 +11,7 @@
 #include "server/compat.h"
 #include "store/secret_plan.h"
 #include "store/secret_reads.h"
+#include "store/secret_scan.h"
 #include "store/secret_table.h"
 
 /* One row, the first that comes. */
@@ -43,30 +44,31 @@ take_created_at(TupleTableSlot *slot, void *arg)
 	return false;
 }
 
+/* The straight way where it is open, or else the planner's. */
+static void
+read_rows(const KvRange *range, KvColumns columns, KvVisit visit, void *arg)
+{
+	if (!kv_scan_as_caller(range, columns, visit, arg))
+		kv_plan_read(range, columns, visit, arg);
+}
+
 bool
 kv_secret_row_current(const KvSecretName *name, KvSecretRow *row)
 {
+	KvRange		range = {.kind = KV_RANGE_NAME, .name = *name};
 	Single		single = {.row = row};
 
-	switch (kv_secret_table_current(name, row))
-	{
-		case KV_STRAIGHT_FOUND:
-			return true;
-		case KV_STRAIGHT_NONE:
-			return false;
-		case KV_STRAIGHT_IMPOSSIBLE:
-			break;
-	}
-	kv_plan_read_name(name, KV_COLUMNS_OF_KEY, take_row, &single);
+	read_rows(&range, KV_COLUMNS_OF_KEY, take_row, &single);
 	return single.found;
 }
 
 bool
 kv_secret_row_current_since(const KvSecretName *name, TimestampTz *since)
 {
+	KvRange		range = {.kind = KV_RANGE_NAME, .name = *name};
 	Single		single = {0};
 
-	kv_plan_read_name(name, KV_COLUMNS_OF_LIST, take_created_at, &single);
+	read_rows(&range, KV_COLUMNS_OF_LIST, take_created_at, &single);
 	*since = single.created_at;
 	return single.found;
 }
@@ -74,9 +76,10 @@ kv_secret_row_current_since(const KvSecretName *name, TimestampTz *since)
 bool
 kv_secret_row_version(const KvSecretName *name, int32 version, KvSecretRow *row)
 {
+	KvRange		range = {KV_RANGE_VERSION, *name, version};
 	Single		single = {.row = row};
 
-	kv_plan_read_version(name, version, KV_COLUMNS_OF_KEY, take_row, &single);
+	read_rows(&range, KV_COLUMNS_OF_KEY, take_row, &single);
 	return single.found;
 }
 
@@ -126,10 +129,11 @@ take_provider(TupleTableSlot *slot, void *arg)
 uint64
 kv_secret_rows_of_user(text *user_id, text *label, KvSecretRow **rows)
 {
+	KvRange		range = {KV_RANGE_USER_LABEL, {.user_id = user_id, .label = label}};
 	OfUser		taken = {.room = 8};
 
 	taken.rows = palloc(taken.room * sizeof(KvSecretRow));
-	kv_plan_read_user_label(user_id, label, KV_COLUMNS_OF_KEY, take_provider, &taken);
+	read_rows(&range, KV_COLUMNS_OF_KEY, take_provider, &taken);
 	for (uint64 i = 0; i < taken.count / 2; i++)
 	{
 		KvSecretRow row = taken.rows[i];
@@ -197,9 +201,10 @@ take_listed(TupleTableSlot *slot, void *arg)
 void
 kv_secret_rows_list(text *user_id, Tuplestorestate *result, TupleDesc columns)
 {
+	KvRange		range = {KV_RANGE_USER, {.user_id = user_id}};
 	List	   *all = NIL;
 
-	kv_plan_read_user(user_id, KV_COLUMNS_OF_LIST, take_listed, &all);
+	read_rows(&range, KV_COLUMNS_OF_LIST, take_listed, &all);
 	for (int i = list_length(all) - 1; i >= 0; i--)
 	{
 		Listed	   *listed = list_nth(all, i);
@@ -237,7 +242,8 @@ void
 kv_secret_rows_versions(const KvSecretName *name, Tuplestorestate *result,
 						TupleDesc columns)
 {
+	KvRange		range = {.kind = KV_RANGE_NAME, .name = *name};
 	Versions	versions = {.result = result, .columns = columns};
 
-	kv_plan_read_name(name, KV_COLUMNS_OF_LIST, put_version, &versions);
+	read_rows(&range, KV_COLUMNS_OF_LIST, put_version, &versions);
 }

@@ -12,8 +12,10 @@
 
 #include "server/compat.h"
 #include "store/policy.h"
+#include "store/secret_access.h"
 #include "store/secret_changes.h"
 #include "store/secret_rows.h"
+#include "store/secret_scan.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
 
@@ -99,7 +101,7 @@ kv_secret_rows_highest(const KvSecretName *name)
 {
 	int32		version;
 
-	if (kv_secret_table_highest(name, &version) == KV_STRAIGHT_IMPOSSIBLE)
+	if (kv_scan_highest(name, &version) == KV_STRAIGHT_IMPOSSIBLE)
 		version = highest_by_plan(name, kv_statement_run_as_owner);
 	return version;
 }
@@ -122,7 +124,7 @@ static void
 check_rows(char command, uint64 count)
 {
 	for (uint64 i = 0; i < count; i++)
-		kv_secret_table_check_policy(command, SPI_tuptable->vals[i],
+		kv_access_check_policy(command, SPI_tuptable->vals[i],
 									 SPI_tuptable->tupdesc);
 }
 
@@ -183,7 +185,7 @@ is_overtaken(const KvSecretName *name, int32 version)
 {
 	int32		latest;
 
-	if (kv_secret_table_latest(name, &latest) == KV_STRAIGHT_IMPOSSIBLE)
+	if (kv_scan_latest(name, &latest) == KV_STRAIGHT_IMPOSSIBLE)
 		latest = highest_by_plan(name, kv_statement_read_latest_as_owner);
 	return latest > version;
 }

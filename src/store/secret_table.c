@@ -1,23 +1,94 @@
 /*
  * secret_table.c
- *		The straight way to the current version of a secret: one backward probe
- *		of the primary key.
+ *		The table key_vault_data.secrets as a relation: which one it is, whether it
+ *		is as the install script made it, and what is in its columns.
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "access/genam.h"
+#include "access/nbtree.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
+#include "server/invalidation.h"
 #include "store/policy.h"
-#include "store/secret_access.h"
 #include "store/secret_table.h"
+#include "store/statement.h"
+
+static Oid	secrets_oid = InvalidOid;
+
+static void
+forget_relation(Oid relid)
+{
+	if (relid == InvalidOid || relid == secrets_oid)
+		secrets_oid = InvalidOid;
+}
 
 void
 kv_secret_table_init(void)
 {
-	kv_access_init();
+	kv_watch_relations(forget_relation);
+}
+
+Oid
+kv_secret_table_oid(void)
+{
+	if (!OidIsValid(secrets_oid))
+	{
+		Oid			namespace = kv_data_schema();
+
+		secrets_oid = get_relname_relid("secrets", namespace);
+		if (!OidIsValid(secrets_oid))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"key_vault_data.secrets\" does not exist")));
+	}
+	return secrets_oid;
+}
+
+/* Whether the primary key leads with the columns that a probe names. */
+static bool
+primary_key_is_usable(Relation rel)
+{
+	Oid			index_oid = kv_primary_key_index(rel);
+	Relation	index;
+	bool		usable;
+
+	if (!OidIsValid(index_oid))
+		return false;
+
+	index = index_open(index_oid, AccessShareLock);
+	usable = index->rd_rel->relam == BTREE_AM_OID &&
+		index->rd_index->indisvalid &&
+		index->rd_index->indnkeyatts == 4 &&
+		index->rd_index->indkey.values[0] == KV_SECRETS_USER_ID &&
+		index->rd_index->indkey.values[1] == KV_SECRETS_PROVIDER &&
+		index->rd_index->indkey.values[2] == KV_SECRETS_LABEL &&
+		index->rd_index->indkey.values[3] == KV_SECRETS_VERSION &&
+		index->rd_indcollation[0] == C_COLLATION_OID &&
+		index->rd_indcollation[1] == C_COLLATION_OID &&
+		index->rd_indcollation[2] == C_COLLATION_OID;
+	index_close(index, AccessShareLock);
+	return usable;
+}
+
+/* relhasrules and relhastriggers outlive the last rule and trigger. */
+bool
+kv_secret_table_is_as_shipped(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		!rel->rd_rel->relispartition &&
+		!rel->rd_rel->relhassubclass &&
+		rel->rd_rules == NULL &&
+		rel->trigdesc == NULL &&
+		!rel->rd_rel->relforcerowsecurity &&
+		RelationGetDescr(rel)->natts >= KV_SECRETS_COLUMNS &&
+		kv_policy_is_single(rel) &&
+		primary_key_is_usable(rel);
 }
 
 void
@@ -40,105 +111,6 @@ kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row)
 		row->expires_at = DatumGetTimestampTz(slot->tts_values[KV_SECRETS_EXPIRES_AT - 1]);
 }
 
-/* For the newest row of a name that the policy (or NULL) admits, or its version. */
-typedef struct Probe
-{
-	const KvSecretName *name;
-	KvPolicy   *policy;
-	KvSecretRow *row;
-	int32		version;
-	bool		found;
-} Probe;
-
-static bool
-take_newest(KvAccess *access, Relation rel, void *arg)
-{
-	Probe	   *probe = arg;
-
-	if (probe->policy != NULL && !kv_policy_admits(probe->policy, access->slot))
-		return true;
-	kv_secret_table_unpack(access->slot, probe->row);
-	probe->found = true;
-	return false;
-}
-
-static bool
-take_version(KvAccess *access, Relation rel, void *arg)
-{
-	Probe	   *probe = arg;
-	bool		isnull;
-
-	probe->version = DatumGetInt32(slot_getattr(access->slot,
-												KV_SECRETS_VERSION, &isnull));
-	probe->found = true;
-	return false;
-}
-
-static void
-read_as_caller(KvAccess *access, Relation rel, void *arg)
-{
-	Probe	   *probe = arg;
-
-	kv_access_check_rights(access, KV_COLUMNS_OF_KEY);
-	probe->policy = kv_access_read_policy(access, rel);
-	kv_access_scan(access, rel, probe->name, KV_NAME_KEYS, take_newest, probe);
-}
-
-/* Neither privileges nor policies hold the owner back. */
-static void
-find_highest(KvAccess *access, Relation rel, void *arg)
-{
-	Probe	   *probe = arg;
-
-	kv_access_scan(access, rel, probe->name, KV_NAME_KEYS, take_version, probe);
-}
-
-static void
-find_latest(KvAccess *access, Relation rel, void *arg)
-{
-	Probe	   *probe = arg;
-
-	kv_access_scan_latest(access, rel, probe->name, KV_NAME_KEYS, take_version, probe);
-}
-
-static KvStraight
-go_straight(KvStraightWork work, Probe *probe)
-{
-	if (!kv_access_go_straight(AccessShareLock, work, probe))
-		return KV_STRAIGHT_IMPOSSIBLE;
-	return probe->found ? KV_STRAIGHT_FOUND : KV_STRAIGHT_NONE;
-}
-
-KvStraight
-kv_secret_table_current(const KvSecretName *name, KvSecretRow *row)
-{
-	Probe		probe = {.name = name, .row = row};
-
-	return go_straight(read_as_caller, &probe);
-}
-
-static KvStraight
-find_version(KvStraightWork find, const KvSecretName *name, int32 *version)
-{
-	Probe		probe = {.name = name};
-	KvStraight	result = go_straight(find, &probe);
-
-	*version = probe.version;
-	return result;
-}
-
-KvStraight
-kv_secret_table_highest(const KvSecretName *name, int32 *version)
-{
-	return find_version(find_highest, name, version);
-}
-
-KvStraight
-kv_secret_table_latest(const KvSecretName *name, int32 *version)
-{
-	return find_version(find_latest, name, version);
-}
-
 void
 kv_secret_table_refuse(Relation rel)
 {
@@ -147,25 +119,4 @@ kv_secret_table_refuse(Relation rel)
 			 errmsg("row-level security policy of table \"%s\" refuses the row",
 					RelationGetRelationName(rel)),
 			 errdetail("The row belongs to another user than the call acts for, or a policy of this database is stricter.")));
-}
-
-void
-kv_secret_table_check_policy(char command, HeapTuple tuple, TupleDesc columns)
-{
-	Relation	rel = table_open(kv_secret_table_oid(), AccessShareLock);
-	KvAccess   *access = kv_access_hold(kv_access_now(rel));
-
-	PG_TRY();
-	{
-		KvPolicy   *policy = kv_access_policy(access, rel, command);
-
-		if (policy != NULL && !kv_policy_admits_returned(policy, rel, tuple, columns))
-			kv_secret_table_refuse(rel);
-	}
-	PG_FINALLY();
-	{
-		kv_access_release(access);
-	}
-	PG_END_TRY();
-	table_close(rel, NoLock);
 }

@@ -1,7 +1,7 @@
 /*
  * secret_table.h
- *		The table key_vault_data.secrets as a relation: its columns, and the
- *		straight way of reading it.  Writing is secret_changes.h's.
+ *		The table key_vault_data.secrets as a relation: which one it is, its shape and
+ *		its columns.
  */
 #ifndef KV_SECRET_TABLE_H
 #define KV_SECRET_TABLE_H
@@ -24,31 +24,8 @@
 #define KV_SECRETS_CREATED_AT 9
 #define KV_SECRETS_COLUMNS 9
 
-typedef enum KvStraight
-{
-	KV_STRAIGHT_FOUND,
-	KV_STRAIGHT_NONE,			/* no row, or none that the policy admits */
-	KV_STRAIGHT_IMPOSSIBLE		/* ask the planner */
-} KvStraight;
-
-/* Registers the callbacks that drop what is cached; once a process. */
+/* Registers the callback that drops what is cached; once a process. */
 extern void kv_secret_table_init(void);
-
-/*
- * Reads the current version by one probe of the primary key's index, with a
- * fresh snapshot, the executor's privilege check and the table's own policy.
- */
-extern KvStraight kv_secret_table_current(const KvSecretName *name,
-										  KvSecretRow *row);
-
-/*
- * The highest version (0: none), as the extension's owner, whom neither privileges
- * nor policies hold back.
- */
-extern KvStraight kv_secret_table_highest(const KvSecretName *name, int32 *version);
-
-/* The same of all that is committed by now, whatever the isolation level. */
-extern KvStraight kv_secret_table_latest(const KvSecretName *name, int32 *version);
 
 /* The OID of key_vault_data.secrets, from a cache that relcache messages drop. */
 extern Oid kv_secret_table_oid(void);
@@ -57,13 +34,13 @@ extern Oid kv_secret_table_oid(void);
 extern void kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row);
 
 /*
- * Runs the table's policies on a row that was written or removed as the owner.
- * command is one of policy.h's.  Errors: 42501 when they do not admit it.
+ * Whether the table is as the install script left it, so that its rows can be read
+ * and written without a planner: no partitions, children, rules, triggers, other
+ * policies, and the primary key is usable.  rel is locked.
  */
-extern void kv_secret_table_check_policy(char command, HeapTuple tuple,
-										 TupleDesc columns);
+extern bool kv_secret_table_is_as_shipped(Relation rel);
 
-/* Says that they do not. */
+/* Says that the table's policies do not admit a row.  Errors: 42501. */
 pg_noreturn extern void kv_secret_table_refuse(Relation rel);
 
 #endif							/* KV_SECRET_TABLE_H */

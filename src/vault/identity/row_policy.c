@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "store/policy.h"
-#include "store/secret_table.h"
+#include "store/secret_access.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/row_policy.h"
 
@@ -14,7 +14,7 @@ check(char command, text *user_id, HeapTuple tuple, TupleDesc columns)
 {
 	KV_ACT_FOR(user_id);
 	{
-		kv_secret_table_check_policy(command, tuple, columns);
+		kv_access_check_policy(command, tuple, columns);
 	}
 	KV_ACT_END();
 }

@@ -1,0 +1,223 @@
+/*
+ * secret_scan.c
+ *		Scans the primary key of key_vault_data.secrets, backwards.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/nbtree.h"
+#include "access/skey.h"
+#include "access/tableam.h"
+#include "catalog/pg_collation.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "server/compat.h"
+#include "store/policy.h"
+#include "store/secret_scan.h"
+#include "store/secret_table.h"
+
+#define KEYS 4					/* the primary key's columns, which are the table's first */
+
+/* By KvRangeKind.  version says how the last key compares. */
+static const struct
+{
+	int			count;
+	AttrNumber	columns[KEYS];
+	StrategyNumber version;
+}			shapes[] =
+{
+	[KV_RANGE_NAME] = {3, {KV_SECRETS_USER_ID, KV_SECRETS_PROVIDER, KV_SECRETS_LABEL}},
+	[KV_RANGE_VERSION] = {4, {KV_SECRETS_USER_ID, KV_SECRETS_PROVIDER, KV_SECRETS_LABEL, KV_SECRETS_VERSION}, BTEqualStrategyNumber},
+	[KV_RANGE_THROUGH_VERSION] = {4, {KV_SECRETS_USER_ID, KV_SECRETS_PROVIDER, KV_SECRETS_LABEL, KV_SECRETS_VERSION}, BTLessEqualStrategyNumber},
+	[KV_RANGE_USER] = {1, {KV_SECRETS_USER_ID}},
+	[KV_RANGE_USER_LABEL] = {2, {KV_SECRETS_USER_ID, KV_SECRETS_LABEL}}
+};
+
+/* The same as the index wants them, but for what they compare with. */
+static ScanKeyData keys_of[lengthof(shapes)][KEYS];
+static bool keys_are_ready = false;
+
+static void
+prepare_keys(void)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+	for (int kind = 0; kind < (int) lengthof(shapes); kind++)
+	{
+		for (int i = 0; i < shapes[kind].count; i++)
+		{
+			AttrNumber	column = shapes[kind].columns[i];
+			StrategyNumber strategy = shapes[kind].version;
+
+			if (column != KV_SECRETS_VERSION)
+				ScanKeyEntryInitialize(&keys_of[kind][i], 0, column, BTEqualStrategyNumber,
+									   InvalidOid, C_COLLATION_OID, F_TEXTEQ, (Datum) 0);
+			else
+				ScanKeyEntryInitialize(&keys_of[kind][i], 0, column, strategy,
+									   InvalidOid, InvalidOid,
+									   strategy == BTEqualStrategyNumber ? F_INT4EQ : F_INT4LE,
+									   (Datum) 0);
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	keys_are_ready = true;
+}
+
+static Datum
+argument_of(const KvRange *range, AttrNumber column)
+{
+	switch (column)
+	{
+		case KV_SECRETS_USER_ID:
+			return PointerGetDatum(range->name.user_id);
+		case KV_SECRETS_PROVIDER:
+			return PointerGetDatum(range->name.provider);
+		case KV_SECRETS_LABEL:
+			return PointerGetDatum(range->name.label);
+		default:
+			return Int32GetDatum(range->version);
+	}
+}
+
+/* The keys of a range; they are copied by index_rescan(), and then somebody else's. */
+static ScanKey
+keys_for(const KvRange *range)
+{
+	ScanKey		keys = keys_of[range->kind];
+
+	if (!keys_are_ready)
+		prepare_keys();
+	for (int i = 0; i < shapes[range->kind].count; i++)
+		keys[i].sk_argument = argument_of(range, shapes[range->kind].columns[i]);
+	return keys;
+}
+
+static void
+scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapshot,
+		  KvVisit visit, void *arg)
+{
+	Relation	index = index_open(kv_primary_key_index(rel), AccessShareLock);
+	int			nkeys = shapes[range->kind].count;
+	IndexScanDesc scan;
+
+	PushActiveSnapshot(snapshot);
+	scan = kv_index_beginscan(rel, index, GetActiveSnapshot(), nkeys);
+	index_rescan(scan, keys_for(range), nkeys, NULL, 0);
+	while (index_getnext_slot(scan, BackwardScanDirection, access->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!visit(access->slot, arg))
+			break;
+	}
+	ExecClearTuple(access->slot);
+	index_endscan(scan);
+	PopActiveSnapshot();
+	/* the lock stays to the end of the transaction, as the executor's would */
+	index_close(index, NoLock);
+}
+
+void
+kv_scan(KvAccess *access, Relation rel, const KvRange *range, KvVisit visit, void *arg)
+{
+	scan_rows(access, rel, range, GetTransactionSnapshot(), visit, arg);
+}
+
+/* For those rows that the policy (or NULL) admits. */
+typedef struct Reading
+{
+	const KvRange *range;
+	KvColumns	columns;
+	KvPolicy   *policy;
+	KvVisit		visit;
+	void	   *arg;
+} Reading;
+
+static bool
+show_admitted(TupleTableSlot *slot, void *arg)
+{
+	Reading    *reading = arg;
+
+	if (reading->policy != NULL && !kv_policy_admits(reading->policy, slot))
+		return true;
+	return reading->visit(slot, reading->arg);
+}
+
+static void
+read_as_caller(KvAccess *access, Relation rel, void *arg)
+{
+	Reading    *reading = arg;
+
+	kv_access_check_rights(access, reading->columns);
+	reading->policy = kv_access_read_policy(access, rel);
+	kv_scan(access, rel, reading->range, show_admitted, reading);
+}
+
+bool
+kv_scan_as_caller(const KvRange *range, KvColumns columns, KvVisit visit, void *arg)
+{
+	Reading		reading = {.range = range, .columns = columns, .visit = visit, .arg = arg};
+
+	return kv_access_go_straight(AccessShareLock, read_as_caller, &reading);
+}
+
+/* For the highest version of a name. */
+typedef struct Probe
+{
+	KvRange		range;
+	int32		version;
+	bool		found;
+} Probe;
+
+static bool
+take_version(TupleTableSlot *slot, void *arg)
+{
+	Probe	   *probe = arg;
+	bool		isnull;
+
+	probe->version = DatumGetInt32(slot_getattr(slot, KV_SECRETS_VERSION, &isnull));
+	probe->found = true;
+	return false;
+}
+
+static void
+find_highest(KvAccess *access, Relation rel, void *arg)
+{
+	Probe	   *probe = arg;
+
+	kv_scan(access, rel, &probe->range, take_version, probe);
+}
+
+static void
+find_latest(KvAccess *access, Relation rel, void *arg)
+{
+	Probe	   *probe = arg;
+
+	scan_rows(access, rel, &probe->range, GetLatestSnapshot(), take_version, probe);
+}
+
+static KvStraight
+find_version(KvStraightWork find, const KvSecretName *name, int32 *version)
+{
+	Probe		probe = {.range = {.kind = KV_RANGE_NAME, .name = *name}};
+
+	if (!kv_access_go_straight(AccessShareLock, find, &probe))
+		return KV_STRAIGHT_IMPOSSIBLE;
+	*version = probe.version;
+	return probe.found ? KV_STRAIGHT_FOUND : KV_STRAIGHT_NONE;
+}
+
+KvStraight
+kv_scan_highest(const KvSecretName *name, int32 *version)
+{
+	return find_version(find_highest, name, version);
+}
+
+KvStraight
+kv_scan_latest(const KvSecretName *name, int32 *version)
+{
+	return find_version(find_latest, name, version);
+}
