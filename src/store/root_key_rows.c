@@ -15,7 +15,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -321,7 +320,6 @@ kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 	char		hex[ID_HEX_LEN];
 	bool		isnull;
 	int64		count;
-	int			nest_level;
 
 	/* The count would miss what was sealed after the transaction's snapshot. */
 	if (IsolationUsesXactSnapshot())
@@ -332,17 +330,13 @@ kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 	kv_secret_writers_wait();
 
 	/* A policy must make the count fail, not make it smaller. */
-	nest_level = NewGUCNestLevel();
-	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
 	(void) hex_encode((const char *) id, ID_LEN, hex);
 	values[0] = PointerGetDatum(cstring_to_text_with_len(hex, ID_HEX_LEN));
-	(void) kv_statement_run_as_owner(&count_secrets, values, NULL, 0);
+	(void) kv_statement_read_whole_as_owner(&count_secrets, values, NULL, 0);
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 										SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
-	AtEOXact_GUC(true, nest_level);
 	return count;
 }
 

@@ -17,8 +17,10 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -139,8 +141,34 @@ prepare(KvStatement *statement)
 typedef enum View
 {
 	VIEW_TRANSACTION,			/* a fresh snapshot, as the isolation level has it */
-	VIEW_LATEST					/* all that is committed; only for reading */
+	VIEW_LATEST,				/* all that is committed; only for reading */
+	VIEW_WHOLE					/* as the first, but an error where a policy leaves rows out */
 } View;
+
+/*
+ * Makes of row_security what the view needs, whatever the session or its database
+ * has set; the level for end_row_security().  An error puts it back by itself.
+ */
+static int
+begin_row_security(View view)
+{
+	const char *wanted = view == VIEW_WHOLE ? "off" : "on";
+	int			level;
+
+	if (row_security == (view != VIEW_WHOLE))
+		return 0;
+	level = NewGUCNestLevel();
+	(void) set_config_option("row_security", wanted, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+static void
+end_row_security(int level)
+{
+	if (level > 0)
+		AtEOXact_GUC(true, level);
+}
 
 static uint64
 run(KvStatement *statement, Datum *values, const char *nulls, long limit, View view)
@@ -217,10 +245,13 @@ run_as_owner(KvStatement *statement, Datum *values, const char *nulls,
 	GetUserIdAndSecContext(&save_user, &save_context);
 	PG_TRY();
 	{
+		int			level = begin_row_security(view);
+
 		SetUserIdAndSecContext(owner,
 							   save_context | SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_RESTRICTED_OPERATION);
 		processed = run(statement, values, nulls, limit, view);
+		end_row_security(level);
 	}
 	PG_FINALLY();
 	{
@@ -243,4 +274,11 @@ kv_statement_read_latest_as_owner(KvStatement *statement, Datum *values,
 								  const char *nulls, long limit)
 {
 	return run_as_owner(statement, values, nulls, limit, VIEW_LATEST);
+}
+
+uint64
+kv_statement_read_whole_as_owner(KvStatement *statement, Datum *values,
+								 const char *nulls, long limit)
+{
+	return run_as_owner(statement, values, nulls, limit, VIEW_WHOLE);
 }

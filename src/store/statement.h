@@ -46,7 +46,8 @@ extern uint64 kv_statement_run(KvStatement *statement, Datum *values,
 /*
  * The same as the extension's owner.  The one place in which key_vault changes
  * who is current: whoever calls it has checked the identity first, and the
- * caller is who they were when it returns, on success and on failure.
+ * caller is who they were when it returns, on success and on failure.  row_security
+ * = off, of the session or its database, is of no effect.
  */
 extern uint64 kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 										const char *nulls, long limit);
@@ -57,5 +58,9 @@ extern uint64 kv_statement_run_as_owner(KvStatement *statement, Datum *values,
  */
 extern uint64 kv_statement_read_latest_as_owner(KvStatement *statement, Datum *values,
 												const char *nulls, long limit);
+
+/* The same for one that has to see every row: 42501 when a policy leaves rows out. */
+extern uint64 kv_statement_read_whole_as_owner(KvStatement *statement, Datum *values,
+											   const char *nulls, long limit);
 
 #endif							/* KV_STATEMENT_H */

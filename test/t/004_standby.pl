@@ -104,6 +104,13 @@ reads_work(session($standby, 'regress_kv_service'), 'standby');
 writes_fail($reader, 'standby', @writes);
 outcome_is($reader, 'regress_kv_service', 'standby: who failed to write is who it was', 'SELECT current_user');
 
+# the planner's way, which runs as the owner
+$primary->safe_psql('postgres', 'CREATE POLICY harmless ON key_vault_data.secrets AS RESTRICTIVE USING (true)');
+$primary->wait_for_catchup($standby);
+reads_work($reader, 'standby, the planner\'s way');
+$primary->safe_psql('postgres', 'DROP POLICY harmless ON key_vault_data.secrets');
+$primary->wait_for_catchup($standby);
+
 my $tenant = session($standby, 'regress_kv_tenant');
 outcome_is($tenant, 'AIza-of-user_a', 'standby: get by identity', q{SELECT key_vault.get(NULL, 'gemini')});
 outcome_is($tenant, '42501', 'standby: get of another user\'s key', q{SELECT key_vault.get('user_b', 'gemini')});
