@@ -216,7 +216,7 @@ skip_number(const KvSqlScanner *scanner, size_t at)
 		if (kv_sql_is_digit(char_at(scanner, exponent)))
 			at = skip_digits(scanner, exponent);
 	}
-	return skip_name(scanner, at);
+	return begins_name(char_at(scanner, at)) ? skip_name(scanner, at) : at;
 }
 
 /* Where the quote of a string with a prefix stands, and how it is spelled; or 0. */

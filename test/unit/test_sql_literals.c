@@ -99,6 +99,7 @@ numbers(void)
 	redacts("SELECT 1+2-3", "SELECT $1+$2-$3");
 	redacts("SELECT 12ab34, 'k'", "SELECT $1, $2");
 	redacts("SELECT 1e+, 2", "SELECT $1+, $2");
+	redacts("SELECT 1$$k$$, 1$k", "SELECT $1 $2, $3 $k");
 	redacts("SELECT x[1:2]", "SELECT x[$1:$2]");
 }
 
