@@ -79,14 +79,49 @@ sub query
 sub send
 {
 	my ($self, $sql, @parameters) = @_;
-	my $bind = "\0\0" . pack('nn', 0, scalar @parameters);
+	$self->_write(_parse('', $sql) . _execute('', @parameters) . _message('S', ''));
+	return;
+}
+
+sub _parse
+{
+	my ($name, $sql) = @_;
+	return _message('P', "$name\0$sql\0\0\0");
+}
+
+sub _execute
+{
+	my ($name, @parameters) = @_;
+	my $bind = "\0$name\0" . pack('nn', 0, scalar @parameters);
 	$bind .= defined $_ ? pack('N', length $_) . $_ : pack('N', 0xffffffff) for @parameters;
 	$bind .= pack('n', 0);
-	$self->_write(_message('P', "\0$sql\0\0\0")
-		  . _message('B', $bind)
-		  . _message('D', "P\0")
-		  . _message('E', "\0" . pack('N', 0))
-		  . _message('S', ''));
+	return _message('B', $bind) . _message('D', "P\0") . _message('E', "\0" . pack('N', 0));
+}
+
+# As send, by the protocol named: simple, extended, named (a prepared statement that has a
+# name), pipeline (behind other statements, with one Sync for all).
+sub send_by
+{
+	my ($self, $protocol, $sql, @parameters) = @_;
+	if ($protocol eq 'simple')
+	{
+		$self->_write(_message('Q', "$sql\0"));
+	}
+	elsif ($protocol eq 'named')
+	{
+		$self->_write(_message('C', "Snamed\0") . _parse('named', $sql) . _message('S', ''));
+		my $prepared = $self->receive;
+		$self->_write($prepared->{error} ? _parse('', $sql) . _message('S', '') : _execute('named', @parameters) . _message('S', ''));
+	}
+	elsif ($protocol eq 'pipeline')
+	{
+		$self->_write(_parse('', 'SELECT 1') . _execute('') . _parse('', $sql) . _execute('', @parameters)
+			  . _parse('', 'SELECT 2') . _execute('') . _message('S', ''));
+	}
+	else
+	{
+		$self->send($sql, @parameters);
+	}
 	return;
 }
 

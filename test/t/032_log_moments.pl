@@ -1,0 +1,173 @@
+# Secrets while a statement runs, and when something ends it: what another session sees, what
+# a cancel, a time limit, a deadlock and a crash log, what pg_stat_statements gets by a reset
+# meanwhile; and what a preload by the session, or none, changes.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultLog;
+use KeyVaultTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my ($libraries) = run_command([ 'pg_config', '--pkglibdir' ]);
+my $has_statements = -e "$libraries/pg_stat_statements.so";
+my $preload = $has_statements ? 'pg_stat_statements,key_vault' : 'key_vault';
+my $node = new_logging_vault('moments', preload => "shared_preload_libraries = '$preload'", conf => <<'END');
+deadlock_timeout = 10ms
+log_lock_waits = on
+restart_after_crash = on
+compute_query_id = on
+END
+$node->append_conf('postgresql.conf', "pg_stat_statements.track = all\n") if $has_statements;
+$node->restart if $has_statements;
+$node->safe_psql('postgres', 'CREATE EXTENSION pg_stat_statements') if $has_statements;
+add_role($node, 'regress_kv_service', 'service');
+$node->safe_psql('postgres', 'CREATE TABLE rows (id int PRIMARY KEY, n int); INSERT INTO rows VALUES (1), (2); GRANT ALL ON rows TO regress_kv_service');
+my $observer = session($node);
+
+sub wait_for
+{
+	my ($event, $session) = @_;
+	return $node->poll_query_until('postgres',
+		"SELECT wait_event = '$event' FROM pg_stat_activity WHERE pid = " . $session->pid);
+}
+
+# --- While it runs
+
+my %forms = (
+	'before set' => sub { "SELECT pg_sleep(600), key_vault.set('user_a', 'exa', '$_[0]')" },
+	'after set' => sub { "SELECT key_vault.set('user_a', 'exa', '$_[0]'), pg_sleep(600)" },
+	'in DO' => sub { "DO \$\$ BEGIN PERFORM key_vault.set('user_a', 'exa', '$_[0]'); PERFORM pg_sleep(600); END \$\$" },
+	'in CREATE TABLE AS' => sub { "CREATE TEMP TABLE t AS SELECT key_vault.set('user_a', 'exa', '$_[0]'), pg_sleep(600) IS NULL AS slept" });
+for my $protocol (qw(simple extended named pipeline))
+{
+	for my $form (sort keys %forms)
+	{
+		my $name = "$protocol, $form";
+		my $position = log_position($node);
+		my $canary = canary();
+		my $session = session($node, 'regress_kv_service');
+		$session->send_by($protocol, $forms{$form}->($canary));
+		wait_for('PgSleep', $session);
+		my $seen = activity_of($observer, $session);
+		ok(!shows($seen, $canary), "$name: another session does not see the key");
+		like($seen, $form eq 'in DO' ? qr/^DO \$1$/ : qr/key_vault\.set\(\$\d+, \$\d+, \$\d+\)/, "$name: but the statement's shape");
+		# a statement in it has an id of its own
+		outcome_is($observer, '0', "$name: it has no query id", 'SELECT coalesce(query_id, 0) FROM pg_stat_activity WHERE pid = $1::int', $session->pid)
+		  unless $form eq 'in DO';
+		$observer->query('SELECT pg_stat_statements_reset()') if $has_statements;
+		$observer->value('SELECT pg_cancel_backend($1::int)', $session->pid);
+		is($session->receive->{error}{state}, '57014', "$name: cancelled");
+		is_deeply(shown_in_formats(log_since($node, $position), $canary), [], "$name: the log has no key");
+		ok(!shows(activity_of($observer, $session), $canary), "$name: nor does another session see it afterwards");
+		$session->close;
+	}
+}
+
+# --- pg_stat_statements
+
+SKIP:
+{
+	skip 'pg_stat_statements is not installed', 4 unless $has_statements;
+	my $literal = canary();
+	my $bound = canary();
+	my $session = session($node, 'regress_kv_service');
+	$session->send_by('simple', "SELECT key_vault.set('user_a', 'exa', '$literal'), pg_sleep(0.5)");
+	wait_for('PgSleep', $session);
+	$observer->query('SELECT pg_stat_statements_reset()');
+	is($session->receive->{error}, undef, 'a statement whose entry is reset while it runs');
+	$session->query('SELECT key_vault.set($1, $2, $3)', 'user_a', 'exa', $bound);
+	my $statements = $observer->value('SELECT string_agg(query, chr(10)) FROM pg_stat_statements');
+	ok(!shows($statements, $_), 'is not kept with its key') for $literal, $bound;
+	like($statements, qr/SELECT key_vault\.set\(\$1, \$2, \$3\)/, 'one with a bound key is kept');
+}
+
+# --- Ended from outside
+
+{
+	my $position = log_position($node);
+	my $canary = canary();
+	my $session = session($node, 'regress_kv_service');
+	$session->run(q{SET statement_timeout = '50ms'});
+	is($session->simple("SELECT key_vault.set('user_a', 'exa', '$canary'), pg_sleep(600)")->{error}{state}, '57014', 'a statement that takes too long');
+	my $since = log_since($node, $position);
+	is_deeply(shown_in_formats($since, $canary), [], 'is logged without its key');
+	like($since->{log}, qr/canceling statement due to statement timeout\n.*STATEMENT:  SELECT key_vault\.set\(\$1, \$2, \$3\), pg_sleep\(\$4\)/, 'but with its shape');
+}
+{
+	my $position = log_position($node);
+	my @canaries = (canary(), canary());
+	my @sessions = map { session($node, 'regress_kv_service') } 0, 1;
+	for my $i (0, 1)
+	{
+		$sessions[$i]->run('BEGIN', 'UPDATE rows SET n = 1 WHERE id = ' . ($i + 1));
+	}
+	for my $i (0, 1)
+	{
+		$sessions[$i]->send_by('simple',
+			"WITH k AS MATERIALIZED (SELECT key_vault.set('user_$i', 'exa', '$canaries[$i]') AS v) UPDATE rows SET n = v FROM k WHERE id = " . (2 - $i));
+	}
+	my @states = sort map { $_->receive->{error}{state} // '' } @sessions;
+	is_deeply(\@states, [ '', '40P01' ], 'a deadlock ends one of two');
+	my $since = log_since($node, $position);
+	is_deeply(shown_in_formats($since, $_), [], 'and is logged without keys') for @canaries;
+	like($since->{log}, qr/Process \d+: WITH k AS MATERIALIZED \(SELECT key_vault\.set\(\$\d, \$\d, \$\d\)/, 'but with the shape of both statements');
+}
+{
+	my $position = log_position($node);
+	my $canary = canary();
+	my $session = session($node, 'regress_kv_service');
+	$session->send_by('simple', "SELECT key_vault.set('user_a', 'exa', '$canary'), pg_sleep(600)");
+	wait_for('PgSleep', $session);
+	kill 'KILL', $session->pid;
+	ok($session->receive->{error}, 'a backend is killed');
+	$node->poll_query_until('postgres', 'SELECT true');
+	my $since = log_since($node, $position);
+	is_deeply(shown_in_formats($since, $canary), [], 'the postmaster logs no key');
+	like($since->{log}, qr/Failed process was running: SELECT key_vault\.set\(\$1, \$2, \$3\), pg_sleep\(\$4\)/, 'but what it ran');
+}
+
+# Nothing of it stays behind
+$node->stop;
+my @files = glob($node->data_dir . '/pg_stat/* ' . $node->data_dir . '/pg_stat_tmp/*');
+is(scalar(grep { slurp_file($_) =~ /key_vault\.set\('user/ } grep { -f } @files), 0, 'statistics on disk have no literals of such statements');
+
+# --- Preloaded by the session
+
+my $second = new_logging_vault('by_session', preload => "session_preload_libraries = 'key_vault'");
+add_role($second, 'regress_kv_service', 'service');
+{
+	my $position = log_position($second);
+	my $canary = canary();
+	my $session = session($second, 'regress_kv_service');
+	is($session->simple("SELECT key_vault.set('user_a', 'exa' '$canary')")->{error}{state}, '42601', 'preloaded by the session: its first statement fails');
+	ok(!shows(activity_of(session($second), $session), $canary), 'and is not seen');
+	my $since = log_since($second, $position);
+	is_deeply(shown_in_formats($since, $canary), [], 'and not logged');
+	like($since->{log}, qr/STATEMENT:  SELECT key_vault\.set\(\$1, \$2 \$3\)/, 'but its shape is');
+	my $result = session($second, 'regress_kv_service')->simple("SELECT key_vault.set('user_a', 'exa', '$canary')");
+	like($result->{notices}[0]{detail}, qr/for a moment/, 'a literal key brings a WARNING all the same');
+}
+
+# --- Not preloaded
+
+$second->append_conf('postgresql.conf', "session_preload_libraries = ''\n");
+$second->reload;
+$second->poll_query_until('postgres', q{SELECT current_setting('session_preload_libraries') = ''});
+{
+	my $position = log_position($second);
+	my $canary = canary();
+	my $session = session($second, 'regress_kv_service');
+	my $result = $session->simple("SELECT key_vault.set('user_a', 'exa', '$canary')");
+	is(warned($result, '01000'), 1, 'not preloaded: a literal key brings a WARNING');
+	like($result->{notices}[0]{hint}, qr/shared_preload_libraries/, 'which names the setting that mends it');
+	ok(!shows(activity_of(session($second), $session), $canary), 'it is not seen after the call');
+	is_deeply(shown_in_formats(log_since($second, $position), $canary), [], 'nor in the log');
+	$session = session($second, 'regress_kv_service');
+	$session->simple("SELECT key_vault.set('user_a', 'exa' '$canary')");
+	is(scalar @{ shown_in_formats(log_since($second, $position), $canary) }, 3, 'but a first statement that fails is logged with its key');
+}
+
+done_testing();
