@@ -75,14 +75,17 @@ sub log_since
 	return \%since;
 }
 
-# Whether a text shows a canary, or eight characters of it in a row.
+# Whether a text shows a canary, or eight characters of it in a row; as numbers, too, which
+# is how a tree has them.
 sub shows
 {
 	my ($text, $canary) = @_;
-	return $text =~ /\Q$canary\E/ if length $canary < 8;
-	for my $at (0 .. length($canary) - 8)
+	my $length = length $canary < 8 ? length $canary : 8;
+	for my $at (0 .. length($canary) - $length)
 	{
-		return 1 if index($text, substr($canary, $at, 8)) >= 0;
+		my $part = substr($canary, $at, $length);
+		my $numbers = join ' ', map { ord } split //, $part;
+		return 1 if index($text, $part) >= 0 || index($text, $numbers) >= 0;
 	}
 	return 0;
 }

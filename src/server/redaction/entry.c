@@ -17,6 +17,7 @@
 
 #include "format/log_text.h"
 #include "format/sql_literals.h"
+#include "format/tree_text.h"
 #include "server/compat.h"
 #include "server/redaction/entry.h"
 #include "server/redaction/known.h"
@@ -89,7 +90,7 @@ is_ours(const ErrorData *edata)
 static bool
 carries(const Entry *entry, const char *field)
 {
-	return field != NULL && (entry->carries || kv_text_carries_secrets(field, strlen(field)));
+	return entry->carries || (field != NULL && kv_text_carries_secrets(field, strlen(field)));
 }
 
 /*
@@ -149,7 +150,7 @@ redact_message(Entry *entry)
 {
 	ErrorData  *edata = entry->edata;
 
-	if (!carries(entry, edata->message))
+	if (edata->message == NULL || !carries(entry, edata->message))
 		return;
 	entry->is_exact = replace_statement(edata);
 	if (entry->is_exact)
@@ -166,14 +167,36 @@ redact_message(Entry *entry)
 	}
 }
 
+/* A tree has constants as numbers, and bound parameters may be among them. */
+static bool
+is_tree_with_secrets(const char *tree)
+{
+	const KvKnownValues *known = kv_known_secrets();
+	Size		len = strlen(tree);
+	Size		at = 0;
+	Size		count;
+	char		bytes[4096];
+	bool		found = false;
+
+	while (!found && kv_tree_next_bytes(tree, len, &at, bytes, sizeof(bytes), &count))
+		found = (known != NULL && kv_known_values_stand_in(known, bytes, count)) ||
+			kv_find_look(bytes, count, &(Size){0}, &(Size){0});
+	explicit_bzero(bytes, sizeof(bytes));
+	return found;
+}
+
+/* The statement of a tree is the one that runs, or one that the context quotes. */
+static void
+redact_tree(const Entry *entry, char *tree)
+{
+	if (tree != NULL && (carries(entry, entry->edata->context) || is_tree_with_secrets(tree)))
+		hide_all(tree);
+}
+
 static void
 redact_detail(const Entry *entry, char *detail)
 {
-	if (!carries(entry, detail))
-		return;
-	if (is_from(entry->edata, "elog_node_display"))
-		hide_all(detail);
-	else if (!is_ours(entry->edata))
+	if (detail != NULL && carries(entry, detail) && !is_ours(entry->edata))
 	{
 		hide_in(detail, kv_log_hide_literals);
 		if (entry->carries &&
@@ -187,7 +210,7 @@ redact_context(const Entry *entry)
 {
 	char	   *context = entry->edata->context;
 
-	if (!carries(entry, context))
+	if (context == NULL || !carries(entry, context))
 		return;
 	hide_in(context, kv_log_hide_literals);
 	if (entry->carries)
@@ -200,7 +223,7 @@ redact_internal_query(const Entry *entry)
 	ErrorData  *edata = entry->edata;
 	char	   *copy;
 
-	if (!carries(entry, edata->internalquery))
+	if (edata->internalquery == NULL || !carries(entry, edata->internalquery))
 		return;
 	copy = kv_without_literals("", 0, edata->internalquery, strlen(edata->internalquery),
 							   edata->assoc_context);
@@ -241,7 +264,10 @@ kv_entry_redact(ErrorData *edata)
 
 	entry.carries = kv_statement_look();
 	redact_message(&entry);
-	redact_detail(&entry, edata->detail);
+	if (is_from(edata, "elog_node_display"))
+		redact_tree(&entry, edata->detail);
+	else
+		redact_detail(&entry, edata->detail);
 	redact_detail(&entry, edata->detail_log);
 	hide_arguments(&entry);
 	redact_context(&entry);

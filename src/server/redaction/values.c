@@ -12,6 +12,8 @@
 
 #include "server/redaction/values.h"
 
+#define BYTES_MAX (64 * 1024)	/* of one */
+
 static KvKnownValue kept[KV_SECRETS_MAX];
 static Size kept_count = 0;
 static TimestampTz kept_of = 0; /* the statement's begin */
@@ -57,6 +59,7 @@ kv_secrets_keep(const char *secret, int len)
 {
 	char	   *copy;
 
+	len = Min(len, BYTES_MAX);
 	(void) kv_secrets_kept(&(Size){0});
 	if (len < KV_KNOWN_VALUE_MIN || is_kept(secret, len))
 		return true;
