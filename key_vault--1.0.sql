@@ -61,7 +61,6 @@ CREATE TABLE key_vault_data.secrets (
 );
 REVOKE ALL ON TABLE key_vault_data.secrets FROM PUBLIC;
 ALTER TABLE key_vault_data.secrets
-    ALTER COLUMN sealed SET STORAGE EXTERNAL,
     ALTER COLUMN sealed SET STATISTICS 0,
     ALTER COLUMN hint SET STATISTICS 0;
 -- In the order in which they expire: none of those that never do.

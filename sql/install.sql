@@ -116,7 +116,7 @@ WHERE c.relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespa
   AND c.oid <> ALL (e.extconfig) ORDER BY 1;
 
 -- no statistics of what is sealed
-SELECT attname, attstattarget, attstorage FROM pg_attribute
+SELECT attname, attstattarget FROM pg_attribute
 WHERE attrelid = 'key_vault_data.secrets'::regclass AND attname IN ('sealed', 'hint') ORDER BY 1;
 
 -- drop it, with all that it made, and have it again
