@@ -289,12 +289,13 @@ RETURNS boolean
 AS 'MODULE_PATHNAME', 'kv_sql_root_key_in_ring'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION key_vault.root_key_in_ring FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.root_key_in_ring IS 'internal: whether the keyring holds the root key';
+COMMENT ON FUNCTION key_vault.root_key_in_ring IS 'internal: whether the keyring holds the root key; NULL when it cannot be read';
 
 CREATE VIEW key_vault.root_keys WITH (security_barrier) AS
     SELECT r.id, r.created_at, r.activated_at,
-           CASE WHEN NOT key_vault.root_key_in_ring(r.id) AND r.retired_at IS NULL THEN 'missing'
-                WHEN r.retired_at IS NOT NULL THEN 'retired'
+           CASE WHEN r.retired_at IS NOT NULL THEN 'retired'
+                WHEN key_vault.root_key_in_ring(r.id) IS NULL THEN 'unknown'
+                WHEN NOT key_vault.root_key_in_ring(r.id) THEN 'missing'
                 WHEN r.id = (SELECT a.id FROM key_vault_data.root_key_registry a
                              WHERE a.retired_at IS NULL AND a.activated_at IS NOT NULL
                              ORDER BY a.activated_at DESC, a.id DESC LIMIT 1) THEN 'active'
@@ -303,6 +304,12 @@ CREATE VIEW key_vault.root_keys WITH (security_barrier) AS
     FROM key_vault_data.root_key_registry r;
 REVOKE ALL ON key_vault.root_keys FROM PUBLIC;
 COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets each seals (a scan)';
+
+CREATE PROCEDURE key_vault.discard_secrets(root_key_id text, batch_size int DEFAULT 1000)
+AS 'MODULE_PATHNAME', 'kv_sql_discard_secrets'
+LANGUAGE C;
+REVOKE ALL ON PROCEDURE key_vault.discard_secrets FROM PUBLIC;
+COMMENT ON PROCEDURE key_vault.discard_secrets IS 'removes what a root key sealed that the keyring lacks, with older versions of that, committing each batch; for superusers';
 
 CREATE FUNCTION key_vault.escrow_keyring(pgp_public_key text)
 RETURNS text

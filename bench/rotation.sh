@@ -115,7 +115,7 @@ results=$work/results
 build bench with_llvm=no >&2
 start_server <<-CONF
 	fsync = on
-	key_vault.keyring_file = '$work/keyring'
+	key_vault.keyring_file = '$work/%d.keyring'
 	shared_buffers = 1GB
 	max_wal_size = 8GB
 	checkpoint_timeout = 1h

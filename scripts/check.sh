@@ -82,11 +82,21 @@ isolation() {
 	installcheck PGUSER=postgres REGRESS= TAP_TESTS= || { cat output_iso/regression.diffs; return 1; }
 }
 
+# Files as only root can make them: one that neither the server's user nor root owns, and a
+# keyring of root's that all may read.
+files_of_others() {
+	local key
+	is_root || sudo -n true || return 0
+	as_root install -m 0444 -o nobody -g nogroup /dev/null "$work/tmp/of_nobody"
+	key=$(printf '%032d' 7)
+	printf '%s %s 2026-01-31T23:59:59Z\n' "$(printf 'key_vault root key v1%s' "$key" | sha256sum | cut -c1-16)" \
+		"$(printf '%s' "$key" | base64 -w 0)" | as_root install -m 0444 -o root -g root /dev/stdin "$work/tmp/of_root"
+}
+
 tap() {
-	# A file that neither the server's user nor root owns: only root can make one
-	! { is_root || sudo -n true; } || as_root install -m 0444 -o nobody -g nogroup /dev/null "$work/tmp/of_nobody"
+	files_of_others
 	installcheck REGRESS= ISOLATION= PROVE_FLAGS='-j2 -v --timer' KV_LONG="$(is_long && say 1)" \
-		KV_FILE_OF_NOBODY="$work/tmp/of_nobody" ||
+		KV_FILE_OF_NOBODY="$work/tmp/of_nobody" KV_FILE_OF_ROOT="$work/tmp/of_root" ||
 		{ keep_server_logs; return 1; }
 }
 
@@ -124,7 +134,7 @@ server_tests() {
 	if [[ ! -e $work/built ]]; then skip 'regress, isolation, tap' 'there is no build'; return; fi
 	step demo demo
 	start_server <<-CONF
-		key_vault.keyring_file = '$work/keyring'
+		key_vault.keyring_file = '$work/%d.keyring'
 	CONF
 	step_of 'sql/*.sql' regress regress
 	step_of 'test/isolation/specs/*.spec' isolation isolation

@@ -86,7 +86,7 @@ write_settings() {
 		unix_socket_directories = '$folder/sock'
 		unix_socket_permissions = 0700
 		session_preload_libraries = 'key_vault'
-		key_vault.keyring_file = '$folder/keyring/keyring'
+		key_vault.keyring_file = '${folder//%/%%}/keyring/%d.keyring'
 		key_vault.dotenv_file = '$dotenv'
 	CONF
 }

@@ -48,7 +48,7 @@ run tee -a "$work/data/postgresql.conf" >/dev/null <<CONF
 listen_addresses = ''
 unix_socket_directories = '$work/sock'
 fsync = off
-key_vault.keyring_file = '$work/keyring'
+key_vault.keyring_file = '$work/%d.keyring'
 CONF
 run pg_ctl -l "$work/server.log" -w start >/dev/null || { cat "$work/server.log"; exit 1; }
 run psql -X -q -v ON_ERROR_STOP=1 -h "$work/sock" -U postgres -d postgres >/dev/null <<'SQL'

@@ -62,10 +62,16 @@ kv_sql_retire_root_key(PG_FUNCTION_ARGS)
 /*
  * key_vault.root_key_in_ring(id text) returns boolean
  *
- * Whether this backend can use a root key: for the view key_vault.root_keys.
+ * Whether the keyring holds a root key, or NULL when it cannot be read: for the view
+ * key_vault.root_keys.
  */
 Datum
 kv_sql_root_key_in_ring(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(kv_root_key_in_ring(id_argument(fcinfo)));
+	bool		is_known;
+	bool		in_ring = kv_root_key_in_ring(id_argument(fcinfo), &is_known);
+
+	if (!is_known)
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(in_ring);
 }

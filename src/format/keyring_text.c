@@ -5,7 +5,9 @@
  * This room reads and writes text.  Where the text comes from, and whether an id
  * belongs to its key, is not known here.
  */
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,10 @@
 #include "rfc3339.h"
 
 #define ID_HEX_LEN	16
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+/* " [", 20 digits, "/", 10 digits, "/", 10 digits, "]" and a NUL */
+#define MAKER_SIZE	46
 
 /* A part of a line. */
 typedef struct Span
@@ -105,12 +111,78 @@ parse_id(Span field, uint8_t id[static 8])
 	return true;
 }
 
+/* Takes a number off the text.  False when there is none, or it is larger than max. */
+static bool
+take_number(Span *text, uint64_t max, uint64_t *number)
+{
+	const size_t before = text->len;
+
+	*number = 0;
+	while (text->len > 0 && *text->data >= '0' && *text->data <= '9')
+	{
+		uint64_t	digit = (uint64_t) (*text->data - '0');
+
+		if (*number > (max - digit) / 10)
+			return false;
+		*number = *number * 10 + digit;
+		text->data++;
+		text->len--;
+	}
+	return text->len < before;
+}
+
+static bool
+take_character(Span *text, char c)
+{
+	if (text->len == 0 || *text->data != c)
+		return false;
+	text->data++;
+	text->len--;
+	return true;
+}
+
+/* Reads "[cluster/database/extension]". */
+static bool
+parse_maker(Span field, KvKeyringMaker *maker)
+{
+	uint64_t	database;
+	uint64_t	extension;
+
+	if (!take_character(&field, '[') ||
+		!take_number(&field, UINT64_MAX, &maker->cluster) ||
+		!take_character(&field, '/') ||
+		!take_number(&field, UINT32_MAX, &database) ||
+		!take_character(&field, '/') ||
+		!take_number(&field, UINT32_MAX, &extension) ||
+		!take_character(&field, ']') || field.len > 0)
+		return false;
+	maker->database = (uint32_t) database;
+	maker->extension = (uint32_t) extension;
+	return maker->cluster != 0;
+}
+
+/* Who made the root key, as the last field of a comment tells. */
+static KvKeyringMaker
+maker_in_comment(Span comment)
+{
+	const KvKeyringMaker unknown = {0, 0, 0};
+	KvKeyringMaker maker;
+	Span		last = {NULL, 0};
+	Span		field;
+
+	while ((field = take_field(&comment)).len > 0)
+		last = field;
+	return parse_maker(last, &maker) ? maker : unknown;
+}
+
 /* Reads the rest of a line whose first field was the id. */
 static KvStatus
 parse_entry(Span id, Span rest, KvKeyringEntry *entry)
 {
 	Span		key = take_field(&rest);
 	Span		time = take_field(&rest);
+
+	entry->maker = maker_in_comment(rest);
 
 	if (!parse_id(id, entry->id))
 		return KV_SYNTAX;
@@ -224,6 +296,13 @@ kv_keyring_parse(const char *text, size_t len,
 	Span		all = {text, len};
 	KvStatus	status;
 
+	/* Editors put it there, and show nothing of it */
+	if (len >= strlen(BYTE_ORDER_MARK) &&
+		memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+	{
+		all.data += strlen(BYTE_ORDER_MARK);
+		all.len -= strlen(BYTE_ORDER_MARK);
+	}
 	status = parse_lines(all, entries, capacity, count, line);
 	if (status == KV_OK)
 	{
@@ -238,12 +317,26 @@ kv_keyring_parse(const char *text, size_t len,
 	return status;
 }
 
+/* " [cluster/database/extension]", or nothing. */
+static size_t
+format_maker(const KvKeyringMaker *maker, char out[static MAKER_SIZE])
+{
+	out[0] = '\0';
+	if (maker->cluster == 0)
+		return 0;
+	return (size_t) snprintf(out, MAKER_SIZE, " [%" PRIu64 "/%" PRIu32 "/%" PRIu32 "]",
+							 maker->cluster, maker->database, maker->extension);
+}
+
 KvStatus
 kv_keyring_format_line(const KvKeyringEntry *entry, const char *comment,
 					   char *out, size_t size, size_t *len)
 {
 	static const char digits[] = "0123456789abcdef";
 	const size_t comment_len = comment != NULL ? strlen(comment) : 0;
+	char		maker[MAKER_SIZE];
+	const size_t maker_len = format_maker(&entry->maker, maker);
+	const bool	has_comment = comment != NULL || maker_len > 0;
 	char		time[KV_RFC3339_LEN];
 	char	   *end = out;
 
@@ -254,7 +347,7 @@ kv_keyring_format_line(const KvKeyringEntry *entry, const char *comment,
 	/* Two separators, " # ", the line's end and a NUL */
 	if (comment_len >= size ||
 		size - comment_len < ID_HEX_LEN + 1 + KV_BASE64_KEY_LEN + 1 +
-		KV_RFC3339_LEN + (comment != NULL ? 3 : 0) + 2)
+		KV_RFC3339_LEN + (has_comment ? 3 : 0) + maker_len + 2)
 		return KV_TOO_LARGE;
 
 	for (size_t i = 0; i < sizeof(entry->id); i++)
@@ -268,7 +361,7 @@ kv_keyring_format_line(const KvKeyringEntry *entry, const char *comment,
 	*end++ = ' ';
 	memcpy(end, time, KV_RFC3339_LEN);
 	end += KV_RFC3339_LEN;
-	if (comment != NULL)
+	if (has_comment)
 	{
 		memcpy(end, " # ", 3);
 		end += 3;
@@ -278,6 +371,8 @@ kv_keyring_format_line(const KvKeyringEntry *entry, const char *comment,
 
 			*end++ = c < 0x20 || c == 0x7f ? '?' : comment[i];
 		}
+		memcpy(end, maker, maker_len);
+		end += maker_len;
 	}
 	*end++ = '\n';
 	*end = '\0';

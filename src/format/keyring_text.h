@@ -5,10 +5,14 @@
  *		<id, 16 hex digits> <base64 of 32 bytes> <time>  [# comment]
  *
  * Fields are separated by spaces and tabs.  Blank lines and lines that start with
- * # are skipped.  Lines end with LF or CRLF; the last one may lack its end.  The
- * id's digits are lowercase; base64 is canonical (RFC 4648, padded, no stray bits);
- * the time is RFC 3339, "2026-01-31T23:59:59Z", where a fraction of a second
- * and a numeric offset are understood.  A leap second is not.
+ * # are skipped.  Lines end with LF or CRLF; the last one may lack its end.  UTF-8's
+ * byte order mark may come first.  The id's digits are lowercase; base64 is canonical
+ * (RFC 4648, padded, no stray bits); the time is RFC 3339, "2026-01-31T23:59:59Z",
+ * where a fraction of a second and a numeric offset are understood.  A leap second
+ * is not.
+ *
+ * A comment of ours ends with who made the root key: [<cluster>/<database>/<extension>],
+ * three numbers.  Any other comment tells nothing, and is no error.
  *
  * Whether an id belongs to its key is for the caller to check: see
  * crypto/root_key.h.
@@ -21,11 +25,20 @@
 
 #include "status.h"
 
+/* Who made a root key, by numbers that a change of name does not change. */
+typedef struct KvKeyringMaker
+{
+	uint64_t	cluster;		/* 0: the line does not tell, and all are 0 */
+	uint32_t	database;
+	uint32_t	extension;		/* as it was installed there then */
+} KvKeyringMaker;
+
 typedef struct KvKeyringEntry
 {
 	uint8_t		id[8];
 	uint8_t		key[32];		/* secret */
 	int64_t		created_at;		/* seconds since 1970-01-01 00:00 UTC */
+	KvKeyringMaker maker;
 	size_t		line;			/* where it stands, from 1; not written */
 } KvKeyringEntry;
 
@@ -50,7 +63,7 @@ extern KV_MUST_CHECK KvStatus
 /*
  * Writes one line, with LF and a NUL, to out.  *len counts the LF, not the NUL.
  * The caller owns out, and wipes it.  comment may be NULL; control characters in it
- * become '?', so that it can never begin a line.
+ * become '?', so that it can never begin a line.  A maker that is known comes after it.
  *
  * Returns KV_OK; KV_TOO_LARGE when size does not do, and KV_BAD_TIME when
  * created_at is not in the years 0 to 9999: *len is then 0, and nothing is written.

@@ -72,6 +72,28 @@ clean_up(int code, Datum arg)
 	command->buffer = NULL;
 }
 
+/* The server's environment, in which variable stands for what had its name. */
+static char **
+environment_with(const char *variable)
+{
+	const size_t name_len = strcspn(variable, "=") + 1;
+	int			count = 0;
+	char	  **result;
+	char	  **end;
+
+	while (environ[count] != NULL)
+		count++;
+	result = end = palloc(sizeof(char *) * (count + 2));
+	for (int i = 0; i < count; i++)
+	{
+		if (strncmp(environ[i], variable, name_len) != 0)
+			*end++ = environ[i];
+	}
+	*end++ = pstrdup(variable);
+	*end = NULL;
+	return result;
+}
+
 /* Between fork and exec: only what a signal handler may do, too. */
 static void
 close_all_but_standard(void)
@@ -89,7 +111,7 @@ close_all_but_standard(void)
 
 /* What the child does until it is the shell. */
 static void
-become_shell(const char *command, int null_fd, int output_fd)
+become_shell(const char *command, char *const *environment, int null_fd, int output_fd)
 {
 	sigset_t	none;
 
@@ -102,7 +124,7 @@ become_shell(const char *command, int null_fd, int output_fd)
 	if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0)
 		_exit(126);
 	close_all_but_standard();
-	(void) execl("/bin/sh", "sh", "-c", command, (char *) NULL);
+	(void) execle("/bin/sh", "sh", "-c", command, (char *) NULL, environment);
 	_exit(127);
 }
 
@@ -116,7 +138,7 @@ report_not_started(const Command *command, int saved_errno)
 }
 
 static void
-start(Command *command, const char *text)
+start(Command *command, const char *text, char *const *environment)
 {
 	int			ends[2];
 	int			null_fd;
@@ -145,7 +167,7 @@ start(Command *command, const char *text)
 	command->pid = fork();
 	saved_errno = errno;
 	if (command->pid == 0)
-		become_shell(text, null_fd, ends[1]);
+		become_shell(text, environment, null_fd, ends[1]);
 	if (command->pid > 0)
 		(void) setpgid(command->pid, command->pid); /* whoever comes first */
 	(void) sigprocmask(SIG_SETMASK, &saved_mask, NULL);
@@ -290,9 +312,10 @@ check_result(const Command *command)
 }
 
 char *
-kv_command_output(const char *setting, const char *text, int timeout_ms, Size max,
-				  Size *len, Size *allocated)
+kv_command_output(const char *setting, const char *text, const char *variable,
+				  int timeout_ms, Size max, Size *len, Size *allocated)
 {
+	char	  **environment = environment_with(variable);
 	Command		command = {0};
 
 	command.setting = setting;
@@ -305,7 +328,7 @@ kv_command_output(const char *setting, const char *text, int timeout_ms, Size ma
 	{
 		command.buffer = kv_locked_alloc(FIRST_BUFFER_SIZE);
 		command.allocated = FIRST_BUFFER_SIZE;
-		start(&command, text);
+		start(&command, text, environment);
 		read_output(&command, max);
 		reap(&command);
 		check_result(&command);

@@ -6,8 +6,8 @@
 #define KV_COMMAND_H
 
 /*
- * Runs "/bin/sh -c command" with the server's environment, in the data directory,
- * and returns what it printed, with a NUL behind it that *len does not count.
+ * Runs "/bin/sh -c command" with the server's environment and variable, which is
+ * "NAME=value", in the data directory, and returns what it printed, with a NUL behind it that *len does not count.
  * The caller frees the result with kv_locked_free(result, *allocated).
  *
  * The command gets no input, and none of the server's file descriptors but
@@ -20,7 +20,7 @@
  * start, fails, prints nothing or more than max bytes, or runs out of time.
  */
 extern char *kv_command_output(const char *setting, const char *command,
-							   int timeout_ms, Size max,
+							   const char *variable, int timeout_ms, Size max,
 							   Size *len, Size *allocated);
 
 #endif							/* KV_COMMAND_H */

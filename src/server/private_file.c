@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -116,7 +117,7 @@ check_place(const char *path, const char *resolved, int flags)
 				(errcode(KV_ERRCODE_KEYRING),
 				 errmsg("file \"%s\" must not be inside the data directory", path),
 				 errdetail("A base backup would carry it along with what it protects, pg_rewind would overwrite it, and pg_upgrade would leave it behind to be deleted."),
-				 errhint("Move it to a folder outside, such as \"/etc/postgresql\".")));
+				 errhint("Move it to a folder outside, such as \"/etc/postgresql/key_vault\".")));
 }
 
 static void
@@ -134,9 +135,21 @@ check_regular(const char *path, const struct stat *st)
 				 errhint("Devices, sockets and named pipes will not do.")));
 }
 
+/* What makes a file of root's follow the rule, and can be read. */
+static char *
+advise_mode_of_roots(const char *path, const char *another_way)
+{
+	struct group *group = getgrgid(getegid());
+	char	   *name = group != NULL ? pstrdup(group->gr_name) : psprintf("%u", getegid());
+
+	return psprintf("Run, as root: chgrp %s \"%s\" && chmod 0640 \"%s\"%s%s",
+					name, path, path,
+					another_way != NULL ? "\n" : "", another_way != NULL ? another_way : "");
+}
+
 /* The rule of ssl_key_file. */
 static void
-check_rule(const char *path, const struct stat *st)
+check_rule(const char *path, const struct stat *st, const char *another_way)
 {
 	const bool	own = st->st_uid == geteuid();
 	const mode_t forbidden = own ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
@@ -155,7 +168,8 @@ check_rule(const char *path, const struct stat *st)
 				 errmsg("file \"%s\" can be used by others: its mode is %04o",
 						path, (unsigned) (st->st_mode & 07777)),
 				 errdetail("It must be 0600 or stricter when it belongs to the server's user, 0640 or stricter when it belongs to root."),
-				 errhint("Run: chmod %s \"%s\"", own ? "0600" : "0640", path)));
+				 own ? errhint("Run: chmod 0600 \"%s\"", path) :
+				 errhint("%s", advise_mode_of_roots(path, another_way))));
 }
 
 static void
@@ -195,7 +209,7 @@ read_all(int fd, const char *path, char *text, Size room)
 }
 
 char *
-kv_private_file_read(const char *path, Size max, int flags,
+kv_private_file_read(const char *path, Size max, int flags, const char *another_way,
 					 Size *len, Size *allocated)
 {
 	char		resolved[PATH_MAX];
@@ -228,7 +242,7 @@ kv_private_file_read(const char *path, Size max, int flags,
 		if (flags & KV_PRIVATE_FILE_MAY_BE_SHARED)
 			check_regular(path, &st);
 		else
-			check_rule(path, &st);
+			check_rule(path, &st, another_way);
 		check_size(path, &st, max, flags);
 
 		/* One byte to see that it grew, and a NUL */
@@ -253,6 +267,19 @@ kv_private_file_read(const char *path, Size max, int flags,
 	return text;
 }
 
+/* Reports errno about the folder that a file shall be in. */
+static void
+report_no_folder(const char *folder)
+{
+	if (errno != ENOENT)
+		report_errno("open", folder);
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_KEYRING),
+			 errmsg("folder \"%s\" does not exist", folder),
+			 errhint("Make it, as root: install -d -o %s -m 0700 \"%s\"",
+					 kv_server_user(), folder)));
+}
+
 char *
 kv_private_file_resolve(const char *path, int flags)
 {
@@ -270,7 +297,7 @@ kv_private_file_resolve(const char *path, int flags)
 		folder = pstrdup(name);
 		get_parent_directory(folder);
 		if (realpath(folder, resolved) == NULL)
-			report_errno("open", folder);
+			report_no_folder(folder);
 		target = psprintf("%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved,
 						  last_dir_separator(name) + 1);
 	}

@@ -27,8 +27,12 @@ typedef enum KvPrivateFileFlags
  *
  * The result has a NUL behind it that *len does not count, and is freed with
  * kv_locked_free(result, *allocated).  NULL when the file may be missing, and is.
+ *
+ * another_way, or NULL, is for the hint when root's file can be used by others: what
+ * to do when it is not the server's administrator who decides about its mode.
  */
 extern char *kv_private_file_read(const char *path, Size max, int flags,
+								  const char *another_way,
 								  Size *len, Size *allocated);
 
 /*

@@ -11,6 +11,7 @@
 #include "storage/fd.h"
 #include "utils/guc.h"
 
+#include "server/database_path.h"
 #include "server/redaction/names.h"
 #include "server/settings.h"
 
@@ -70,6 +71,19 @@ check_absolute_path(char **newval, void **extra, GucSource source)
 	return true;
 }
 
+static bool
+check_keyring_file(char **newval, void **extra, GucSource source)
+{
+	if (!check_absolute_path(newval, extra, source))
+		return false;
+	if (*newval != NULL && !kv_database_path_is_valid(*newval))
+	{
+		GUC_check_errdetail("%%d stands for the database's name, %%%% for a per cent; nothing else may follow a per cent.");
+		return false;
+	}
+	return true;
+}
+
 static void
 assign_keyring_source(const char *newval, void *extra)
 {
@@ -96,16 +110,16 @@ kv_settings_define(void)
 
 	DefineCustomStringVariable("key_vault.keyring_file",
 							   "The file that holds the root keys.",
-							   "An absolute path outside the data directory.",
+							   "An absolute path outside the data directory; %d in it is the database's name.",
 							   &kv_setting_keyring_file,
 							   "",
 							   PGC_SIGHUP,
 							   GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE,
-							   check_absolute_path, assign_keyring_source, NULL);
+							   check_keyring_file, assign_keyring_source, NULL);
 
 	DefineCustomStringVariable("key_vault.keyring_command",
 							   "A shell command that prints the root keys.",
-							   "It is used instead of key_vault.keyring_file.",
+							   "It is used instead of key_vault.keyring_file. KEY_VAULT_DATABASE in its environment is the database's name.",
 							   &kv_setting_keyring_command,
 							   "",
 							   PGC_SIGHUP,

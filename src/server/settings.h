@@ -25,7 +25,7 @@ typedef enum KvModeSetting
 } KvModeSetting;
 
 extern char *kv_setting_user_id;	/* key_vault.user_id: the identity */
-extern char *kv_setting_keyring_file;	/* absolute path */
+extern char *kv_setting_keyring_file;	/* absolute path, as in database_path.h */
 extern char *kv_setting_keyring_command;	/* wins over the file */
 extern int	kv_setting_keyring_command_timeout; /* milliseconds */
 extern char *kv_setting_dotenv_file;	/* absolute path */

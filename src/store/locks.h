@@ -16,7 +16,8 @@ typedef enum KvLock
 {
 	KV_LOCK_ROTATION = 1,		/* re-sealing goes on */
 	KV_LOCK_PURGE,				/* purging goes on */
-	KV_LOCK_ROOT_KEYS			/* which root keys there are is being changed */
+	KV_LOCK_ROOT_KEYS,			/* which root keys there are is being changed */
+	KV_LOCK_DISCARD				/* what a lost root key sealed is being removed */
 } KvLock;
 
 /*

@@ -77,24 +77,6 @@ static KvStatement record_finish = {
 	0
 };
 
-/*
- * Plans that go along the primary key, whatever the statistics say, which a
- * rotation makes wrong: each batch must cost the same.
- */
-static int
-keep_to_primary_key(void)
-{
-	static const char *const off[] = {
-		"enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin"
-	};
-	int			nest_level = NewGUCNestLevel();
-
-	for (int i = 0; i < (int) lengthof(off); i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	return nest_level;
-}
-
 int64
 kv_rotation_rows_count(const KvRotationGoal *goal)
 {
@@ -156,7 +138,7 @@ kv_rotation_rows_next(const KvRotationGoal *goal, const KvRotationRow *after,
 	values[5] = Int64GetDatum(limit);
 	values[6] = BoolGetDatum(goal->without_hint);
 
-	nest_level = keep_to_primary_key();
+	nest_level = kv_statement_keep_to_primary_key();
 	kv_spi_connect();
 	count = (int) kv_statement_run_as_owner(&select_next[locked], values, NULL, 0);
 	MemoryContextSwitchTo(caller);
@@ -202,7 +184,7 @@ kv_rotation_rows_update(const KvRotationGoal *goal, KvRotationRow **rows, int co
 	pack(rows, count, &values[1]);
 	values[4] = BoolGetDatum(goal->without_hint);
 
-	nest_level = keep_to_primary_key();
+	nest_level = kv_statement_keep_to_primary_key();
 	kv_spi_connect();
 	written = kv_statement_run_as_owner(&update_batch, values, NULL, 0);
 	for (uint64 i = 0; i < written; i++)

@@ -282,3 +282,18 @@ kv_statement_read_whole_as_owner(KvStatement *statement, Datum *values,
 {
 	return run_as_owner(statement, values, nulls, limit, VIEW_WHOLE);
 }
+
+int
+kv_statement_keep_to_primary_key(void)
+{
+	static const char *const off[] = {
+		"enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashagg",
+		"enable_hashjoin", "enable_mergejoin", "jit"
+	};
+	int			nest_level = NewGUCNestLevel();
+
+	for (int i = 0; i < (int) lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}

@@ -63,4 +63,11 @@ extern uint64 kv_statement_read_latest_as_owner(KvStatement *statement, Datum *v
 extern uint64 kv_statement_read_whole_as_owner(KvStatement *statement, Datum *values,
 											   const char *nulls, long limit);
 
+/*
+ * Until AtEOXact_GUC(true, result), plans go along the primary key, whatever the
+ * statistics say, which a walk through all rows makes wrong: each batch must cost the
+ * same.  A plan that cannot is not compiled for the costs that this gives it.
+ */
+extern int	kv_statement_keep_to_primary_key(void);
+
 #endif							/* KV_STATEMENT_H */

@@ -28,6 +28,11 @@ writes_and_reads_back(const KvKeyringEntry *entry, const char *comment)
 	require(memcmp(again.id, entry->id, sizeof(again.id)) == 0);
 	require(memcmp(again.key, entry->key, sizeof(again.key)) == 0);
 	require(again.created_at == entry->created_at);
+	/* Without a maker of its own, a comment may look as if it told of one */
+	require(entry->maker.cluster == 0 ||
+			(again.maker.cluster == entry->maker.cluster &&
+			 again.maker.database == entry->maker.database &&
+			 again.maker.extension == entry->maker.extension));
 }
 
 int

@@ -95,6 +95,10 @@ is(attempt($id), 'ok', 'comments and empty lines');
 (my $crlf = "# comment\n$first$second") =~ s/\n/\r\n/g;
 write_file($path, $crlf);
 is(attempt(id_of($second)), 'ok', 'CRLF');
+write_file($path, "\xef\xbb\xbf$crlf");
+is(attempt(id_of($second)), 'ok', 'a byte order mark before it');
+write_file($path, "\xef\xbb\xbf$first");
+is(attempt($id), 'ok', 'a byte order mark before the first root key');
 write_file("$folder/elsewhere", $first);
 unlink $path;
 symlink("$folder/elsewhere", $path);
@@ -135,6 +139,8 @@ mkfifo($path, 0600);
 refused('a named pipe, which does not hang', "\"\Q$path\E\" is not a regular file");
 write_file($path, '#' x (1024 * 1024 + 1));
 refused('too large', 'is too large.*1048577 bytes; at most 1048576');
+write_file($path, "\xff\xfe" . join '', map { "$_\0" } split //, $first);
+refused('UTF-16', 'line 1 of the keyring is not valid.*HINT:  A line has the form');
 write_file($path, join '', map { chr(int(rand(256))) } 1 .. 500);
 refused('random bytes', 'line \d+ of the keyring is not valid');
 write_file($path, "$first\0");
@@ -151,7 +157,8 @@ refused('a device', '"/dev/null" is not a regular file');
 set_path("$folder/keyring/below");
 refused('below a file', 'could not open file .*Not a directory');
 set_path('/etc/passwd');
-refused('root\'s, and readable by all', 'can be used by others.*chmod 0640');
+refused('root\'s, and readable by all', 'can be used by others.*HINT:  Run, as root: chgrp \S+ "/etc/passwd" && chmod 0640 "/etc/passwd"'
+	  . '.*run: LOAD \'key_vault\'; ALTER SYSTEM SET key_vault.keyring_command = \'cat "/etc/passwd"\'; SELECT pg_reload_conf\(\);');
 
 SKIP:
 {
@@ -160,6 +167,25 @@ SKIP:
 	skip 'this machine has no readable file of a third user', 1 unless defined $foreign;
 	set_path($foreign);
 	refused('another user\'s file', 'belongs to another user.*HINT:  Run: chown');
+}
+
+# As a container mounts a secret: what the hint says helps
+SKIP:
+{
+	my $mounted = $ENV{KV_FILE_OF_ROOT} // '';
+	skip 'there is no keyring of root\'s that all may read: check.sh makes one', 3 unless -r $mounted && (stat $mounted)[4] == 0;
+	my $of_root = id_of(slurp_file($mounted));
+	set_path($mounted);
+	my (undef, undef, $err) = $node->psql('postgres', "SELECT key_vault.activate_root_key('$of_root')");
+	my ($hint) = $err =~ /^HINT:.*\n.*\n(LOAD 'key_vault';\nALTER SYSTEM .*;\nSELECT pg_reload_conf\(\);)$/m;
+	like($hint // $err, qr/keyring_command/, 'root\'s, and readable by all: the hint has statements');
+	is(($node->psql('postgres', $hint))[0], 0, '... that can be run');
+	$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_command') <> ''}) or die;
+	is(attempt($of_root), 'ok', '... and then it is read');
+	$node->safe_psql('postgres', q{LOAD 'key_vault'; ALTER SYSTEM RESET key_vault.keyring_command});
+	$node->reload;
+	$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_command', true) IS NOT DISTINCT FROM ''
+		OR current_setting('key_vault.keyring_command', true) IS NULL}) or die;
 }
 
 # --- Places that will not do
@@ -194,7 +220,7 @@ is(attempt($id), 'ok', 'a folder whose name begins like the data directory\'s');
 
 set_path('');
 refused('none configured',
-	'no keyring is configured.*ALTER SYSTEM SET key_vault.keyring_file.*SELECT pg_reload_conf');
+	"no keyring is configured.*LOAD 'key_vault'; ALTER SYSTEM SET key_vault.keyring_file = '/etc/postgresql/key_vault/%d.keyring'; SELECT pg_reload_conf");
 my ($code) = $node->psql('postgres',
 	"LOAD 'key_vault'; ALTER SYSTEM SET key_vault.keyring_file = 'relative/keyring'");
 isnt($code, 0, 'a relative path is refused when it is set');
@@ -229,38 +255,118 @@ is_deeply(\@opened, [], 'a changed byte in the id or in the key is refused');
 
 # --- A session that has a keyring keeps it
 
+write_file($path, "$first$second");
+$node->safe_psql('postgres', "SELECT key_vault.activate_root_key('" . id_of($second) . "'); SELECT key_vault.set('user_b', 'exa', 'exa-key-of-user-b')");
+$node->safe_psql('postgres', "SELECT key_vault.activate_root_key('$id'); SELECT key_vault.set('user_a', 'exa', 'exa-key-of-user-a')");
 write_file($path, $first);
 my $session = $node->background_psql('postgres', on_error_stop => 0);
-is($session->query("SELECT key_vault.root_key_in_ring('$id')"), 't', 'a session reads the keyring');
+my $get = q{SELECT key_vault.get('user_a', 'exa')};
 
+# What the session says, and what it warns of since the last time
+sub says
+{
+	my ($sql) = @_;
+	$session->{stderr} = '';
+	return $session->query($sql);
+}
+
+sub in_ring
+{
+	my ($which) = @_;
+	return "SELECT coalesce(key_vault.root_key_in_ring('$which')::text, 'unknown')";
+}
+
+is(says($get), 'exa-key-of-user-a', 'a session reads the keyring');
 write_file($path, "garbage\n");
-is($session->query("SELECT key_vault.root_key_in_ring('$id')"), 't', 'it does not read it again for a key that it has');
+is(says($get), 'exa-key-of-user-a', 'it does not read it again for a key that it has');
 is($session->{stderr}, '', 'and so says nothing');
-is($session->query("SELECT key_vault.root_key_in_ring('" . id_of($second) . "') FROM generate_series(1, 5)"),
-	join("\n", ('f') x 5), 'a key that it lacks makes it read the keyring again');
+is(says(q{SELECT key_vault.get('user_b', 'exa')}), '', 'what it lacks makes it read again');
+like($session->{stderr}, qr/WARNING:  could not read the keyring: line 1.*ERROR:  root key @{[ id_of($second) ]} is not in memory, and the keyring cannot be read/s,
+	'and is not said to be missing');
+is(says(q{SELECT key_vault.get_all('user_b')}), '{"exa": null}', 'nor by get_all');
+like($session->{stderr}, qr/whether the keyring has its root key @{[ id_of($second) ]} is not known, for it cannot be read.*nothing is known to be lost/s, 'which says the same');
+is(says(q{SELECT detail FROM key_vault.status() WHERE item = 'sealed_rows'}),
+	"1 of 2 secrets does not open: 1 sealed with root key @{[ id_of($second) ]}, which the keyring may have: it cannot be read.", 'nor by status');
+is(says(in_ring(id_of($second)) . ' FROM generate_series(1, 5)'),
+	join("\n", ('unknown') x 5), 'who asks what the keyring holds makes it read again');
 is(() = $session->{stderr} =~ /WARNING:  could not read the keyring: line 1/g, 1,
 	'which fails with one WARNING in a statement');
-$session->{stderr} = '';
-is($session->query("SELECT key_vault.root_key_in_ring('$id')"), 't', 'the old keyring serves on');
+like($session->{stderr}, qr/goes on with the keyring that it read from file "\Q$path\E"/, 'that says what it goes on with');
+is(says(in_ring($id)), 'unknown', 'nor is it told of a key that only the memory is known to hold');
+is(says($get), 'exa-key-of-user-a', 'the old keyring serves on');
+write_file($path, $first);
+is(says(q{SELECT key_vault.get('user_b', 'exa')}), '', 'when it can be read,');
+like($session->{stderr}, qr/ERROR:  root key @{[ id_of($second) ]} is not in the keyring/, 'it is said to be missing');
+like(says(q{SELECT detail FROM key_vault.status() WHERE item = 'sealed_rows'}),
+	qr/^1 of 2 secrets does not open: 1 sealed with root key @{[ id_of($second) ]}, which the keyring lacks\./, 'by status, too');
 
 write_file($path, "$first$second");
-is($session->query("SELECT key_vault.root_key_in_ring('" . id_of($second) . "')"), 't',
-	'a key that came later is found');
+is(says(in_ring(id_of($second))), 'true', 'a key that came later is found');
 is($session->{stderr}, '', 'without a word');
+write_file($path, $second);
+is(says(in_ring($id)), 'false', 'a key that is no longer in the file is not taken for one that is');
 
-write_file("$folder/third", line(3));
+write_file("$folder/third", line(3) . $first);
 $node->adjust_conf('postgresql.conf', 'key_vault.keyring_file', "'$folder/third'");
 $node->reload;
 my $third = id_of(line(3));
 for (1 .. 100)
 {
-	last if $session->query("SELECT key_vault.root_key_in_ring('$id')") eq 'f';
+	last if says(in_ring(id_of($second))) eq 'false' && says(in_ring($third)) eq 'true';
 	select undef, undef, undef, 0.1;
 }
-is($session->query("SELECT key_vault.root_key_in_ring('$third')"), 't', 'another file takes effect in a running session');
-is($session->query("SELECT key_vault.root_key_in_ring('$id')"), 'f', 'and the old one is gone');
+is(says(in_ring($third)), 'true', 'another file takes effect in a running session');
+is(says(in_ring(id_of($second))), 'false', 'and the old one is gone');
 $session->{stderr} = '';
 $session->quit;
+
+# --- What the view says of it
+
+sub states
+{
+	return $node->safe_psql('postgres', "SELECT string_agg(DISTINCT state, ' ') FROM key_vault.root_keys WHERE id = '$id'");
+}
+
+set_path($path);
+write_file($path, $first);
+is(states(), 'active', 'the view: active');
+write_file($path, $second);
+is(states(), 'missing', 'the view: a keyring that was read and lacks it');
+unlink $path;
+is(states(), 'unknown', 'the view: no file');
+write_file($path, '');
+is(states(), 'unknown', 'the view: an empty file');
+write_file($path, "# nothing\n");
+is(states(), 'unknown', 'the view: a file without any root key');
+write_file($path, $first, 0644);
+is(states(), 'unknown', 'the view: a file of a wrong mode');
+is($node->safe_psql('postgres', q{SELECT state || ': ' || detail || ' ' || remedy FROM key_vault.status() WHERE item = 'root_key'}),
+	"error: Root key $id is active. Whether the keyring holds it is not known. See to it that the keyring can be read: the next row says what is wrong with it.",
+	'status: nothing is said to be missing');
+is($node->safe_psql('postgres', q{SELECT string_agg(item, ' ') FROM key_vault.status() WHERE remedy ~* 'delete|discard'}), '',
+	'and nobody is told to delete');
+for my $call ("CALL key_vault.discard_secrets('$id')", "CALL key_vault.discard_secrets('" . id_of($second) . "')")
+{
+	my (undef, undef, $err) = $node->psql('postgres', $call, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($err, qr/ERROR:  F0000: .*can be used by others/, "while it cannot be read: $call");
+}
+write_file($path, $first);
+is(states(), 'active', 'the view: readable again');
+is($node->safe_psql('postgres', $get), 'exa-key-of-user-a', 'and all is there');
+
+# Nothing else decides whether it can be read
+for my $mode (qw(auto development production))
+{
+	$node->adjust_conf('postgresql.conf', 'key_vault.mode', $mode);
+	$node->adjust_conf('postgresql.conf', 'key_vault.dotenv_file', "'$folder/no/such/.env'");
+	$node->restart;
+	is(states(), 'active', "the view: mode $mode, with a .env file that is not there");
+	is($node->safe_psql('postgres', q{SELECT string_agg(state, ' ') FROM key_vault.status() WHERE item IN ('root_key', 'keyring') AND state = 'error'}), '',
+		"status: mode $mode, with a .env file that is not there");
+}
+$node->adjust_conf('postgresql.conf', 'key_vault.dotenv_file', q{''});
+$node->adjust_conf('postgresql.conf', 'key_vault.mode', 'auto');
+$node->reload;
 
 # --- No word of a key
 

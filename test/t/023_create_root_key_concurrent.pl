@@ -35,6 +35,16 @@ sub ids_in
 	return @ids;
 }
 
+# As an administrator replaces it
+sub replace_file
+{
+	my ($text) = @_;
+	append_to_file("$path.new", $text);
+	chmod 0400, "$path.new";
+	rename "$path.new", $path or die $!;
+	return;
+}
+
 sub states_in
 {
 	my ($database) = @_;
@@ -71,7 +81,7 @@ for my $database (@databases)
 {
 	is(states_in($database), "active|1\nstandby|" . (10 * $per_session - 1),
 		"one of them is active in database $database");
-	like(slurp_file($path), qr/ # database "$database"$/m, "the keyring names database $database");
+	like(slurp_file($path), qr/ # database "$database" \[\d+(?:\/\d+){2}\]$/m, "the keyring names database $database");
 }
 is((stat $path)[2] & 07777, 0600, 'the keyring is for the server only');
 ok(!-e "$path.key_vault-tmp", 'no temporary file is left');
@@ -83,7 +93,7 @@ print $handle $before;
 close $handle;
 chmod 0400, $path;
 my $late = $node->safe_psql('second', 'SELECT key_vault.create_root_key()');
-like(slurp_file($path), qr/^\Q$before\E\n$late \S{44} \S+Z # database "second"\n\z/, 'what is in the file stays');
+like(slurp_file($path), qr/^\Q$before\E\n$late \S{44} \S+Z # database "second" \[\d+(?:\/\d+){2}\]\n\z/, 'what is in the file stays');
 is((stat $path)[2] & 07777, 0400, 'and so does its mode');
 
 # A symbolic link stays one.
@@ -98,12 +108,51 @@ rename "$folder/real", $path;
 # --- Rolled back
 
 my @registered = ids_in('postgres');
+my $lines = ids_in_keyring();
 my $rolled_back = $node->safe_psql('postgres',
 	'BEGIN; SELECT key_vault.create_root_key(); ROLLBACK');
 is_deeply([ ids_in('postgres') ], \@registered, 'a rolled-back create registers nothing');
 ok((grep { $_ eq $rolled_back } ids_in_keyring()), 'its root key is in the keyring');
-$node->safe_psql('postgres', 'SELECT key_vault.create_root_key()');
-is(scalar(ids_in('postgres')), @registered + 1, 'the next one is made beside it');
+my $loop = join ' ', map { "BEGIN; SELECT key_vault.create_root_key(); SAVEPOINT s; SELECT key_vault.create_root_key(); ROLLBACK TO s; ROLLBACK;" } 1 .. 50;
+my %looped = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', $loop);
+is(scalar(ids_in_keyring()), $lines + 2, 'a loop of them adds as many as one transaction makes');
+ok($looped{$rolled_back}, 'it takes what is there');
+
+# Another database, which shares the file, takes none of it
+my $of_second = $node->safe_psql('second', 'SELECT key_vault.create_root_key()');
+ok(!$looped{$of_second}, 'another database makes a root key of its own');
+
+my @taken = map { $node->safe_psql('postgres', 'SELECT key_vault.create_root_key()') } 1 .. 3;
+is_deeply([ map { $looped{$_} ? 'taken' : 'made' } @taken ], [qw(taken taken made)], 'calls that are committed take them, then make one');
+is_deeply([ ids_in('postgres') ], [ sort @registered, @taken ], 'and register them');
+is(scalar(ids_in_keyring()), $lines + 4, 'each is in the keyring once');
+
+# What is left for more than an hour stays: it may have leaked meanwhile.  What another database
+# made is its own, whatever its name is now
+{
+	my $left = $node->safe_psql('postgres', 'BEGIN; SELECT key_vault.create_root_key(); ROLLBACK');
+	my $text = slurp_file($path);
+	my ($numbers) = $text =~ /^$left .*\[(.*)\]$/m;
+	my @other = split '/', $numbers;
+	for my $case ([ 'made two hours ago', sub { my ($line) = @_; $line =~ s/ \S+Z / 2020-01-01T00:00:00Z /; $line } ],
+		[ 'made in time to come', sub { my ($line) = @_; $line =~ s/ \S+Z / 2200-01-01T00:00:00Z /; $line } ],
+		[ 'of another database with this name', sub { my ($line) = @_; $line =~ s/\/$other[1]\//\/99999\//; $line } ],
+		[ 'of the extension as it was installed before', sub { my ($line) = @_; $line =~ s/\/$other[2]\]/\/99999\]/; $line } ],
+		[ 'of another cluster', sub { my ($line) = @_; $line =~ s/\[$other[0]/[12345/; $line } ],
+		[ 'of nobody in particular', sub { my ($line) = @_; $line =~ s/ \[.*\]//; $line } ])
+	{
+		my ($name, $change) = @$case;
+		(my $changed = $text) =~ s/^($left .*)$/$change->($1)/me;
+		isnt($changed, $text, "$name: the line is changed");
+		replace_file($changed);
+		is($node->safe_psql('postgres', "BEGIN; SELECT key_vault.create_root_key() = '$left'; ROLLBACK"), 'f', "$name: it is not taken");
+		replace_file($text);
+	}
+	my ($out, $err);
+	$node->psql('postgres', 'SELECT key_vault.create_root_key()', stdout => \$out, stderr => \$err);
+	is($out, $left, 'as it was, it is');
+	like($err, qr/NOTICE:  root key $left was in the keyring/, 'with a word about it');
+}
 
 my ($code, $out, $err) = $node->psql('postgres',
 	'BEGIN READ ONLY; SELECT key_vault.create_root_key()',

@@ -42,7 +42,7 @@ my $said = dev('start', '--dotenv', $dotenv);
 like($said, qr/^ok: .*DATABASE_URL="postgresql:\/\/app\@\/dev\?host=\Q$home\E\/sock"/s, 'start makes a server and says how a backend reaches it');
 like($said, qr/development, because DEBUG is true in the \.env file/, '... in development mode');
 is(mode_of($dotenv), '0600', '... and makes the .env file');
-is(mode_of("$home/keyring/keyring") . mode_of("$home/keyring") . mode_of($home), '060007000700', '... and a keyring that nobody else reads');
+is(mode_of("$home/keyring/dev.keyring") . mode_of("$home/keyring") . mode_of($home), '060007000700', '... and a keyring that nobody else reads');
 is(query(q(SELECT level, complete FROM key_vault.access)), "ok: service|t\n", '... and a role for the backend');
 is(query(q(SELECT count(*) FROM key_vault.status() WHERE state <> 'ok')), "ok: 0\n", '... with nothing that status() finds wrong');
 is(query(q(SHOW listen_addresses)), "ok: \n", '... that no network reaches');

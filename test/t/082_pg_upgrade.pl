@@ -155,7 +155,7 @@ my %instead = (
 	'/usr/lib/postgresql/17/bin' => $bindir,
 	'/var/lib/postgresql/15/main' => $old->data_dir,
 	'/var/lib/postgresql/17/main' => $new->data_dir,
-	'/etc/postgresql/key_vault/keyring' => $ring);
+	'/etc/postgresql/key_vault/%d.keyring' => $ring);
 
 sub next_block
 {

@@ -13,7 +13,7 @@ use Test::More;
 my $readme = PostgreSQL::Test::Utils::slurp_file("$FindBin::RealBin/../../README.md");
 my $rest_of_it = $readme =~ s/^## Operating key_vault\n.*?(?=^## )//msr;
 my $folder = PostgreSQL::Test::Utils::tempdir;
-my $keyring = "$folder/keyring";
+my $keyring = "$folder/app.keyring";
 
 sub blocks
 {
@@ -43,7 +43,7 @@ my $new_id;
 sub with_real_names
 {
 	my ($sql) = @_;
-	$sql =~ s{/etc/postgresql/key_vault/keyring}{$keyring}g;
+	$sql =~ s{/etc/postgresql/key_vault/}{$folder/}g;
 	$sql =~ s{<id>}{$new_id}g if defined $new_id;
 	return $sql;
 }

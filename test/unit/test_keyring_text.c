@@ -2,6 +2,7 @@
  * test_keyring_text.c
  *		The keyring as text: what is read, what is refused, and on which line.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +93,10 @@ good_keyrings(void)
 	reads("# head\r\n\r\n" ID_A " " KEY_A " " TIME " # of app\r\n"
 		  ID_B " " KEY_B " " TIME "\r\n", 2);
 	reads(ID_A " " KEY_A " " TIME " #no blank after the sign\n", 1);
+	reads("\xef\xbb\xbf", 0);
+	reads("\xef\xbb\xbf" ID_A " " KEY_A " " TIME "\n", 1);
+	reads("\xef\xbb\xbf# head\r\n" ID_A " " KEY_A " " TIME "\r\n"
+		  ID_B " " KEY_B " " TIME, 2);
 	reads(ID_A " " KEY_A " 2026-02-01T01:29:59.25+01:30\n"
 		  ID_B " " KEY_B " 2026-01-31T00:00:59-23:59\n", 2);
 }
@@ -111,6 +116,80 @@ entries_know_their_line(void)
 	check(entries[1].line == 4);
 }
 
+/* What a comment tells of who made the root key, read and written again. */
+static void
+maker_is(const char *comment, uint64_t cluster, uint32_t database, uint32_t extension)
+{
+	KvKeyringEntry entry;
+	char		text[512];
+	size_t		count;
+	size_t		line;
+	size_t		len;
+
+	snprintf(text, sizeof(text), ID_A " " KEY_A " " TIME "%s\r\n", comment);
+	require(parse_bytes(text, strlen(text), &entry, 1, &count, &line) == KV_OK && count == 1);
+	check(entry.maker.cluster == cluster && entry.maker.database == database &&
+		  entry.maker.extension == extension);
+
+	require(kv_keyring_format_line(&entry, "database \"a [1/2/3]\"", text, sizeof(text), &len) == KV_OK);
+	require(parse_bytes(text, len, &entry, 1, &count, &line) == KV_OK && count == 1);
+	check(entry.maker.cluster == cluster && entry.maker.database == database &&
+		  entry.maker.extension == extension);
+	if (cluster == 0)
+		check(strcmp(text, ID_A " " KEY_A " " TIME " # database \"a [1/2/3]\"\n") == 0);
+}
+
+static void
+comments_tell_who_made_the_key(void)
+{
+	static const char expected[] =
+		ID_B " " KEY_B " " TIME " # database \"b\" [18446744073709551615/4294967295/4294967294]\n";
+	KvKeyringEntry entry = {
+		.id = {0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff},
+		.created_at = TIME_SECONDS,
+		.maker = {UINT64_MAX, UINT32_MAX, UINT32_MAX - 1}
+	};
+	char		out[256];
+	size_t		len;
+
+	maker_is(" # database \"a\" [7301234567890123456/16384/16390]", UINT64_C(7301234567890123456), 16384, 16390);
+	maker_is(" # [1/2/3] \t ", 1, 2, 3);
+	maker_is("\t#\t[18446744073709551615/4294967295/4294967295]", UINT64_MAX, UINT32_MAX, UINT32_MAX);
+	maker_is(" # database \"[1/2/3]\" [3/4/5]", 3, 4, 5);
+	maker_is(" # [001/0/0]", 1, 0, 0);
+
+	maker_is("", 0, 0, 0);
+	maker_is(" #", 0, 0, 0);
+	maker_is(" # [1/2/3] of app", 0, 0, 0);
+	maker_is(" #[1/2/3]", 0, 0, 0);
+	maker_is(" # x[1/2/3]", 0, 0, 0);
+	maker_is(" # [1/2/3]x", 0, 0, 0);
+	maker_is(" # [1/2/3", 0, 0, 0);
+	maker_is(" # 1/2/3]", 0, 0, 0);
+	maker_is(" # [1/2]", 0, 0, 0);
+	maker_is(" # [1/2/3/4]", 0, 0, 0);
+	maker_is(" # [1,2,3]", 0, 0, 0);
+	maker_is(" # [1/2/]", 0, 0, 0);
+	maker_is(" # [1//3]", 0, 0, 0);
+	maker_is(" # [/2/3]", 0, 0, 0);
+	maker_is(" # [0/2/3]", 0, 0, 0);
+	maker_is(" # [-1/2/3]", 0, 0, 0);
+	maker_is(" # [1/ 2/3]", 0, 0, 0);
+	maker_is(" # [18446744073709551616/2/3]", 0, 0, 0);
+	maker_is(" # [18446744073709551620/2/3]", 0, 0, 0);
+	maker_is(" # [1/4294967296/3]", 0, 0, 0);
+	maker_is(" # [1/2/42949672960]", 0, 0, 0);
+
+	/* It needs room, and not a byte more */
+	memset(entry.key, 0xff, sizeof(entry.key));
+	for (size_t size = 0; size <= strlen(expected); size++)
+		check(kv_keyring_format_line(&entry, "database \"b\"", out, size, &len) == KV_TOO_LARGE);
+	require(kv_keyring_format_line(&entry, "database \"b\"", out, strlen(expected) + 1, &len) == KV_OK);
+	check(strcmp(out, expected) == 0 && len == strlen(expected));
+	check(kv_keyring_format_line(&entry, NULL, out, sizeof(out), &len) == KV_OK);
+	check(strcmp(out, ID_B " " KEY_B " " TIME " #  [18446744073709551615/4294967295/4294967294]\n") == 0);
+}
+
 static void
 bad_lines_are_told_by_number(void)
 {
@@ -127,7 +206,12 @@ bad_lines_are_told_by_number(void)
 	refuses(ID_A " " KEY_A " " TIME "\r\r\n", KV_SYNTAX, 1);
 	refuses("# a\rb\n", KV_SYNTAX, 1);
 	refuses(ID_A " " KEY_A "\r" TIME "\n", KV_SYNTAX, 1);
-	refuses("\xef\xbb\xbf" ID_A " " KEY_A " " TIME "\n", KV_SYNTAX, 1);
+	/* A byte order mark: in the middle, twice, cut, and those of UTF-16 */
+	refuses("\n\xef\xbb\xbf" ID_A " " KEY_A " " TIME "\n", KV_SYNTAX, 2);
+	refuses("\xef\xbb\xbf\xef\xbb\xbf" ID_A " " KEY_A " " TIME "\n", KV_SYNTAX, 1);
+	refuses("\xef\xbb" ID_A " " KEY_A " " TIME "\n", KV_SYNTAX, 1);
+	refuses("\xff\xfe#\n", KV_SYNTAX, 1);
+	refuses_bytes("\xff\xfe#\0\n\0", 6, KV_SYNTAX, 1);
 	refuses(ID_A " " KEY_A " " TIME "\n" ID_B " x " TIME "\n", KV_BAD_KEY, 2);
 	refuses_bytes("# a\n\0\n", 6, KV_SYNTAX, 2);
 	refuses_bytes("# a\0b\n", 6, KV_SYNTAX, 1);
@@ -456,6 +540,7 @@ main(void)
 {
 	run(good_keyrings);
 	run(entries_know_their_line);
+	run(comments_tell_who_made_the_key);
 	run(bad_lines_are_told_by_number);
 	run(a_key_has_one_spelling);
 	run(base64_digits_are_exactly_the_64);

@@ -6,7 +6,7 @@
 -- that belongs to the server's user alone.
 --
 --     LOAD 'key_vault';
---     ALTER SYSTEM SET key_vault.keyring_file = '/etc/postgresql/keyring/keyring';
+--     ALTER SYSTEM SET key_vault.keyring_file = '/etc/postgresql/key_vault/%d.keyring';
 --     SELECT pg_reload_conf();
 
 CREATE EXTENSION IF NOT EXISTS key_vault;

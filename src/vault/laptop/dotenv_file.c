@@ -105,7 +105,7 @@ write_pending(void)
 		Size		len;
 		char	   *changed;
 
-		base = kv_private_file_read(path, KV_DOTENV_MAX, KV_DOTENV_FILE_FLAGS,
+		base = kv_private_file_read(path, KV_DOTENV_MAX, KV_DOTENV_FILE_FLAGS, NULL,
 									&base_len, &allocated);
 		base_allocated = allocated;
 		apply_all(base, base_len, &changed, &len);

@@ -72,7 +72,7 @@ kv_dotenv_text_current(void)
 
 		/* The times from before reading: a write meanwhile is seen later. */
 		clock_gettime(CLOCK_REALTIME, &now);
-		fresh = kv_private_file_read(path, KV_DOTENV_MAX, KV_DOTENV_FILE_FLAGS,
+		fresh = kv_private_file_read(path, KV_DOTENV_MAX, KV_DOTENV_FILE_FLAGS, NULL,
 									 &len, &allocated);
 		forget_known();
 		known = fresh;

@@ -17,6 +17,7 @@
 #include "store/root_key_rows.h"
 #include "vault/roots/escrow.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/keyring_source.h"
 
 /* Says what pgcrypto said of the key, and what key will do. */
 pg_noreturn static void
@@ -83,7 +84,7 @@ warn_of_missing_keys(const KvRing *ring)
 				(errcode(KV_ERRCODE_KEYRING),
 				 errmsg("root key %s is not in the keyring", hex),
 				 errdetail("This database uses it. The copy does not hold it either."),
-				 errhint("Restore the keyring that this database was sealed with, and make another copy.")));
+				 errhint("%s Then make another copy.", kv_keyring_missing_key_hint())));
 	}
 	pfree(rows);
 }
@@ -101,7 +102,7 @@ check_text(const char *keyring, Size len)
 			ereport(ERROR,
 					(errcode(KV_ERRCODE_KEYRING),
 					 errmsg("the keyring holds no root key"),
-					 errdetail("The keyring was read from %s.", source)));
+					 errdetail("%s", kv_keyring_source_detail(source))));
 		warn_of_missing_keys(&ring);
 	}
 	PG_FINALLY();

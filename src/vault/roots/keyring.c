@@ -12,12 +12,11 @@
 #include "portability/instr_time.h"
 #include "utils/memutils.h"
 
-#include "server/command.h"
 #include "server/errors.h"
 #include "server/locked_memory.h"
-#include "server/private_file.h"
 #include "server/settings.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/keyring_source.h"
 
 /*
  * Within one statement, the keyring is not read anew for the same root key more often
@@ -25,14 +24,6 @@
  */
 #define RELOAD_INTERVAL_MS 1000
 #define MAX_MISSED_IDS 16
-
-/* Keyring text on its way in. */
-typedef struct RingText
-{
-	char	   *bytes;
-	Size		len;
-	Size		allocated;
-} RingText;
 
 static KvRing ring;
 static int	ring_pid;			/* 0: there is no ring */
@@ -60,62 +51,11 @@ have_ring(void)
 	return ring_pid != 0 && ring_pid == MyProcPid;
 }
 
-void
-kv_keyring_report_not_configured(void)
-{
-	ereport(ERROR,
-			(errcode(KV_ERRCODE_KEYRING),
-			 errmsg("no keyring is configured"),
-			 errdetail("Neither key_vault.keyring_file nor key_vault.keyring_command is set."),
-			 errhint("Run:\nALTER SYSTEM SET key_vault.keyring_file = '/etc/postgresql/keyring';\nSELECT pg_reload_conf();")));
-}
-
-int
-kv_keyring_file_flags(void)
-{
-	return kv_setting_mode == KV_MODE_DEVELOPMENT ?
-		KV_PRIVATE_FILE_MAY_BE_IN_DATA_DIRECTORY : KV_PRIVATE_FILE_STRICT;
-}
-
-static bool
-is_configured(void)
-{
-	return kv_setting_keyring_command[0] != '\0' || kv_setting_keyring_file[0] != '\0';
-}
-
-/* What the settings say now. */
-static char *
-describe_source(void)
-{
-	if (kv_setting_keyring_command[0] != '\0')
-		return pstrdup("keyring_command");
-	return psprintf("file \"%s\"", kv_setting_keyring_file);
-}
-
-static RingText
-read_text(void)
-{
-	RingText	text = {0};
-
-	if (kv_setting_keyring_command[0] != '\0')
-		text.bytes = kv_command_output("key_vault.keyring_command",
-									   kv_setting_keyring_command,
-									   kv_setting_keyring_command_timeout,
-									   KV_KEYRING_MAX_SIZE,
-									   &text.len, &text.allocated);
-	else
-		text.bytes = kv_private_file_read(kv_setting_keyring_file,
-										  KV_KEYRING_MAX_SIZE,
-										  kv_keyring_file_flags(),
-										  &text.len, &text.allocated);
-	return text;
-}
-
 /* Reads and parses what the settings name. */
 static KvRing
 read_ring(const char *source)
 {
-	RingText	text = read_text();
+	KvKeyringText text = kv_keyring_read_source();
 	KvRing		result = {0};
 
 	PG_TRY();
@@ -134,11 +74,11 @@ read_ring(const char *source)
 char *
 kv_keyring_read_text(Size *len, Size *allocated)
 {
-	RingText	text;
+	KvKeyringText text;
 
-	if (!is_configured())
+	if (!kv_keyring_is_configured())
 		kv_keyring_report_not_configured();
-	text = read_text();
+	text = kv_keyring_read_source();
 	*len = text.len;
 	*allocated = text.allocated;
 	return text.bytes;
@@ -176,14 +116,14 @@ kv_keyring_reload(void)
 	char	   *source;
 
 	note_attempt();
-	if (!is_configured())
+	if (!kv_keyring_is_configured())
 	{
 		/* Taking the setting away takes the keys away. */
 		forget_ring();
 		kv_keyring_report_not_configured();
 	}
 
-	source = describe_source();
+	source = kv_keyring_describe_source();
 	fresh = read_ring(source);
 	if (fresh.count == 0)
 	{
@@ -191,7 +131,7 @@ kv_keyring_reload(void)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_KEYRING),
 				 errmsg("the keyring holds no root key"),
-				 errdetail("The keyring was read from %s.", source),
+				 errdetail("%s", kv_keyring_source_detail(source)),
 				 errhint("Put back the lines that were in it, or use key_vault.create_root_key() when there never were any.")));
 	}
 
@@ -206,12 +146,12 @@ kv_keyring_reload(void)
 }
 
 /*
- * Reads the ring; NULL, or what was wrong with it.  Only errors about keyrings are
- * caught: they come from files and commands, which have cleaned up by then, so
- * no subtransaction is needed.  A cancelled query stays cancelled.
+ * Only errors about keyrings are caught: they come from files and commands, which have
+ * cleaned up by then, so no subtransaction is needed.  A cancelled query stays
+ * cancelled.
  */
-static ErrorData *
-try_reload(void)
+ErrorData *
+kv_keyring_try_reload(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ErrorData  *volatile problem = NULL;
@@ -244,24 +184,28 @@ warn(const ErrorData *problem, const char *consequence)
 			 problem->hint ? errhint("%s", problem->hint) : 0));
 }
 
-/* Reads the ring, or warns that the old one serves on; throws when there is none. */
+/* Reads the ring, or warns that it cannot be read. */
+static void
+reload_or_warn(void)
+{
+	ErrorData  *problem = kv_keyring_try_reload();
+
+	if (problem == NULL)
+		return;
+	warn(problem, have_ring() ?
+		 psprintf("This session goes on with the keyring that it read from %s.", ring_source) :
+		 "No root key can be used.");
+	FreeErrorData(problem);
+}
+
+/* As above, but throws when there is no old one that could serve on. */
 static void
 reload_or_keep(void)
 {
-	ErrorData  *problem;
-
-	if (!have_ring() || !is_configured())
-	{
+	if (have_ring() && kv_keyring_is_configured())
+		reload_or_warn();
+	else
 		kv_keyring_reload();
-		return;
-	}
-	problem = try_reload();
-	if (problem != NULL)
-	{
-		warn(problem, psprintf("This session goes on with the keyring that it read from %s.",
-							   ring_source));
-		FreeErrorData(problem);
-	}
 }
 
 /* True when it is too early to read the ring again because this id is missing. */
@@ -319,73 +263,73 @@ kv_keyring_find(const uint8 id[KV_ROOT_KEY_ID_LEN])
 	return key;
 }
 
+bool
+kv_keyring_is_outdated(void)
+{
+	return tried_in_vain;
+}
+
+/* Says that a root key is not at hand, and whether it is known to be lacking. */
+pg_noreturn static void
+report_not_at_hand(const uint8 *id)
+{
+	char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
+
+	kv_root_key_id_to_hex(id, hex);
+	if (tried_in_vain)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("root key %s is not in memory, and the keyring cannot be read", hex),
+				 errdetail("This session goes on with the keyring that it read from %s.", ring_source),
+				 errhint("The WARNING before says what is wrong with it.")));
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_KEYRING),
+			 errmsg("root key %s is not in the keyring", hex),
+			 errdetail("%s", kv_keyring_source_detail(ring_source)),
+			 errhint("%s The view key_vault.root_keys lists its root keys.",
+					 kv_keyring_missing_key_hint())));
+}
+
 const KvRootKey *
 kv_keyring_require(const uint8 id[KV_ROOT_KEY_ID_LEN])
 {
 	const KvRootKey *key = kv_keyring_find(id);
-	char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
 
-	if (key != NULL)
-		return key;
-	kv_root_key_id_to_hex(id, hex);
-	ereport(ERROR,
-			(errcode(KV_ERRCODE_KEYRING),
-			 errmsg("root key %s is not in the keyring", hex),
-			 errdetail("The keyring was read from %s.", ring_source),
-			 errhint("Restore the keyring that this database was sealed with. The view key_vault.root_keys lists its root keys.")));
+	if (key == NULL)
+		report_not_at_hand(id);
+	return key;
 }
 
-bool
-kv_keyring_contains(const uint8 id[KV_ROOT_KEY_ID_LEN])
+/* The root key in memory, or NULL. */
+static const KvRootKey *
+find_in_memory(const uint8 *id)
 {
-	ErrorData  *problem;
+	return have_ring() ? kv_ring_find(&ring, id) : NULL;
+}
 
-	if (have_ring() && is_configured())
-		return kv_keyring_find(id) != NULL;
-	if (tried_just_now())
-		return false;
-
-	problem = try_reload();
-	if (problem != NULL)
+KvKeyringAnswer
+kv_keyring_ask(const uint8 id[KV_ROOT_KEY_ID_LEN])
+{
+	/* What is in memory may have gone from the file: others would not find it */
+	if (!tried_just_now() || (find_in_memory(id) == NULL && !missed_just_now(id)))
 	{
-		warn(problem, "No root key can be used.");
-		FreeErrorData(problem);
-		return false;
+		reload_or_warn();
+		if (find_in_memory(id) == NULL)
+			note_missed(id);
 	}
-	return kv_ring_find(&ring, id) != NULL;
-}
-
-int
-kv_keyring_count(void)
-{
-	return have_ring() ? ring.count : 0;
+	if (tried_in_vain)
+		return KV_KEYRING_UNKNOWN;
+	return find_in_memory(id) != NULL ? KV_KEYRING_HOLDS : KV_KEYRING_LACKS;
 }
 
 char *
 kv_keyring_source(void)
 {
-	return have_ring() ? pstrdup(ring_source) : describe_source();
+	return have_ring() ? pstrdup(ring_source) : kv_keyring_describe_source();
 }
 
-KvKeyringState
-kv_keyring_check(char **detail, char **remedy)
+const KvRing *
+kv_keyring_in_memory(void)
 {
-	ErrorData  *problem = try_reload();
-
-	if (remedy != NULL)
-		*remedy = problem != NULL ? problem->hint : NULL;
-	if (problem != NULL)
-	{
-		*detail = problem->detail == NULL ? problem->message :
-			psprintf("%s: %s", problem->message, problem->detail);
-		return is_configured() ? KV_KEYRING_UNREADABLE : KV_KEYRING_NOT_CONFIGURED;
-	}
-
-	*detail = psprintf(ngettext("%d root key, read from %s", "%d root keys, read from %s",
-								ring.count), ring.count, ring_source);
-	if (kv_locked_memory_is_locked())
-		return KV_KEYRING_OK;
-	if (remedy != NULL)
-		*remedy = pstrdup("Raise the limit on locked memory (LimitMEMLOCK= in the service's unit file).");
-	return KV_KEYRING_NOT_LOCKED;
+	return have_ring() ? &ring : NULL;
 }

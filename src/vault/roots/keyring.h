@@ -14,16 +14,12 @@
 #include "server/compat.h"
 #include "vault/roots/ring.h"
 
-/* A keyring has at most this many bytes. */
-#define KV_KEYRING_MAX_SIZE (1024 * 1024)
-
-typedef enum KvKeyringState
+typedef enum KvKeyringAnswer
 {
-	KV_KEYRING_OK,
-	KV_KEYRING_NOT_LOCKED,		/* ok, but it could not be locked in memory */
-	KV_KEYRING_NOT_CONFIGURED,
-	KV_KEYRING_UNREADABLE
-} KvKeyringState;
+	KV_KEYRING_HOLDS,
+	KV_KEYRING_LACKS,
+	KV_KEYRING_UNKNOWN			/* it cannot be read */
+} KvKeyringAnswer;
 
 /*
  * A root key, or NULL when the keyring does not hold it: the hot path, which reads
@@ -42,11 +38,26 @@ extern const KvRootKey *kv_keyring_find(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 /* As kv_keyring_find(), but F0000 instead of NULL. */
 extern const KvRootKey *kv_keyring_require(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 
-/* As kv_keyring_find(), but a WARNING and false when no keyring can be read. */
-extern bool kv_keyring_contains(const uint8 id[KV_ROOT_KEY_ID_LEN]);
+/*
+ * True when the keyring could not be read when that was last tried: it may hold what
+ * the one in memory lacks.
+ */
+extern bool kv_keyring_is_outdated(void);
+
+/*
+ * Whether the keyring itself, not a copy in memory, holds a root key: it is read
+ * at least once in each statement.  A WARNING when it cannot be.
+ */
+extern KvKeyringAnswer kv_keyring_ask(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 
 /* Reads the keyring now.  Errors: F0000, and the old one stays. */
 extern void kv_keyring_reload(void);
+
+/* The same, but NULL, or the error instead of throwing it. */
+extern ErrorData *kv_keyring_try_reload(void);
+
+/* What is in memory, until the next call of a function of this file; or NULL. */
+extern const KvRing *kv_keyring_in_memory(void);
 
 /*
  * The keyring's text as it is now, which is not parsed.  The caller frees it with
@@ -54,22 +65,7 @@ extern void kv_keyring_reload(void);
  */
 extern char *kv_keyring_read_text(Size *len, Size *allocated);
 
-/* How many root keys the keyring in memory has; 0 when there is none. */
-extern int	kv_keyring_count(void);
-
 /* Where the keyring in memory was read from: file "/x", or keyring_command. */
 extern char *kv_keyring_source(void);
-
-/*
- * Reads the keyring now, and says how that went instead of throwing.  *detail is
- * a sentence, *remedy one or NULL; both are palloc'd, and remedy may be NULL.
- */
-extern KvKeyringState kv_keyring_check(char **detail, char **remedy);
-
-/* The flags with which the keyring's file is read and written. */
-extern int	kv_keyring_file_flags(void);
-
-/* Throws what everybody says who needs a keyring when none is configured. */
-pg_noreturn extern void kv_keyring_report_not_configured(void);
 
 #endif							/* KV_KEYRING_H */

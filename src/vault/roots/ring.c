@@ -42,6 +42,7 @@ key_from_entry(const KvKeyringEntry *entry, KvRootKey *key)
 	if (status == KV_OK)
 		status = kv_xaes_key_init(&key->key, entry->key);
 	key->created_at = entry->created_at;
+	key->maker = entry->maker;
 	return status;
 }
 

@@ -7,6 +7,7 @@
 
 #include "crypto/root_key.h"
 #include "crypto/xaes.h"
+#include "format/keyring_text.h"
 
 /* In locked memory. */
 typedef struct KvRootKey
@@ -14,6 +15,7 @@ typedef struct KvRootKey
 	uint8		id[KV_ROOT_KEY_ID_LEN];
 	KvXaesKey	key;
 	int64		created_at;		/* seconds since 1970-01-01 00:00 UTC */
+	KvKeyringMaker maker;		/* if the keyring tells */
 } KvRootKey;
 
 typedef struct KvRing

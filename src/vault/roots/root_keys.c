@@ -2,66 +2,24 @@
  * root_keys.c
  *		Making, activating and retiring root keys.
  *
- * The one place that writes a keyring.  Locks are taken in one order: the registry,
- * then the lock file.  Secrets are not locked.
+ * Locks are taken in one order: the registry, then the lock file.  Secrets are not
+ * locked.
  */
 #include "postgres.h"
-
-#include <time.h>
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "format/keyring_text.h"
 #include "server/compat.h"
 #include "server/errors.h"
-#include "server/file_change.h"
-#include "server/locked_memory.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/keyring_change.h"
+#include "vault/roots/keyring_source.h"
+#include "vault/roots/root_key_id.h"
 #include "vault/roots/root_keys.h"
-
-/* What a new file begins with. */
-static const char file_header[] =
-"# Root keys of key_vault. Without this file, what they seal is lost: keep a copy\n"
-"# elsewhere. A line is <id> <base64 of 32 bytes> <RFC 3339 time>.\n";
-
-/* A line of ours: fields, and a comment with a database's name. */
-#define LINE_SIZE (128 + sizeof("database \"\"") + NAMEDATALEN)
-
-/* The file as it was, and as it shall be. */
-typedef struct FileChange
-{
-	char	   *before;			/* NULL when there was none */
-	Size		before_len;
-	Size		before_allocated;
-	char	   *after;
-	Size		after_len;
-	Size		after_allocated;
-} FileChange;
-
-static void
-id_from_text(const text *id, uint8 result[KV_ROOT_KEY_ID_LEN])
-{
-	if (kv_root_key_id_from_hex(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id),
-								result) != KV_OK)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("this is not the id of a root key"),
-				 errdetail("An id has 16 digits, 0 to 9 and a to f."),
-				 errhint("The view key_vault.root_keys lists the ids.")));
-}
-
-static const char *
-id_to_hex(const uint8 *id)
-{
-	char	   *hex = palloc(KV_ROOT_KEY_ID_HEX_LEN + 1);
-
-	kv_root_key_id_to_hex(id, hex);
-	return hex;
-}
 
 static const KvRootKeyRow *
 find_row(const KvRootKeyRow *rows, int count, const uint8 *id)
@@ -82,7 +40,7 @@ warn_of_replicas(const uint8 *id)
 		return;
 	ereport(WARNING,
 			(errcode(KV_ERRCODE_KEYRING),
-			 errmsg("root key %s is active, and this server has replicas", id_to_hex(id)),
+			 errmsg("root key %s is active, and this server has replicas", kv_root_key_id_spelled(id)),
 			 errdetail("A replica cannot open what is sealed from now on before its own keyring holds this root key."),
 			 errhint("Copy the keyring to every replica.")));
 }
@@ -101,166 +59,6 @@ check_file_is_keyring(void)
 		kv_keyring_report_not_configured();
 }
 
-/* Nothing is minted over old data. */
-static void
-check_nothing_is_missing(const KvRing *ring)
-{
-	int			count;
-	KvRootKeyRow *rows = kv_root_key_rows_read(&count);
-
-	for (int i = 0; i < count; i++)
-	{
-		if (!rows[i].is_retired && kv_ring_find(ring, rows[i].id) == NULL)
-			ereport(ERROR,
-					(errcode(KV_ERRCODE_KEYRING),
-					 errmsg("root key %s is not in the keyring",
-							id_to_hex(rows[i].id)),
-					 errdetail("This database registered it. No other root key is made while the keyring is not complete. The keyring is file \"%s\".",
-							   kv_setting_keyring_file),
-					 errhint("Restore the keyring that this database was sealed with.")));
-	}
-	pfree(rows);
-}
-
-static void
-read_file(FileChange *change)
-{
-	KvRing		ring;
-
-	change->before = kv_private_file_read(kv_setting_keyring_file,
-										  KV_KEYRING_MAX_SIZE,
-										  kv_keyring_file_flags() |
-										  KV_PRIVATE_FILE_MAY_BE_MISSING |
-										  KV_PRIVATE_FILE_MAY_BE_EMPTY,
-										  &change->before_len,
-										  &change->before_allocated);
-
-	ring = kv_ring_parse(change->before, change->before_len,
-						 psprintf("file \"%s\"", kv_setting_keyring_file));
-	PG_TRY();
-	{
-		check_nothing_is_missing(&ring);
-	}
-	PG_FINALLY();
-	{
-		kv_ring_free(&ring);
-	}
-	PG_END_TRY();
-}
-
-/* Makes a root key, straight as the line that will hold it. */
-static void
-format_new_line(KvKeyringEntry *entry, char *line, Size *len)
-{
-	char	   *comment = psprintf("database \"%s\"",
-								   get_database_name(MyDatabaseId));
-	KvStatus	status;
-
-	entry->created_at = (int64) time(NULL);
-	status = kv_random_root_key(entry->key);
-	if (status == KV_OK)
-		status = kv_root_key_id(entry->key, entry->id);
-	if (status == KV_OK)
-		status = kv_keyring_format_line(entry, comment, line, LINE_SIZE, len);
-	if (status != KV_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not make a root key: %s", kv_status_text(status))));
-}
-
-/* Puts together what the file shall hold: what it held, and one line more. */
-static void
-append_line(FileChange *change, KvKeyringEntry *entry)
-{
-	Size		len;
-	Size		line_len;
-	bool		lacks_newline = change->before_len > 0 &&
-		change->before[change->before_len - 1] != '\n';
-
-	change->after_allocated = sizeof(file_header) + change->before_len + 1 + LINE_SIZE;
-	change->after = kv_locked_alloc(change->after_allocated);
-
-	if (change->before_len > 0)
-		memcpy(change->after, change->before, change->before_len);
-	len = change->before_len;
-	if (len == 0)
-	{
-		memcpy(change->after, file_header, sizeof(file_header) - 1);
-		len = sizeof(file_header) - 1;
-	}
-	if (lacks_newline)
-		change->after[len++] = '\n';
-
-	format_new_line(entry, change->after + len, &line_len);
-	change->after_len = len + line_len;
-	if (change->after_len > KV_KEYRING_MAX_SIZE)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_KEYRING),
-				 errmsg("the keyring has no room for another root key"),
-				 errdetail("File \"%s\" may have %d bytes.",
-						   kv_setting_keyring_file, KV_KEYRING_MAX_SIZE),
-				 errhint("Take out the lines of root keys that every database of this cluster has retired.")));
-}
-
-static void
-change_file(FileChange *change, KvKeyringEntry *entry)
-{
-	KvRing		check;
-
-	read_file(change);
-	append_line(change, entry);
-
-	/* What we write, we can read. */
-	check = kv_ring_parse(change->after, change->after_len, "memory");
-	kv_ring_free(&check);
-
-	kv_private_file_replace(kv_setting_keyring_file,
-							change->after, change->after_len,
-							S_IRUSR | S_IWUSR, kv_keyring_file_flags());
-}
-
-/* Adds a new root key to the file, while nobody else does. */
-static void
-add_to_file(KvKeyringEntry *entry)
-{
-	FileChange	change = {0};
-	int			lock = kv_private_file_lock(kv_setting_keyring_file,
-											kv_keyring_file_flags());
-
-	PG_TRY();
-	{
-		change_file(&change, entry);
-	}
-	PG_FINALLY();
-	{
-		kv_locked_free(change.before, change.before_allocated);
-		kv_locked_free(change.after, change.after_allocated);
-		kv_private_file_unlock(lock);
-	}
-	PG_END_TRY();
-}
-
-/* Adds a root key to the file; only what is public of it comes back. */
-static TimestampTz
-mint(uint8 id[KV_ROOT_KEY_ID_LEN])
-{
-	KvKeyringEntry *entry = kv_locked_alloc(sizeof(KvKeyringEntry));
-	TimestampTz created_at = 0;
-
-	PG_TRY();
-	{
-		add_to_file(entry);
-		memcpy(id, entry->id, KV_ROOT_KEY_ID_LEN);
-		created_at = time_t_to_timestamptz((pg_time_t) entry->created_at);
-	}
-	PG_FINALLY();
-	{
-		kv_locked_free(entry, sizeof(KvKeyringEntry));
-	}
-	PG_END_TRY();
-	return created_at;
-}
-
 text *
 kv_root_key_create(void)
 {
@@ -272,7 +70,7 @@ kv_root_key_create(void)
 	check_file_is_keyring();
 
 	kv_root_key_rows_lock();
-	created_at = mint(id);
+	created_at = kv_keyring_add_root_key(id);
 	kv_keyring_reload();
 
 	kv_root_key_row_insert(id, created_at);
@@ -281,7 +79,7 @@ kv_root_key_create(void)
 		kv_root_key_row_activate(id);
 		warn_of_replicas(id);
 	}
-	return cstring_to_text(id_to_hex(id));
+	return cstring_to_text(kv_root_key_id_spelled(id));
 }
 
 /* A row of the registry that may become active: an old one, or a new one. */
@@ -301,7 +99,7 @@ make_ready_to_activate(const KvRootKey *root_key)
 	if (row->is_retired)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
-				 errmsg("root key %s is retired", id_to_hex(root_key->id)),
+				 errmsg("root key %s is retired", kv_root_key_id_spelled(root_key->id)),
 				 errhint("Make a new one with key_vault.create_root_key().")));
 	return row != kv_root_key_rows_active(rows, count);
 }
@@ -312,7 +110,7 @@ kv_root_key_activate(const text *id_text)
 	uint8		id[KV_ROOT_KEY_ID_LEN];
 
 	PreventCommandIfReadOnly("key_vault.activate_root_key()");
-	id_from_text(id_text, id);
+	kv_root_key_id_from_text(id_text, id);
 
 	kv_root_key_rows_lock();
 	if (!make_ready_to_activate(kv_keyring_require(id)))
@@ -331,14 +129,41 @@ check_is_replaced(const KvRootKeyRow *row, const KvRootKeyRow *active)
 	if (row == active)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
-				 errmsg("root key %s is active", id_to_hex(row->id)),
+				 errmsg("root key %s is active", kv_root_key_id_spelled(row->id)),
 				 errhint("Activate another one, then CALL key_vault.rotate_root_key().")));
 	if (active != NULL && active->is_own_change)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
-				 errmsg("root key %s is active for everybody else", id_to_hex(row->id)),
-				 errdetail("Root key %s was activated in this transaction.", id_to_hex(active->id)),
+				 errmsg("root key %s is active for everybody else", kv_root_key_id_spelled(row->id)),
+				 errdetail("Root key %s was activated in this transaction.", kv_root_key_id_spelled(active->id)),
 				 errhint("Commit, then call key_vault.retire_root_key() again.")));
+}
+
+/* Says that a root key seals secrets, and the way out that is open. */
+pg_noreturn static void
+report_in_use(const uint8 *id, int64 sealed)
+{
+	const char *hex = kv_root_key_id_spelled(id);
+	const char *way_out = NULL;
+
+	switch (kv_keyring_ask(id))
+	{
+		case KV_KEYRING_HOLDS:
+			way_out = "Re-seal them first: CALL key_vault.rotate_root_key(). What it says does not open has to be restored from a backup, or removed with key_vault.delete().";
+			break;
+		case KV_KEYRING_LACKS:
+			way_out = psprintf("They open with it only, and it is not in the keyring. Put it back, or give them up: CALL key_vault.discard_secrets('%s').", hex);
+			break;
+		case KV_KEYRING_UNKNOWN:
+			way_out = "Whether they open is not known: see to it that the keyring can be read.";
+			break;
+	}
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_STATE),
+			 errmsg("root key %s is in use", hex),
+			 errdetail_plural("It seals %lld secret.", "It seals %lld secrets.",
+							  (unsigned long) sealed, (long long) sealed),
+			 errhint("%s", way_out)));
 }
 
 void
@@ -351,7 +176,7 @@ kv_root_key_retire(const text *id_text)
 	int64		sealed;
 
 	PreventCommandIfReadOnly("key_vault.retire_root_key()");
-	id_from_text(id_text, id);
+	kv_root_key_id_from_text(id_text, id);
 
 	kv_root_key_rows_lock();
 	rows = kv_root_key_rows_read(&count);
@@ -359,7 +184,7 @@ kv_root_key_retire(const text *id_text)
 	if (row == NULL)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_UNKNOWN),
-				 errmsg("this database has no root key %s", id_to_hex(id)),
+				 errmsg("this database has no root key %s", kv_root_key_id_spelled(id)),
 				 errhint("The view key_vault.root_keys lists the ids.")));
 	if (row->is_retired)
 		return;
@@ -367,22 +192,18 @@ kv_root_key_retire(const text *id_text)
 
 	sealed = kv_root_key_count_secrets(id);
 	if (sealed > 0)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg("root key %s is in use", id_to_hex(id)),
-				 errdetail_plural("It seals %lld secret.", "It seals %lld secrets.",
-								  (unsigned long) sealed, (long long) sealed),
-				 kv_keyring_contains(id) ?
-				 errhint("Re-seal them first: CALL key_vault.rotate_root_key().") :
-				 errhint("They open with it only, and it is not in the keyring: put it back, or delete them from key_vault_data.secrets.")));
+		report_in_use(id, sealed);
 	kv_root_key_row_retire(id);
 }
 
 bool
-kv_root_key_in_ring(const text *id_text)
+kv_root_key_in_ring(const text *id_text, bool *is_known)
 {
 	uint8		id[KV_ROOT_KEY_ID_LEN];
+	KvKeyringAnswer answer;
 
-	id_from_text(id_text, id);
-	return kv_keyring_contains(id);
+	kv_root_key_id_from_text(id_text, id);
+	answer = kv_keyring_ask(id);
+	*is_known = answer != KV_KEYRING_UNKNOWN;
+	return answer == KV_KEYRING_HOLDS;
 }

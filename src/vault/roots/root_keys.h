@@ -10,7 +10,8 @@
 
 /*
  * Adds a new root key to the keyring's file and registers it; returns its id.  It
- * becomes active when none is.  Rolling back leaves it in the file, where it does no harm.
+ * becomes active when none is.  Rolling back leaves it in the file, where it does no
+ * harm, and a call within the hour takes it instead of making another one.
  *
  * Errors: F0000 when the keyring is not a file, cannot be read or written, or lacks
  * a root key that this database registered and did not retire.
@@ -32,7 +33,7 @@ extern void kv_root_key_activate(const text *id);
  */
 extern void kv_root_key_retire(const text *id);
 
-/* Whether the keyring holds a root key; a WARNING when there is no keyring. */
-extern bool kv_root_key_in_ring(const text *id);
+/* Whether the keyring holds a root key; a WARNING when that cannot be known. */
+extern bool kv_root_key_in_ring(const text *id, bool *is_known);
 
 #endif							/* KV_ROOT_KEYS_H */

@@ -15,6 +15,7 @@
 #include "server/errors.h"
 #include "store/root_key_rows.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/keyring_source.h"
 #include "vault/roots/sealing.h"
 
 /* Wipes and frees a conversion that held plaintext. */
@@ -204,6 +205,9 @@ open_utf8(const KvSecretName *name, const KvSecretRow *row, const Manner *manner
 	SET_VARSIZE(utf8, VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
 
 	root_key = manner->find_root_key(id);
+	if (root_key == NULL && kv_keyring_is_outdated())
+		return obstacle(why, KV_OBSTACLE_RING_UNREADABLE,
+						psprintf("whether the keyring has its root key %s is not known, for it cannot be read", row->root_key_id));
 	if (root_key == NULL)
 		return obstacle(why, KV_OBSTACLE_NOT_IN_RING,
 						psprintf("its root key %s is not in the keyring", row->root_key_id));
@@ -251,7 +255,10 @@ way_out(KvObstacleKind kind)
 		case KV_OBSTACLE_ROW:
 			break;
 		case KV_OBSTACLE_NOT_IN_RING:
-			return "Restore the keyring that this database was sealed with. The view key_vault.root_keys lists its root keys.";
+			return psprintf("%s The view key_vault.root_keys lists its root keys.",
+							kv_keyring_missing_key_hint());
+		case KV_OBSTACLE_RING_UNREADABLE:
+			return "See to it that the keyring can be read: nothing is known to be lost.";
 		case KV_OBSTACLE_ENCODING:
 			return KV_ENCODING_HINT;
 	}

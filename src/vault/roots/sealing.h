@@ -34,6 +34,7 @@ typedef enum KvObstacleKind
 	KV_OBSTACLE_ROW,			/* it was changed, or moved */
 	KV_OBSTACLE_NOT_REGISTERED, /* its root key is another database's */
 	KV_OBSTACLE_NOT_IN_RING,	/* its root key is not at hand */
+	KV_OBSTACLE_RING_UNREADABLE,	/* nor can the keyring be read now */
 	KV_OBSTACLE_ENCODING		/* the database's lacks one of its characters */
 } KvObstacleKind;
 

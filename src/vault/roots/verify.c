@@ -133,7 +133,8 @@ kv_verify_all(Tuplestorestate *result, TupleDesc columns)
 static bool
 is_about_root_key(KvObstacleKind kind)
 {
-	return kind == KV_OBSTACLE_NOT_REGISTERED || kind == KV_OBSTACLE_NOT_IN_RING;
+	return kind == KV_OBSTACLE_NOT_REGISTERED || kind == KV_OBSTACLE_NOT_IN_RING ||
+		kind == KV_OBSTACLE_RING_UNREADABLE;
 }
 
 /* The last of too many groups takes all root keys that have none of their own. */

@@ -9,6 +9,8 @@
 #include "crypto/root_key.h"
 #include "store/root_key_rows.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/keyring_check.h"
+#include "vault/roots/keyring_source.h"
 #include "vault/roots/verify.h"
 #include "vault/status/checks.h"
 
@@ -22,9 +24,17 @@ kv_check_root_key(void)
 		return kv_found_error("No root key is active: nothing can be stored.",
 							  "SELECT key_vault.create_root_key();");
 	kv_root_key_id_to_hex(id, hex);
-	if (!kv_keyring_contains(id))
-		return kv_found_error(psprintf("The active root key %s is not in the keyring.", hex),
-							  "Restore the keyring that this database was sealed with.");
+	switch (kv_keyring_ask(id))
+	{
+		case KV_KEYRING_HOLDS:
+			break;
+		case KV_KEYRING_LACKS:
+			return kv_found_error(psprintf("The active root key %s is not in the keyring.", hex),
+								  kv_keyring_missing_key_hint());
+		case KV_KEYRING_UNKNOWN:
+			return kv_found_error(psprintf("Root key %s is active. Whether the keyring holds it is not known.", hex),
+								  "See to it that the keyring can be read: the next row says what is wrong with it.");
+	}
 	return kv_found_ok(psprintf("Root key %s is active.", hex));
 }
 
@@ -39,6 +49,7 @@ kv_check_keyring(void)
 		case KV_KEYRING_OK:
 			return kv_found_ok(detail);
 		case KV_KEYRING_NOT_LOCKED:
+		case KV_KEYRING_SHARED:
 			return kv_found_warning(detail, remedy);
 		case KV_KEYRING_NOT_CONFIGURED:
 		case KV_KEYRING_UNREADABLE:
@@ -78,6 +89,9 @@ reason_of(const KvUnsound *unsound)
 							unsound->count, root_key);
 		case KV_OBSTACLE_NOT_IN_RING:
 			return psprintf(INT64_FORMAT " sealed with %s, which the keyring lacks",
+							unsound->count, root_key);
+		case KV_OBSTACLE_RING_UNREADABLE:
+			return psprintf(INT64_FORMAT " sealed with %s, which the keyring may have: it cannot be read",
 							unsound->count, root_key);
 		case KV_OBSTACLE_ENCODING:
 			return psprintf(INT64_FORMAT " with a character that the database's encoding lacks",
@@ -172,7 +186,7 @@ further_missing_root_keys(const List *unsound)
 
 		kv_root_key_id_to_hex(rows[i].id, hex);
 		if (!rows[i].is_retired && !has_root_key(unsound, hex) &&
-			!kv_keyring_contains(rows[i].id))
+			kv_keyring_ask(rows[i].id) == KV_KEYRING_LACKS)
 			appendStringInfo(&ids, "%s%s", ids.len > 0 ? ", " : "", hex);
 	}
 	return ids.data;

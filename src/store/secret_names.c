@@ -1,0 +1,122 @@
+/*
+ * secret_names.c
+ *		Many names of secrets at once, between C and SQL.
+ *
+ * Which names those are is for the statements to say.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "store/secret_names.h"
+#include "store/secret_table.h"
+
+static Datum
+text_array(text *const *elements, int count)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * count);
+	ArrayType  *array;
+
+	for (int i = 0; i < count; i++)
+		datums[i] = PointerGetDatum(elements[i]);
+	array = construct_array(datums, count, TEXTOID, -1, false, TYPALIGN_INT);
+	pfree(datums);
+	return PointerGetDatum(array);
+}
+
+void
+kv_secret_names_pack(const KvSecretName *names, int count, Datum arrays[static 3])
+{
+	text	  **elements = palloc(sizeof(text *) * count);
+
+	for (int i = 0; i < count; i++)
+		elements[i] = names[i].user_id;
+	arrays[0] = text_array(elements, count);
+	for (int i = 0; i < count; i++)
+		elements[i] = names[i].provider;
+	arrays[1] = text_array(elements, count);
+	for (int i = 0; i < count; i++)
+		elements[i] = names[i].label;
+	arrays[2] = text_array(elements, count);
+	pfree(elements);
+}
+
+void
+kv_secret_names_after(const KvSecretName *after, Datum values[static 3])
+{
+	text	   *nothing = cstring_to_text("");
+
+	values[0] = PointerGetDatum(after != NULL ? after->user_id : nothing);
+	values[1] = PointerGetDatum(after != NULL ? after->provider : nothing);
+	values[2] = PointerGetDatum(after != NULL ? after->label : nothing);
+}
+
+int
+kv_secret_names_select(KvStatement *statement, Datum *values, KvSecretName **names)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int			count;
+
+	kv_spi_connect();
+	count = (int) kv_statement_run_as_owner(statement, values, NULL, 0);
+	MemoryContextSwitchTo(caller);
+	*names = palloc(sizeof(KvSecretName) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		Datum		columns[3];
+		bool		nulls[3];
+
+		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, columns, nulls);
+		(*names)[i].user_id = DatumGetTextPCopy(columns[0]);
+		(*names)[i].provider = DatumGetTextPCopy(columns[1]);
+		(*names)[i].label = DatumGetTextPCopy(columns[2]);
+	}
+	SPI_finish();
+	return count;
+}
+
+uint64
+kv_secret_names_delete(KvStatement *statement, Datum *values,
+					   void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
+{
+	uint64		removed;
+	bool		isnull;
+
+	kv_spi_connect();
+	removed = kv_statement_run_as_owner(statement, values, NULL, 0);
+	for (uint64 i = 0; i < removed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
+		Datum		user_id = SPI_getbinval(tuple, columns, KV_SECRETS_USER_ID, &isnull);
+
+		check(DatumGetTextPP(user_id), tuple, columns);
+	}
+	SPI_finish();
+	return removed;
+}
+
+int
+kv_secret_names_left(KvStatement *statement, Datum *values, KvRowHolders *holders)
+{
+	uint64		rows;
+	int			left = 0;
+
+	kv_spi_connect();
+	rows = kv_statement_run_as_owner(statement, values, NULL, 0);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Datum		columns[3];
+		bool		nulls[3];
+
+		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, columns, nulls);
+		kv_row_holders_add(holders, DatumGetObjectId(columns[0]),
+						   (ItemPointer) DatumGetPointer(columns[1]));
+		left += DatumGetBool(columns[2]) ? 1 : 0;
+	}
+	SPI_finish();
+	return left;
+}
