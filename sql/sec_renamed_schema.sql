@@ -52,6 +52,21 @@ DROP SCHEMA key_vault_data CASCADE;
 ALTER SCHEMA kv_renamed RENAME TO key_vault_data;
 SELECT key_vault.set(NULL, 'exa', repeat('n', 20)), key_vault.get(NULL, 'exa') = repeat('n', 20) AS found;
 
+-- and not one that was a superuser's who is none any more, with the schemas known
+CREATE ROLE regress_kv_owner SUPERUSER;
+ALTER SCHEMA key_vault_data RENAME TO kv_renamed;
+SET ROLE regress_kv_owner;
+CREATE SCHEMA key_vault_data;
+CREATE TABLE key_vault_data.secrets (LIKE kv_renamed.secrets INCLUDING ALL);
+RESET ROLE;
+SELECT count(*) FROM key_vault.list(NULL);
+ALTER ROLE regress_kv_owner NOSUPERUSER;
+SELECT key_vault.get(NULL, 'exa');
+DROP SCHEMA key_vault_data CASCADE;
+ALTER SCHEMA kv_renamed RENAME TO key_vault_data;
+SELECT key_vault.get(NULL, 'exa') = repeat('n', 20) AS found;
+DROP ROLE regress_kv_owner;
+
 RESET key_vault.user_id;
 DROP EXTENSION key_vault;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_kv_user', current_database()); END $$;

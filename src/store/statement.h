@@ -25,9 +25,9 @@ typedef struct KvStatement
 extern void kv_statement_init(void);
 
 /*
- * The schemas key_vault and key_vault_data, which are the extension's own: 55000
- * when one of them is not.  For looking up what is in them, and asked before any
- * statement runs.
+ * The schemas key_vault and key_vault_data, which are the extension's own or, at least,
+ * a superuser's: 55000 when one of them is not.  For looking up what is in them, and
+ * asked before any statement runs.
  */
 extern Oid	kv_schema(void);
 extern Oid	kv_data_schema(void);
