@@ -164,7 +164,7 @@ ok(is_gone('shell') && is_gone('child'), 'and the command ends with it');
 
 unlink "$folder/child", "$folder/shell";
 my $session = $node->background_psql('postgres', on_error_stop => 0);
-my $backend = $session->query('SELECT pg_backend_pid()');
+my $backend = $session->query('SELECT pg_backend_pid()') =~ s{\R\z}{}r;
 $session->query_until(qr/started/, "\\echo started\nSELECT key_vault.activate_root_key('$command_id');\n");
 sleep 0.1 while slurp_line('shell') !~ /^\d+$/;
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($backend)");

@@ -59,7 +59,7 @@ sub check_session
 	my ($name, @queries) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $session = $node->background_psql('postgres', on_error_stop => 0);
-	my $pid = $session->query("SET application_name = 'canary 5e1fbd'; SELECT pg_backend_pid()");
+	my $pid = $session->query("SET application_name = 'canary 5e1fbd'; SELECT pg_backend_pid()") =~ s{\R\z}{}r;
 	$session->query($_) for @queries;
 
 	my $core = core_of($pid);
