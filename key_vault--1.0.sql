@@ -104,6 +104,15 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION key_vault.set FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.set IS 'stores a new version of an API key and returns its number; if_version makes it check-and-set (0: must not exist yet)';
 
+CREATE FUNCTION key_vault.inspect_key(
+    provider text,
+    api_key text)
+RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'kv_sql_inspect_key'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION key_vault.inspect_key FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.inspect_key IS 'what is odd about an API key, as sentences for a user; none when nothing is; stores nothing';
+
 CREATE FUNCTION key_vault.get(
     user_id text,
     provider text,
@@ -602,6 +611,7 @@ COMMENT ON COLUMN key_vault.onboarding_sessions.progress IS 'share of the requir
 CREATE FUNCTION key_vault.import_keys(
     query text,
     passphrase text DEFAULT NULL,
+    refuse_odd boolean DEFAULT true,
     OUT imported bigint,
     OUT skipped bigint,
     OUT failed bigint)

@@ -1,5 +1,5 @@
--- A key that stands in the statement's text gets a warning, and the text is hidden; one that was
--- bound, or came out of a table, does not.
+-- A key that stands in the statement's text gets a warning, once a session, and the text is hidden, each
+-- time; one that was bound, or came out of a table, does not.
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
@@ -12,7 +12,20 @@ SELECT key_vault.set('user_a', 'exa', 'literal-0123456789abcdef');
 -- while it runs, nobody reads it; the next statement is shown again
 SELECT key_vault.set('user_a', 'exa', 'literal-0123456789abcdef') AS version, shown();
 SELECT 'shown again' AS "then", shown();
+-- it is said again in another session, and for inspect_key and import_dotenv as for set
+\c -
+SET client_min_messages = warning;
 \set VERBOSITY sqlstate
+SELECT key_vault.inspect_key('exa', 'literal-0123456789abcdef') AS odd, shown();
+SELECT count(*), shown() FROM key_vault.inspect_key('exa', 'literal-0123456789abcdef');
+\c -
+SET client_min_messages = warning;
+SELECT provider, version, shown() FROM key_vault.import_dotenv('user_a', 'EXA_API_KEY=literal-0123456789abcdef');
+\c -
+SET client_min_messages = warning;
+-- also when what it would have been said of fails
+SELECT key_vault.set('user_a', 'exo', 'literal-0123456789abcdef');
+SELECT key_vault.set('user_a', 'exa', 'literal-0123456789abcdef') AS version;
 -- as an argument by name, or as that of a function around it
 SELECT key_vault.set(user_id => 'user_a', provider => 'exa', api_key => 'literal-0123456789abcdef') AS version, shown();
 SELECT key_vault.set('user_a', 'exa', concat('literal-0123456789abcdef', '')) AS version, shown();
@@ -50,6 +63,8 @@ DROP FUNCTION store;
 SELECT provider, version, shown() FROM key_vault.import_dotenv('user_a', 'EXA_API_KEY=literal-0123456789abcdef');
 
 -- not literally
+\c -
+SET client_min_messages = warning;
 \set VERBOSITY default
 SELECT key_vault.set('user_a', 'exa', 'literal' || '-0123456789abcdef') AS version, shown();
 SELECT key_vault.set('user_a', 'exa', repeat('x', 20)) AS version, shown();

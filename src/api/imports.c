@@ -17,7 +17,7 @@ PG_FUNCTION_INFO_V1(kv_sql_import_keys);
 PG_FUNCTION_INFO_V1(kv_sql_import_dotenv);
 
 /*
- * key_vault.import_keys(query text, passphrase text,
+ * key_vault.import_keys(query text, passphrase text, refuse_odd boolean,
  *						 OUT imported bigint, OUT skipped bigint, OUT failed bigint)
  *
  * Stores what a query returns.
@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(kv_sql_import_dotenv);
 Datum
 kv_sql_import_keys(PG_FUNCTION_ARGS)
 {
+	KvImportOptions options;
 	KvImportCounts counts;
 	TupleDesc	columns;
 	Datum		values[3];
@@ -38,7 +39,9 @@ kv_sql_import_keys(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("function returning record called in context that cannot accept type record")));
-	counts = kv_import_keys(text_to_cstring(PG_GETARG_TEXT_PP(0)), KV_GETARG_TEXT_OR_NULL(1));
+	options.passphrase = KV_GETARG_TEXT_OR_NULL(1);
+	options.refuse_odd = PG_ARGISNULL(2) || PG_GETARG_BOOL(2);
+	counts = kv_import_keys(text_to_cstring(PG_GETARG_TEXT_PP(0)), &options);
 	values[0] = Int64GetDatum((int64) counts.imported);
 	values[1] = Int64GetDatum((int64) counts.skipped);
 	values[2] = Int64GetDatum((int64) counts.failed);

@@ -11,9 +11,11 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
+#include "vault/secrets/key_checks.h"
 #include "vault/secrets/secrets.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_set);
+PG_FUNCTION_INFO_V1(kv_sql_inspect_key);
 PG_FUNCTION_INFO_V1(kv_sql_get);
 PG_FUNCTION_INFO_V1(kv_sql_require);
 PG_FUNCTION_INFO_V1(kv_sql_get_all);
@@ -57,6 +59,22 @@ kv_sql_set(PG_FUNCTION_ARGS)
 		options.if_version = PG_GETARG_INT32(5);
 
 	PG_RETURN_INT32(kv_secret_set(&args, KV_GETARG_TEXT_OR_NULL(2), &options));
+}
+
+/*
+ * key_vault.inspect_key(provider text, api_key text) returns setof text
+ *
+ * What is odd about a key.
+ */
+Datum
+kv_sql_inspect_key(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	kv_key_inspect(KV_GETARG_TEXT_OR_NULL(0), KV_GETARG_TEXT_OR_NULL(1),
+				   result->setResult, result->setDesc);
+	return (Datum) 0;
 }
 
 /*

@@ -340,7 +340,7 @@ kv_looks_like_ciphertext(const char *text, size_t len)
 	for (size_t i = 0; i < COUNT(nothing); i++)
 	{
 		if (kv_is_word(text, len, nothing[i]))
-			return "a word for nothing";
+			return "a word for nothing, such as null";
 	}
 	what = what_it_is(text, len, PLAIN);
 	if (what == NULL)

@@ -163,8 +163,8 @@ characters_of_key(const char *text, size_t len, size_t max)
 	return count;
 }
 
-static bool
-is_uuid(const char *text, size_t len)
+bool
+kv_looks_like_uuid(const char *text, size_t len)
 {
 	if (characters_of_key(text, len, UUID_LEN + 1) != UUID_LEN)
 		return false;
@@ -206,9 +206,15 @@ kv_looks_like_key(const char *text, size_t len, const KvKeyPrefix *prefixes, int
 		if (begins_with(text, len, &prefixes[i]) &&
 			characters_of_key(text, len, KV_LOOKS_MIN) == KV_LOOKS_MIN &&
 			is_mixed(text + prefix_len, len - prefix_len))
-			return !is_uuid(text, len);
+			return !kv_looks_like_uuid(text, len);
 	}
 	return false;
+}
+
+bool
+kv_looks_mixed(const char *text, size_t len)
+{
+	return characters_of_key(text, len, KV_LOOKS_MIN) == KV_LOOKS_MIN && is_mixed(text, len);
 }
 
 /* Whether what stands before a position is written as an escape: \n, %20, \u0022. */

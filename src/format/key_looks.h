@@ -48,6 +48,15 @@ extern bool kv_looks_like_key(const char *text, size_t len,
 							  const KvKeyPrefix *prefixes, int count);
 
 /*
+ * The same without a prefix, for what may be a key and is not to be quoted: any
+ * KV_LOOKS_MIN bytes or more that are mixed so.
+ */
+extern bool kv_looks_mixed(const char *text, size_t len);
+
+/* Whether the text is a UUID with its dashes, and nothing behind it but other characters. */
+extern bool kv_looks_like_uuid(const char *text, size_t len);
+
+/*
  * The first key in running text: *start is where its prefix begins, *key_len how many
  * bytes it has.  It begins where no letter or digit stands before it (task-, disk-);
  * what a backslash or a per cent sign escapes (\n, %20) is none.  It goes on as far as

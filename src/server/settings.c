@@ -22,6 +22,7 @@ int			kv_setting_keyring_command_timeout = 10000;
 char	   *kv_setting_dotenv_file = "";
 int			kv_setting_mode = KV_MODE_AUTO;
 int			kv_setting_hint = KV_HINT_LAST4;
+int			kv_setting_check_keys = KV_CHECK_KEYS_WARN;
 int			kv_setting_keep_versions = 2;
 bool		kv_setting_redact = true;
 static char *setting_redact_names = "";
@@ -32,6 +33,12 @@ static uint64 keyring_generation = 1;
 static const struct config_enum_entry hint_options[] = {
 	{"none", KV_HINT_NONE, false},
 	{"last4", KV_HINT_LAST4, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry check_keys_options[] = {
+	{"warn", KV_CHECK_KEYS_WARN, false},
+	{"refuse", KV_CHECK_KEYS_REFUSE, false},
 	{NULL, 0, false}
 };
 
@@ -140,6 +147,15 @@ kv_settings_define(void)
 							 "last4 keeps the last four characters of keys of 16 or more.",
 							 &kv_setting_hint,
 							 KV_HINT_LAST4, hint_options,
+							 PGC_SUSET,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("key_vault.check_keys",
+							 "What set() does with a key that is odd.",
+							 "warn stores it with a WARNING, refuse does not store it.",
+							 &kv_setting_check_keys,
+							 KV_CHECK_KEYS_WARN, check_keys_options,
 							 PGC_SUSET,
 							 GUC_NOT_IN_SAMPLE,
 							 NULL, NULL, NULL);

@@ -17,6 +17,13 @@ typedef enum KvHintMode
 	KV_HINT_LAST4
 } KvHintMode;
 
+/* What set does with a key that is odd. */
+typedef enum KvCheckKeys
+{
+	KV_CHECK_KEYS_WARN,
+	KV_CHECK_KEYS_REFUSE
+} KvCheckKeys;
+
 typedef enum KvModeSetting
 {
 	KV_MODE_AUTO,
@@ -31,6 +38,7 @@ extern int	kv_setting_keyring_command_timeout; /* milliseconds */
 extern char *kv_setting_dotenv_file;	/* absolute path */
 extern int	kv_setting_mode;	/* a KvModeSetting */
 extern int	kv_setting_hint;	/* a KvHintMode */
+extern int	kv_setting_check_keys;	/* a KvCheckKeys */
 extern int	kv_setting_keep_versions;	/* previous versions kept, 0 or more */
 extern bool kv_setting_redact;	/* whether the log is kept free of secrets */
 extern int	kv_setting_purge_after; /* minutes since expiry; -1: never */

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -60,24 +61,76 @@ keep_out_of_temporary_files(void)
 	return level;
 }
 
-/* A time in any of the types that tables keep it in. */
-static TimestampTz
-column_time(Datum value, Oid type)
+/* Whether a SQLSTATE begins with these two characters. */
+static bool
+is_of_class(int code, const char *class)
+{
+	return strncmp(unpack_sql_state(code), class, 2) == 0;
+}
+
+/*
+ * Reads a time from text; false when it is none.  The error of timestamptz_in quotes
+ * the text, which is the key when columns are in the wrong order.  It leaves nothing
+ * behind that a subtransaction would have to clean up.
+ */
+static bool
+time_from_text(Datum value, TimestampTz *time)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *string = TextDatumGetCString(value);
+	volatile bool is_time = true;
+
+	PG_TRY();
+	{
+		*time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
+														CStringGetDatum(string),
+														ObjectIdGetDatum(InvalidOid),
+														Int32GetDatum(-1)));
+	}
+	PG_CATCH();
+	{
+		if (!is_of_class(geterrcode(), "22"))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		is_time = false;
+	}
+	PG_END_TRY();
+	explicit_bzero(string, strlen(string));
+	return is_time;
+}
+
+/* A time in any of the types that tables keep it in; false when it cannot be read. */
+static bool
+column_time(Datum value, Oid type, TimestampTz *time)
 {
 	switch (type)
 	{
 		case TIMESTAMPTZOID:
-			return DatumGetTimestampTz(value);
+			*time = DatumGetTimestampTz(value);
+			return true;
 		case TIMESTAMPOID:
-			return DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, value));
+			*time = DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, value));
+			return true;
 		case DATEOID:
-			return DatumGetTimestampTz(DirectFunctionCall1(date_timestamptz, value));
+			*time = DatumGetTimestampTz(DirectFunctionCall1(date_timestamptz, value));
+			return true;
 		default:
-			return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
-														   CStringGetDatum(TextDatumGetCString(value)),
-														   ObjectIdGetDatum(InvalidOid),
-														   Int32GetDatum(-1)));
+			return time_from_text(value, time);
 	}
+}
+
+/* Keys are text: times, numbers and the like stand in other columns. */
+static void
+check_key_column(Oid type)
+{
+	char		category;
+	bool		is_preferred;
+
+	get_type_category_preferred(getBaseType(type), &category, &is_preferred);
+	if (category == TYPCATEGORY_DATETIME || category == TYPCATEGORY_TIMESPAN ||
+		category == TYPCATEGORY_NUMERIC || category == TYPCATEGORY_BOOLEAN)
+		bad_query(psprintf("its third column, the key, is of type %s", format_type_be(type)));
 }
 
 static void
@@ -87,6 +140,7 @@ check_columns(TupleDesc columns)
 
 	if (columns->natts < COLUMN_KEY || columns->natts > COLUMN_TIME)
 		bad_query(psprintf("it returns %d columns", columns->natts));
+	check_key_column(SPI_gettypeid(columns, COLUMN_KEY));
 	if (columns->natts < COLUMN_TIME)
 		return;
 	type = SPI_gettypeid(columns, COLUMN_TIME);
@@ -106,6 +160,7 @@ unpack(HeapTuple tuple, TupleDesc columns, KvImportRow *row)
 	row->key = NULL;
 	row->encrypted = NULL;
 	row->has_time = false;
+	row->has_bad_time = false;
 
 	value = SPI_getbinval(tuple, columns, COLUMN_KEY, &isnull);
 	if (!isnull && SPI_gettypeid(columns, COLUMN_KEY) == BYTEAOID)
@@ -116,9 +171,9 @@ unpack(HeapTuple tuple, TupleDesc columns, KvImportRow *row)
 	if (columns->natts < COLUMN_TIME)
 		return;
 	value = SPI_getbinval(tuple, columns, COLUMN_TIME, &isnull);
-	row->has_time = !isnull;
-	if (!isnull)
-		row->changed_at = column_time(value, SPI_gettypeid(columns, COLUMN_TIME));
+	row->has_bad_time = !isnull &&
+		!column_time(value, SPI_gettypeid(columns, COLUMN_TIME), &row->changed_at);
+	row->has_time = !isnull && !row->has_bad_time;
 }
 
 static void
@@ -162,29 +217,115 @@ consume_batch(SPITupleTable *batch, uint64 count, KvImportRow *row,
 	MemoryContextDelete(row_context);
 }
 
+/*
+ * Whether an error's message is about names, rights or the server.  Others quote what
+ * they are about: a value that is no date, a row that is there twice, the text where
+ * the syntax is wrong, what RAISE says.
+ */
+static bool
+quotes_no_data(int code)
+{
+	static const char *const classes[] = {"08", "25", "40", "42", "53", "54", "55", "57", "58"};
+
+	for (size_t i = 0; i < lengthof(classes); i++)
+	{
+		if (is_of_class(code, classes[i]))
+			return strcmp(unpack_sql_state(code), "42601") != 0;
+	}
+	return false;
+}
+
+static void
+wipe_string(char *string)
+{
+	if (string != NULL)
+		explicit_bzero(string, strlen(string));
+}
+
+/* Raises the query's own error again, without what may hold a key. */
+pg_noreturn static void
+rethrow_without_data(MemoryContext caller)
+{
+	ErrorData  *problem;
+
+	MemoryContextSwitchTo(caller);
+	problem = CopyErrorData();
+	FlushErrorState();
+	/* the query's text, and the values of parameters in functions that it calls */
+	wipe_string(problem->internalquery);
+	wipe_string(problem->context);
+	problem->internalquery = NULL;
+	problem->internalpos = 0;
+	problem->context = NULL;
+	if (quotes_no_data(problem->sqlerrcode))
+		ReThrowError(problem);
+	wipe_string(problem->message);
+	wipe_string(problem->detail);
+	wipe_string(problem->detail_log);
+	wipe_string(problem->hint);
+	ereport(ERROR,
+			(errcode(problem->sqlerrcode),
+			 errmsg("query of key_vault.import_keys() failed"),
+			 errdetail("The server's message is not shown: it may quote a key."),
+			 errhint("Run the query by itself, with the same rights, to see it.")));
+}
+
+/* NULL when it is not one SELECT. */
+static Portal
+open_query(const char *query)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Portal volatile portal = NULL;
+
+	PG_TRY();
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
+
+		if (plan != NULL && SPI_is_cursor_plan(plan))
+			portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	}
+	PG_CATCH();
+	{
+		rethrow_without_data(caller);
+	}
+	PG_END_TRY();
+	return portal;
+}
+
+/* How many rows came. */
+static uint64
+fetch(Portal portal)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+	}
+	PG_CATCH();
+	{
+		rethrow_without_data(caller);
+	}
+	PG_END_TRY();
+	return SPI_processed;
+}
+
 void
 kv_import_query_run(const char *query, KvImportConsumer consumer, void *state)
 {
 	KvImportRow row = {0};
-	SPIPlanPtr	plan;
 	Portal		portal;
+	uint64		count;
 	int			level;
 
 	kv_spi_connect();
 	level = keep_out_of_temporary_files();
-	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
-	if (plan == NULL || !SPI_is_cursor_plan(plan))
+	portal = open_query(query);
+	if (portal == NULL)
 		bad_query("it is not one SELECT");
-	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
 	check_columns(portal->tupDesc);
-	for (;;)
+	while ((count = fetch(portal)) > 0)
 	{
-		uint64		count;
-
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		count = SPI_processed;
-		if (count == 0)
-			break;
 		consume_batch(SPI_tuptable, count, &row, consumer, state);
 		SPI_freetuptable(SPI_tuptable);
 	}

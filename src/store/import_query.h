@@ -15,6 +15,7 @@ typedef struct KvImportRow
 	text	   *key;			/* plaintext, unless encrypted is set */
 	bytea	   *encrypted;		/* an OpenPGP message of pgp_sym_encrypt */
 	bool		has_time;
+	bool		has_bad_time;	/* it is there, and cannot be read */
 	TimestampTz changed_at;
 } KvImportRow;
 
@@ -25,7 +26,9 @@ typedef void (*KvImportConsumer) (const KvImportRow *row, void *state);
  * statement, and hands on its rows: user, provider, key and, if there is a
  * fourth column, the time of change.  The rows go by; nothing keeps them.
  *
- * Errors: 22023 for a query that is no SELECT of three or four such columns.
+ * Errors: 22023 for a query that is no SELECT of three or four such columns.  Those of
+ * the query itself keep their SQLSTATE; their messages are shown only when they are
+ * about names, rights or the server, because others quote what was read.
  */
 extern void kv_import_query_run(const char *query, KvImportConsumer consumer,
 								void *state);

@@ -172,6 +172,21 @@ prefixes_that_are_none_match_nothing(void)
 }
 
 static void
+keys_without_a_prefix_are_mixed(void)
+{
+	check(kv_looks_mixed(HEX32, 32));
+	check(kv_looks_mixed(MIXED, 20));
+	check(!kv_looks_mixed(MIXED, 19));
+	check(!kv_looks_mixed("", 0));
+	check(!kv_looks_mixed("someone.with.a.long.name@example.com", 36));
+	check(!kv_looks_mixed("tenant_00000042_user_0001", 25));
+	check(kv_looks_like_uuid("9f2c4e61-a7b3-4d80-912c-e4f6a7b8c9d0", 36));
+	check(!kv_looks_like_uuid("9f2c4e61-a7b3-4d80-912c-e4f6a7b8c9d0", 35));
+	check(!kv_looks_like_uuid("9f2c4e61-a7b3-4d80-912c-e4f6a7b8c9d0a", 37));
+	check(!kv_looks_like_uuid("9f2c4e61_a7b3-4d80-912c-e4f6a7b8c9d0", 36));
+}
+
+static void
 keys_are_found_in_running_text(void)
 {
 	check(finds("Incorrect API key provided: sk-" MIXED ". You can", "sk-" MIXED));
@@ -249,6 +264,7 @@ main(void)
 	run(names_do_not);
 	run(others_do_not);
 	run(prefixes_that_are_none_match_nothing);
+	run(keys_without_a_prefix_are_mixed);
 	run(keys_are_found_in_running_text);
 	run(tokens_look_like_tokens);
 	run(tokens_are_found_in_running_text);

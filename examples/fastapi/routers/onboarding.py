@@ -1,8 +1,5 @@
 """Where users enter, replace and delete their keys.  Keys come in, and never go out again."""
 
-from typing import List
-
-import psycopg
 from fastapi import APIRouter, Depends, HTTPException, Response
 from pydantic import BaseModel, SecretStr
 
@@ -36,21 +33,11 @@ def onboarding(current_user: dict = Depends(get_current_user)):
 # The key is in the body, because addresses are logged.
 @router.put("/keys/{provider}")
 def save_key(provider: str, new: NewKey, current_user: dict = Depends(get_current_user)):
-    warnings: List[str] = []
-
-    def note(message: psycopg.errors.Diagnostic) -> None:
-        if message.severity_nonlocalized == "WARNING":
-            warnings.append(message.message_primary)
-
+    key = new.api_key.get_secret_value()
     with transaction_for(current_user["user_id"]) as connection:
-        connection.add_notice_handler(note)
-        try:
-            connection.execute(
-                "SELECT key_vault.set(NULL, %s, %s)", (provider, new.api_key.get_secret_value())
-            )
-        finally:
-            connection.remove_notice_handler(note)
-    return {"warnings": warnings}
+        odd = connection.execute("SELECT key_vault.inspect_key(%s, %s) AS sentence", (provider, key)).fetchall()
+        connection.execute("SELECT key_vault.set(NULL, %s, %s)", (provider, key))
+    return {"warnings": [row["sentence"] for row in odd]}
 
 
 @router.delete("/keys/{provider}", status_code=204)

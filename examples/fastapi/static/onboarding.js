@@ -128,7 +128,7 @@ function makeCard(provider) {
       close();
       await refresh();
       find('.open').focus();
-      tell([`${provider.display_name} key saved.`, ...warnings.map((warning) => `${warning}.`)].join('\n'), warnings.length ? 'warn' : '');
+      tell([`${provider.display_name} key saved.`, ...warnings].join('\n'), warnings.length ? 'warn' : '');
     } catch (error) {
       tell(error.message, 'bad');
       save.disabled = false;

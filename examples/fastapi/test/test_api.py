@@ -41,6 +41,8 @@ def run(world):
     same((status, answer), (200, {"warnings": []}), "a key is saved")
     status, answer = user.ask("PUT", "/api/keys/openai", {"api_key": new_key("exa")})
     ok(status == 200 and "does not look like" in answer["warnings"][0], "one of another form is saved with a warning", answer)
+    status, answer = user.ask("PUT", "/api/keys/gemini", {"api_key": "****" + key[-4:]})
+    same((status, answer["detail"]), (422, "API key is masked"), "what a page shows of a key does not replace it")
     row = user.providers()["gemini"]
     same((row["configured"], row["source"], row["hint"]), (True, "database", key[-4:]), "the user sees its hint")
     ok(not other.providers()["gemini"]["configured"], "nobody else does")

@@ -53,6 +53,7 @@ static const struct
 	{USERS, RELATION("key_vault_data", "secrets")},
 	{USERS, VIEW("secrets")},
 	{USERS, ROUTINE("set")},
+	{USERS, ROUTINE("inspect_key")},
 	{USERS, ROUTINE("get")},
 	{USERS, ROUTINE("require")},
 	{USERS, ROUTINE("get_all")},

@@ -1,6 +1,6 @@
 /*
  * imports.c
- *		Moving keys in: from any query, and from the text of a .env file.
+ *		Moving keys in from any query.
  *
  * A query is run twice: first to learn which row of a user and provider is the
  * newest, then to store those.  Sorting instead would spill plaintext into
@@ -10,29 +10,24 @@
 
 #include "access/xact.h"
 #include "common/hashfn.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "format/dotenv.h"
 #include "server/compat.h"
-#include "server/encoding.h"
 #include "server/errors.h"
 #include "server/redaction/redaction.h"
 #include "store/import_query.h"
-#include "store/pgcrypto.h"
 #include "store/secret_reads.h"
 #include "vault/identity/identity.h"
+#include "vault/moving/import_row.h"
 #include "vault/moving/imports.h"
 #include "vault/providers/providers.h"
-#include "vault/secrets/hint.h"
 #include "vault/secrets/secrets.h"
 
 #define PROGRESS_ROWS 10000
-#define QUOTED_MAX 20			/* of a provider's name: it may be a key */
 
 /* A user and provider: two hashes of both, 128 bits that stand for them. */
 typedef struct ImportKey
@@ -51,9 +46,14 @@ typedef struct ImportEntry
 typedef struct Import
 {
 	HTAB	   *entries;
-	text	   *passphrase;
+	MemoryContext context;		/* that lives as long as the import */
+	const KvImportOptions *options;
 	KvImportCounts counts;
 	TimestampTz started;
+
+	/* keys that begin as none of their provider's do, and where the first one is */
+	uint64		mismatches;
+	char	   *first_mismatch;
 } Import;
 
 static ImportKey
@@ -83,7 +83,7 @@ note_time(const KvImportRow *row, void *state)
 	ImportKey	key;
 	bool		found;
 
-	if (row->user_id == NULL || row->provider == NULL)
+	if (row->user_id == NULL || row->provider == NULL || row->has_bad_time)
 		return;
 	key = key_of(row);
 	entry = hash_search(import->entries, &key, HASH_ENTER, &found);
@@ -125,21 +125,23 @@ is_stored_already(const KvSecretTarget *target, const KvImportRow *row)
 	return stored;
 }
 
-static text *
-plaintext_of(const KvImportRow *row, text *passphrase)
+static void
+count_mismatch(Import *import, const KvSecretTarget *target, const KvImportRow *row,
+			   const text *api_key)
 {
-	if (row->encrypted == NULL)
-		return row->key;
-	if (passphrase == NULL)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_NO_ARGUMENT),
-				 errmsg("the key is encrypted, and no passphrase was given")));
-	return kv_pgp_sym_decrypt(row->encrypted, passphrase);
+	const KvProvider *provider = kv_provider_resolve(target->name.provider);
+
+	if (kv_provider_key_matches(provider, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
+		return;
+	if (import->mismatches++ == 0)
+		import->first_mismatch =
+			MemoryContextStrdup(import->context,
+								psprintf("row " UINT64_FORMAT ": %s", row->number, kv_import_row_names(row)));
 }
 
 /* Stores one row; false when it was to be skipped. */
 static bool
-store_row(const KvImportRow *row, text *passphrase)
+store_row(Import *import, const KvImportRow *row)
 {
 	KvSecretArgs args = {row->user_id, row->provider, cstring_to_text("default")};
 	KvSecretTarget target = kv_secret_target(&args);
@@ -148,11 +150,13 @@ store_row(const KvImportRow *row, text *passphrase)
 
 	if (is_stored_already(&target, row))
 		return false;
-	api_key = plaintext_of(row, passphrase);
+	api_key = kv_import_row_plaintext(row, import->options->passphrase);
 	PG_TRY();
 	{
 		(void) kv_redaction_note_secret(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+		kv_import_row_check(&target, row, api_key, import->options);
 		(void) kv_secret_store(&target, api_key, &options);
+		count_mismatch(import, &target, row, api_key);
 	}
 	PG_FINALLY();
 	{
@@ -174,33 +178,13 @@ is_about_the_row(int code)
 		code == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
 }
 
-static const char *
-quoted_provider(const text *provider)
-{
-	const char *name = provider != NULL ? text_to_cstring(provider) : "NULL";
-
-	return strlen(name) <= QUOTED_MAX ? name :
-		psprintf("%s...", pnstrdup(name, pg_mbcliplen(name, strlen(name), 4)));
-}
-
-/* Stars and the hint. */
-static const char *
-masked_key(const text *key)
-{
-	text	   *hint = key != NULL ? kv_hint(key) : NULL;
-
-	return hint != NULL ? psprintf("****%s", text_to_cstring(hint)) : "****";
-}
-
 static void
-report_row(const KvImportRow *row, const char *why)
+report_row(const KvImportRow *row, const char *why, const char *hint)
 {
 	ereport(WARNING,
-			(errmsg("row " UINT64_FORMAT " is not imported: user \"%s\", provider \"%s\", key %s",
-					row->number,
-					row->user_id != NULL ? text_to_cstring(row->user_id) : "NULL",
-					quoted_provider(row->provider), masked_key(row->key)),
+			(errmsg("row " UINT64_FORMAT " is not imported: %s", row->number, kv_import_row_names(row)),
 			 errdetail("%s.", why),
+			 hint != NULL ? errhint("%s", hint) : 0,
 			 errhidestmt(true), errhidecontext(true)));
 }
 
@@ -217,7 +201,7 @@ import_row(Import *import, const KvImportRow *row)
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
-		stored = store_row(row, import->passphrase);
+		stored = store_row(import, row);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -242,7 +226,7 @@ import_row(Import *import, const KvImportRow *row)
 	if (!is_about_the_row(problem->sqlerrcode))
 		ReThrowError(problem);
 	import->counts.failed++;
-	report_row(row, problem->message);
+	report_row(row, problem->message, problem->hint);
 }
 
 static void
@@ -270,7 +254,14 @@ import_newest(const KvImportRow *row, void *state)
 		(row->key == NULL && row->encrypted == NULL))
 	{
 		import->counts.failed++;
-		report_row(row, "User, provider or key is NULL");
+		report_row(row, "User, provider or key is NULL", NULL);
+		return;
+	}
+	if (row->has_bad_time)
+	{
+		import->counts.failed++;
+		report_row(row, "Its fourth column is no time",
+				   "Pass user, provider, key and, if known, the time of change, in this order.");
 		return;
 	}
 	key = key_of(row);
@@ -284,11 +275,26 @@ import_newest(const KvImportRow *row, void *state)
 	import_row(import, row);
 }
 
+static void
+tell_mismatches(const Import *import)
+{
+	if (import->mismatches == 0)
+		return;
+	ereport(WARNING,
+			(errmsg_plural(UINT64_FORMAT " imported key does not look like a key of its provider",
+						   UINT64_FORMAT " imported keys do not look like keys of their providers",
+						   import->mismatches, import->mismatches),
+			 errdetail("The first one is in %s.", import->first_mismatch),
+			 errhint("Formats change. If the query took keys from the wrong column, delete what was imported."),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
 KvImportCounts
-kv_import_keys(const char *query, text *passphrase)
+kv_import_keys(const char *query, const KvImportOptions *options)
 {
 	Import		import = {0};
 	HASHCTL		control = {0};
+	text	   *passphrase = options->passphrase;
 
 	if (passphrase != NULL)
 		(void) kv_redaction_note_secret(VARDATA_ANY(passphrase), VARSIZE_ANY_EXHDR(passphrase));
@@ -297,113 +303,18 @@ kv_import_keys(const char *query, text *passphrase)
 	control.hcxt = CurrentMemoryContext;
 	import.entries = hash_create("key_vault import", 1024, &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	import.passphrase = passphrase;
+	import.context = CurrentMemoryContext;
+	import.options = options;
 	import.started = GetCurrentTimestamp();
 
 	kv_import_query_run(query, note_time, &import);
 	kv_import_query_run(query, import_newest, &import);
 	hash_destroy(import.entries);
+	tell_mismatches(&import);
 
 	ereport(NOTICE,
 			(errmsg("the keys are still where they came from"),
 			 errdetail("The source table, its dead rows, its WAL, replicas and older backups hold them as they were."),
 			 errhint("When the application reads from key_vault: drop the source table (or null the column and VACUUM FULL it), let WAL archives and backups run out, and have users replace keys that others could have read.")));
 	return import.counts;
-}
-
-/* Stores one variable's value for its provider, and says so. */
-static void
-import_variable(text *user_id, const KvProvider *provider, const char *utf8, int utf8_len,
-				Tuplestorestate *result, TupleDesc columns)
-{
-	KvSecretArgs args = {user_id, provider->name, cstring_to_text("default")};
-	char	   *variable = pstrdup(provider->env_var);
-	KvSetOptions options = {0};
-	Datum		values[3];
-	bool		nulls[3] = {false, false, false};
-	const char *converted;
-	int			len;
-	text	   *api_key;
-
-	/* before the list of providers may be read anew */
-	args.provider = DatumGetTextPCopy(PointerGetDatum(provider->name));
-	converted = kv_from_utf8(utf8, utf8_len, &len);
-	api_key = cstring_to_text_with_len(converted, len);
-	if (converted != utf8)
-		explicit_bzero(unconstify(char *, converted), len);
-
-	values[0] = PointerGetDatum(args.provider);
-	values[1] = CStringGetTextDatum(variable);
-	PG_TRY();
-	{
-		values[2] = Int32GetDatum(kv_secret_set(&args, api_key, &options));
-	}
-	PG_FINALLY();
-	{
-		explicit_bzero(VARDATA(api_key), len);
-	}
-	PG_END_TRY();
-	tuplestore_putvalues(result, columns, values, nulls);
-}
-
-static void
-report_content(KvStatus status, Size line)
-{
-	ereport(ERROR,
-			(errcode(KV_ERRCODE_BAD_ARGUMENT),
-			 errmsg("content is not a valid .env file at line %zu", line),
-			 errdetail("Reason: %s.", kv_status_text(status)),
-			 errhidestmt(true), errhidecontext(true)));
-}
-
-static void
-import_variables(text *user_id, const char *utf8, int utf8_len, char *buffer,
-				 Tuplestorestate *result, TupleDesc columns)
-{
-	const KvProvider *provider;
-
-	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
-	{
-		KvDotenvValue value = {0};
-		size_t		line;
-		KvStatus	status;
-
-		value.data = buffer;
-		value.size = utf8_len + 1;
-		status = kv_dotenv_get(utf8, utf8_len, provider->env_var, &value, &line);
-		if (status != KV_OK)
-			report_content(status, line);
-		if (value.found && value.len > 0)
-			import_variable(user_id, provider, value.data, value.len, result, columns);
-	}
-}
-
-void
-kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDesc columns)
-{
-	text	   *user;
-	const char *utf8;
-	int			utf8_len;
-	char	   *buffer;
-
-	if (content == NULL)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_NO_ARGUMENT),
-				 errmsg("content is NULL")));
-	/* before anything else can fail; which keys stand in it is told with each */
-	(void) kv_redaction_note_secret(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content));
-	user = kv_identity_require(user_id);
-	utf8 = kv_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &utf8_len);
-	buffer = palloc(utf8_len + 1);
-	PG_TRY();
-	{
-		import_variables(user, utf8, utf8_len, buffer, result, columns);
-	}
-	PG_FINALLY();
-	{
-		explicit_bzero(buffer, utf8_len + 1);
-		if (utf8 != VARDATA_ANY(content))
-			explicit_bzero(unconstify(char *, utf8), utf8_len);
-	}
-	PG_END_TRY();
 }

@@ -14,12 +14,19 @@ typedef struct KvImportCounts
 	uint64		failed;			/* each with a WARNING */
 } KvImportCounts;
 
+typedef struct KvImportOptions
+{
+	text	   *passphrase;		/* of OpenPGP messages, or NULL */
+	bool		refuse_odd;		/* a key that is odd (key_checks.h) fails its row */
+} KvImportOptions;
+
 /*
  * Stores the rows of a query (import_query.h).  Of several rows for one user
  * and provider the newest is taken, and a key that is already stored is replaced only
- * by a newer row.  Rows are stored in the database, in either mode.
+ * by a newer row.  Rows are stored in the database, in either mode.  No message holds
+ * a key, in whichever column of the query it stands.
  */
-extern KvImportCounts kv_import_keys(const char *query, text *passphrase);
+extern KvImportCounts kv_import_keys(const char *query, const KvImportOptions *options);
 
 /*
  * Stores the provider keys in the text of a .env file for a user; puts a row

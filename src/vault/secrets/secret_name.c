@@ -44,8 +44,8 @@ check_label(const text *label)
 	}
 }
 
-static bool
-is_default_label(const text *label)
+bool
+kv_label_is_default(const text *label)
 {
 	return VARSIZE_ANY_EXHDR(label) == strlen("default") &&
 		memcmp(VARDATA_ANY(label), "default", strlen("default")) == 0;
@@ -75,7 +75,7 @@ kv_secret_target(const KvSecretArgs *args)
 	check_label(args->label);
 	target.name.label = args->label;
 	target.development = kv_mode_is_development();
-	if (target.development && is_default_label(args->label))
+	if (target.development && kv_label_is_default(args->label))
 		target.variable = pstrdup(target.provider->env_var);
 	return target;
 }

@@ -52,6 +52,9 @@ extern bool kv_secret_as_spelled(const KvSecretArgs *args, KvSecretName *name);
  */
 extern text *kv_secret_user(text *user_id);
 
+/* Whether it is "default", which the .env file's variables stand for. */
+extern bool kv_label_is_default(const text *label);
+
 /* Whether the row's time is over, by the clock. */
 extern bool kv_secret_row_is_expired(const KvSecretRow *row);
 

@@ -12,53 +12,21 @@
 
 #include "server/compat.h"
 #include "server/errors.h"
-#include "server/redaction/redaction.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
 #include "store/secret_reads.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
-#include "vault/providers/providers.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/sealing.h"
 #include "vault/secrets/hint.h"
+#include "vault/secrets/key_checks.h"
 #include "vault/secrets/secret_name.h"
 #include "vault/secrets/secrets.h"
 #include "vault/secrets/write_nesting.h"
 
 #define VAIN_ATTEMPTS_MAX 100
 #define ATTEMPTS_MAX 10000
-
-static void
-check_api_key(const text *api_key)
-{
-	const char *data;
-	int			len;
-
-	if (api_key == NULL)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_NO_ARGUMENT),
-				 errmsg("API key is NULL"),
-				 errhint("Remove a key with key_vault.delete().")));
-	data = VARDATA_ANY(api_key);
-	len = VARSIZE_ANY_EXHDR(api_key);
-	if (len == 0)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("API key is empty"),
-				 errhint("Remove a key with key_vault.delete().")));
-	if (len > KV_API_KEY_MAX)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("API key is longer than %d bytes", KV_API_KEY_MAX),
-				 errdetail("It has %d bytes.", len),
-				 errhint("Pass the key alone.")));
-	if (strchr(" \t\r\n\f\v", data[0]) != NULL || strchr(" \t\r\n\f\v", data[len - 1]) != NULL)
-		ereport(WARNING,
-				(errmsg("API key begins or ends with white space"),
-				 errdetail("It is stored as it is."),
-				 errhidestmt(true), errhidecontext(true)));
-}
 
 static void
 check_options(const KvSetOptions *options)
@@ -74,23 +42,6 @@ check_options(const KvSetOptions *options)
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
 				 errmsg("if_version must be 0 or more"),
 				 errhint("0 means that there must be no key yet.")));
-}
-
-/* Before anything else can fail: an error must not log the statement. */
-static void
-hide_literal_key(const text *api_key)
-{
-	if (!kv_redaction_note_secret(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
-		return;
-	ereport(WARNING,
-			(errmsg("API key stands literally in the statement's text"),
-			 kv_redaction_is_preloaded() ?
-			 errdetail("Others may have seen it in pg_stat_activity for a moment.") :
-			 errdetail("The server may log that text, and others may have seen it in pg_stat_activity."),
-			 kv_redaction_is_preloaded() ?
-			 errhint("Pass the key as a bound parameter.") :
-			 errhint("Pass the key as a bound parameter. With key_vault in shared_preload_libraries or session_preload_libraries, the log does not show it."),
-			 errhidestmt(true), errhidecontext(true)));
 }
 
 static void
@@ -255,26 +206,12 @@ set_variable_alone(const KvSecretTarget *target, const text *api_key,
 	kv_dotenv_file_change(target->variable, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 }
 
-static void
-check_looks(const KvSecretTarget *target, const text *api_key)
-{
-	if (kv_provider_key_matches(target->provider, VARDATA_ANY(api_key),
-								VARSIZE_ANY_EXHDR(api_key)))
-		return;
-	ereport(WARNING,
-			(errmsg("API key does not look like a key of provider \"%s\"",
-					text_to_cstring(target->name.provider)),
-			 errdetail("It is stored as it is; formats change."),
-			 errhidestmt(true), errhidecontext(true)));
-}
-
 int32
 kv_secret_store(const KvSecretTarget *target, const text *api_key,
 				const KvSetOptions *options)
 {
 	KvSecretRow row = {0};
 
-	check_api_key(api_key);
 	check_options(options);
 	row.hint = kv_hint(api_key);
 	row.has_expiry = options->has_expiry;
@@ -294,13 +231,11 @@ kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *optio
 	int32		version;
 
 	if (api_key != NULL)
-		hide_literal_key(api_key);
+		kv_key_hide_literal(api_key);
 	target = kv_secret_target(args);
-	if (api_key != NULL)
-		check_looks(&target, api_key);
+	kv_key_check(&target, api_key, options->what ? options->what : "API key");
 	if (target.name.user_id == NULL)
 	{
-		check_api_key(api_key);
 		set_variable_alone(&target, api_key, options);
 		return 0;
 	}

@@ -17,6 +17,7 @@
 #include "vault/laptop/mode.h"
 #include "vault/providers/providers.h"
 #include "vault/roots/sealing.h"
+#include "vault/secrets/quotable.h"
 #include "vault/secrets/secret_name.h"
 #include "vault/secrets/secrets.h"
 
@@ -100,11 +101,11 @@ why_not_found(const KvSecretTarget *target, const KvSecretRow *expired)
 		appendStringInfoString(&why, "The call names no user.");
 	else if (expired != NULL)
 		appendStringInfo(&why, "The key of user \"%s\" has expired since %s.",
-						 text_to_cstring(target->name.user_id),
+						 kv_quotable_user(target->name.user_id),
 						 timestamptz_to_str(expired->expires_at));
 	else
 		appendStringInfo(&why, "User \"%s\" has not set a key.",
-						 text_to_cstring(target->name.user_id));
+						 kv_quotable_user(target->name.user_id));
 	return why.data;
 }
 

@@ -20,13 +20,17 @@ typedef struct KvSetOptions
 	TimestampTz expires_at;
 	bool		has_if_version;
 	int32		if_version;
+	const char *what;			/* names the key in messages; NULL: "API key" */
 } KvSetOptions;
 
 /* The version stored; 0 when only the .env file was to be changed. */
 extern int32 kv_secret_set(const KvSecretArgs *args, text *api_key,
 						   const KvSetOptions *options);
 
-/* The row alone: what imports store.  The version stored. */
+/*
+ * The row alone: what imports store, who have checked the key (key_checks.h).  The
+ * version stored.
+ */
 extern int32 kv_secret_store(const KvSecretTarget *target, const text *api_key,
 							 const KvSetOptions *options);
 
