@@ -32,7 +32,7 @@ kv_expiring_rows_report(const Interval *within, Tuplestorestate *result)
 
 	values[0] = PointerGetDatum(within);
 	kv_spi_connect();
-	count = kv_statement_run_as_owner(&select_expiring, values, NULL, 0);
+	count = kv_statement_find_as_owner(&select_expiring, values, NULL, 0);
 	for (uint64 i = 0; i < count; i++)
 		tuplestore_puttuple(result, SPI_tuptable->vals[i]);
 	SPI_finish();

@@ -71,7 +71,7 @@ kv_purge_rows_next(TimestampTz expired_before, const KvExpired *after,
 	values[5] = Int64GetDatum(limit);
 
 	kv_spi_connect();
-	count = (int) kv_statement_run_as_owner(&select_next, values, NULL, 0);
+	count = (int) kv_statement_find_as_owner(&select_next, values, NULL, 0);
 	MemoryContextSwitchTo(caller);
 	*expired = palloc(sizeof(KvExpired) * Max(count, 1));
 	for (int i = 0; i < count; i++)

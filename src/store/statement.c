@@ -297,6 +297,28 @@ kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 	return run_as_owner(statement, values, nulls, limit, VIEW_TRANSACTION);
 }
 
+/* Until the level of settings ends. */
+static void
+switch_off(const char *setting)
+{
+	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+uint64
+kv_statement_find_as_owner(KvStatement *statement, Datum *values, const char *nulls,
+						   long limit)
+{
+	int			level = NewGUCNestLevel();
+	uint64		processed;
+
+	switch_off("enable_sort");
+	switch_off("jit");
+	processed = kv_statement_run_as_owner(statement, values, nulls, limit);
+	AtEOXact_GUC(true, level);
+	return processed;
+}
+
 uint64
 kv_statement_read_latest_as_owner(KvStatement *statement, Datum *values,
 								  const char *nulls, long limit)

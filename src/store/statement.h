@@ -53,6 +53,15 @@ extern uint64 kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 										const char *nulls, long limit);
 
 /*
+ * The same for a statement that wants a few rows of a large table, in the order of an
+ * index.  The planner does not know how few: left alone, it might sort all that come
+ * into question for each batch, and have the plan compiled, which takes a hundred times
+ * as long as to run it.
+ */
+extern uint64 kv_statement_find_as_owner(KvStatement *statement, Datum *values,
+										 const char *nulls, long limit);
+
+/*
  * The same for a statement that only reads: it sees all that is committed, which
  * at REPEATABLE READ and above can be more than the transaction's snapshot shows.
  */

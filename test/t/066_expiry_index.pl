@@ -131,4 +131,21 @@ $restored->value($expiring);
 is($restored->value(q{SELECT seq_scan FROM pg_stat_xact_all_tables WHERE relid = 'key_vault_data.secrets'::regclass}), '0', 'found without reading the table');
 $restored->run('COMMIT');
 
+# The plans: by the index, and run as they are
+$restored->run(q{LOAD 'auto_explain'}, q{SET auto_explain.log_level = 'notice'}, 'SET auto_explain.log_min_duration = 0',
+	'SET auto_explain.log_nested_statements = on', 'SET auto_explain.log_analyze = on', 'SET client_min_messages = notice',
+	'SET jit = on', 'SET jit_above_cost = 0');
+for my $statement ($expiring, 'CALL key_vault.purge()')
+{
+	for my $cache ('force_custom_plan', 'force_generic_plan')
+	{
+		$restored->run("SET plan_cache_mode = $cache", 'DISCARD PLANS');
+		my @plans = grep { /secrets_expiry|Scan.* on secrets s/ } map { $_->{message} } @{ $restored->query($statement)->{notices} };
+		(my $name = $statement) =~ s/.*(purge|expiring).*/$1, $cache/;
+		cmp_ok(scalar @plans, '>', 0, "$name: a plan");
+		like(join("\n", @plans), qr/Index .*Scan using secrets_expiry/, "$name: by the index");
+		unlike(join("\n", @plans), qr/Seq Scan|Sort|JIT/, "$name: no more than that");
+	}
+}
+
 done_testing();
