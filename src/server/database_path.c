@@ -6,10 +6,10 @@
  */
 #include "postgres.h"
 
-#include "commands/dbcommands.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 
+#include "server/compat.h"
 #include "server/database_path.h"
 #include "server/errors.h"
 

@@ -12,12 +12,12 @@
 #include <time.h>
 
 #include "access/xlog.h"
-#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "format/keyring_text.h"
+#include "server/compat.h"
 #include "server/errors.h"
 #include "server/file_change.h"
 #include "server/locked_memory.h"

@@ -8,9 +8,9 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 
+#include "server/compat.h"
 #include "server/database_path.h"
 #include "server/locked_memory.h"
 #include "server/settings.h"

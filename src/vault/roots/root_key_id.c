@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "server/compat.h"
 #include "server/errors.h"
 #include "vault/roots/root_key_id.h"
 

@@ -5,12 +5,12 @@
  */
 #include "postgres.h"
 
-#include "commands/dbcommands.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "server/compat.h"
 #include "store/setting_rows.h"
 #include "vault/status/checks.h"
 

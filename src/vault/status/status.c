@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
+#include "utils/tuplestore.h"
 
 #include "vault/status/checks.h"
 #include "vault/status/status.h"
