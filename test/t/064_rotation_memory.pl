@@ -79,6 +79,7 @@ SKIP:
 	ok(index($core, $canary) < 0, 'then there is none either');
 
 	my @keys = slurp_file(keyring_path($node)) =~ /^[0-9a-f]{16} (\S{44}) /mg;
+	$node->safe_psql('postgres', 'CREATE EXTENSION pgcrypto');
 	my ($public_key) = slurp_file("$FindBin::RealBin/../../sql/escrow.sql") =~ /\('rsa', \$\$(.*?)\$\$\)/s;
 	$core = dump_after('SELECT key_vault.escrow_keyring($1)', $public_key);
 	for my $key (@keys)
