@@ -194,6 +194,20 @@ SELECT id, left(s.statement, 60) AS statement, left(regexp_replace(regexp_replac
 FROM result r JOIN script s USING (id) WHERE state = 'shipped' AND role_name = 'regress_kv_service' AND identity = '' AND mode = 'read committed' ORDER BY id;
 SELECT count(*) AS changed FROM (SELECT * FROM key_vault.secrets EXCEPT SELECT * FROM secrets_before) d;
 
+-- a policy sees what was changed before it in the same statement
+CREATE TABLE flag AS SELECT false AS up;
+CREATE FUNCTION raise_flag() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN UPDATE flag SET up = true; RETURN true; END $$;
+CREATE FUNCTION flag_is_up() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT up FROM flag $$;
+ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id() AND flag_is_up());
+\set reading 'BEGIN; SET LOCAL ROLE regress_kv_service; SELECT key_vault.get(''user_a'', ''exa'') IS NULL AS hidden; SELECT raise_flag(), key_vault.get(''user_a'', ''exa''), (SELECT count(*) FROM key_vault.list(''user_b'')) AS listed; ROLLBACK;'
+:reading
+CREATE POLICY harmless ON key_vault_data.secrets AS RESTRICTIVE USING (true);
+:reading
+DROP POLICY harmless ON key_vault_data.secrets;
+ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id());
+DROP FUNCTION raise_flag, flag_is_up;
+DROP TABLE flag;
+
 -- the rights to columns that each call needs: the same on both ways, and no column less
 CREATE ROLE regress_kv_columns;
 SELECT key_vault.grant_access('regress_kv_columns', 'user');
