@@ -23,16 +23,18 @@
 
 #define SELECT_OF_USER \
 	"SELECT * FROM key_vault_data.secrets WHERE user_id OPERATOR(pg_catalog.=) $1"
+#define SELECT_OF_LABEL SELECT_OF_USER " AND label OPERATOR(pg_catalog.=) $2"
 #define SELECT_OF_NAME SELECT_OF_USER \
 	" AND provider OPERATOR(pg_catalog.=) $2 AND label OPERATOR(pg_catalog.=) $3"
 
+#define THREE_TEXTS TEXTOID, TEXTOID, TEXTOID
 #define NEWEST_FIRST " ORDER BY provider DESC, label DESC, version DESC"
 
 static KvStatement statements[] = {
-	[KV_RANGE_NAME] = {SELECT_OF_NAME NEWEST_FIRST, 3, {TEXTOID, TEXTOID, TEXTOID}},
-	[KV_RANGE_VERSION] = {SELECT_OF_NAME " AND version OPERATOR(pg_catalog.=) $4", 4, {TEXTOID, TEXTOID, TEXTOID, INT4OID}},
+	[KV_RANGE_NAME] = {SELECT_OF_NAME NEWEST_FIRST, 3, {THREE_TEXTS}},
+	[KV_RANGE_VERSION] = {SELECT_OF_NAME " AND version OPERATOR(pg_catalog.=) $4", 4, {THREE_TEXTS, INT4OID}},
 	[KV_RANGE_USER] = {SELECT_OF_USER NEWEST_FIRST, 1, {TEXTOID}},
-	[KV_RANGE_USER_LABEL] = {SELECT_OF_USER " AND label OPERATOR(pg_catalog.=) $2" NEWEST_FIRST, 2, {TEXTOID, TEXTOID}}
+	[KV_RANGE_USER_LABEL] = {SELECT_OF_LABEL NEWEST_FIRST, 2, {TEXTOID, TEXTOID}}
 };
 
 /* What the statement for the range is given. */

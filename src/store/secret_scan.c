@@ -21,6 +21,7 @@
 #include "store/secret_table.h"
 
 #define KEYS 4					/* the primary key's columns, which are the table's first */
+#define NAME_COLUMNS KV_SECRETS_USER_ID, KV_SECRETS_PROVIDER, KV_SECRETS_LABEL
 
 /* By KvRangeKind.  version says how the last key compares. */
 static const struct
@@ -30,9 +31,9 @@ static const struct
 	StrategyNumber version;
 }			shapes[] =
 {
-	[KV_RANGE_NAME] = {3, {KV_SECRETS_USER_ID, KV_SECRETS_PROVIDER, KV_SECRETS_LABEL}},
-	[KV_RANGE_VERSION] = {4, {KV_SECRETS_USER_ID, KV_SECRETS_PROVIDER, KV_SECRETS_LABEL, KV_SECRETS_VERSION}, BTEqualStrategyNumber},
-	[KV_RANGE_THROUGH_VERSION] = {4, {KV_SECRETS_USER_ID, KV_SECRETS_PROVIDER, KV_SECRETS_LABEL, KV_SECRETS_VERSION}, BTLessEqualStrategyNumber},
+	[KV_RANGE_NAME] = {3, {NAME_COLUMNS}},
+	[KV_RANGE_VERSION] = {4, {NAME_COLUMNS, KV_SECRETS_VERSION}, BTEqualStrategyNumber},
+	[KV_RANGE_THROUGH_VERSION] = {4, {NAME_COLUMNS, KV_SECRETS_VERSION}, BTLessEqualStrategyNumber},
 	[KV_RANGE_USER] = {1, {KV_SECRETS_USER_ID}},
 	[KV_RANGE_USER_LABEL] = {2, {KV_SECRETS_USER_ID, KV_SECRETS_LABEL}}
 };
