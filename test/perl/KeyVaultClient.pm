@@ -133,11 +133,13 @@ sub simple
 	return $self->receive;
 }
 
-# Runs COPY ... FROM STDIN as a simple query, with its data.
+# Runs COPY ... FROM STDIN with its data, by the simple protocol or the extended one.
 sub copy
 {
-	my ($self, $sql, $data) = @_;
-	$self->_write(_message('Q', "$sql\0") . _message('d', $data) . _message('c', ''));
+	my ($self, $sql, $data, $protocol) = @_;
+	my $extended = ($protocol // '') eq 'extended';
+	$self->_write(($extended ? _parse('', $sql) . _execute('') : _message('Q', "$sql\0"))
+		. _message('d', $data) . _message('c', '') . ($extended ? _message('S', '') : ''));
 	return $self->receive;
 }
 

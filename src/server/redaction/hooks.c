@@ -49,7 +49,7 @@ post_parse_analyze(ParseState *pstate, Query *query, KvJumbleState *jstate)
 	if (kv_setting_redact && text != NULL && kv_statement_is_secret(text))
 	{
 		kv_note_prepared_text();
-		if (kv_has_literals(text, strlen(text)))
+		if (kv_has_literals(text, strlen(text)) && !kv_text_binds_secrets(text, strlen(text)))
 			query->queryId = 0;
 	}
 	if (previous_post_parse_analyze)

@@ -7,6 +7,7 @@
 #include "catalog/namespace.h"
 #include "commands/prepare.h"
 
+#include "format/sql_calls.h"
 #include "format/sql_names.h"
 #include "server/compat.h"
 #include "server/redaction/names.h"
@@ -56,17 +57,26 @@ kv_note_prepared_text(void)
 	may_be_prepared = true;
 }
 
+static bool
+names_listed(const char *text, Size len)
+{
+	return listed != NULL && kv_sql_names_listed(text, len, listed->names, listed->count);
+}
+
+static bool
+calls_by_search_path(const char *text, Size len)
+{
+	return namespace_search_path != NULL &&
+		strstr(namespace_search_path, "key_vault") != NULL &&
+		kv_sql_calls_ours(text, len);
+}
+
 /* What the text's own words say, without following EXECUTE. */
 static bool
 names_secrets(const char *text, Size len)
 {
-	if (kv_sql_names_ours(text, len))
-		return true;
-	if (listed != NULL && kv_sql_names_listed(text, len, listed->names, listed->count))
-		return true;
-	return namespace_search_path != NULL &&
-		strstr(namespace_search_path, "key_vault") != NULL &&
-		kv_sql_calls_ours(text, len);
+	return kv_sql_names_ours(text, len) || names_listed(text, len) ||
+		calls_by_search_path(text, len);
 }
 
 static bool
@@ -90,4 +100,12 @@ bool
 kv_text_carries_secrets(const char *text, Size len)
 {
 	return names_secrets(text, len) || (may_be_prepared && executes_secrets(text, len));
+}
+
+bool
+kv_text_binds_secrets(const char *text, Size len)
+{
+	return kv_sql_binds_secrets(text, len, kv_backslashes_escape()) &&
+		!names_listed(text, len) && !calls_by_search_path(text, len) &&
+		!(may_be_prepared && executes_secrets(text, len));
 }

@@ -18,6 +18,12 @@ extern void kv_redact_names_assign(const char *newval, void *extra);
  */
 extern bool kv_text_carries_secrets(const char *text, Size len);
 
+/*
+ * Whether all secrets of such a text are bound: it names ours and nothing else, and has a
+ * parameter for each.
+ */
+extern bool kv_text_binds_secrets(const char *text, Size len);
+
 /* To be told of each text that does and may be prepared. */
 extern void kv_note_prepared_text(void);
 
