@@ -95,9 +95,10 @@ hide_literals(Edit *edit, size_t until, KvSqlScanner scanner)
 size_t
 kv_log_hide_literals(char *text, size_t len, bool backslashes)
 {
-	Edit		edit = {.text = text};
+	Edit		edit = {0};
 	KvSqlScanner scanner = {.backslashes = backslashes, .in_prose = true};
 
+	edit.text = text;
 	hide_literals(&edit, len, scanner);
 	return edit.written;
 }

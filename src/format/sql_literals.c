@@ -19,6 +19,12 @@ kv_sql_is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+bool
+kv_sql_is_one_of(char c, const char *set)
+{
+	return c != '\0' && strchr(set, c) != NULL;
+}
+
 static bool
 is_newline(char c)
 {
@@ -140,12 +146,11 @@ skip_string(const KvSqlScanner *scanner, size_t at, KvSqlStyle style)
 		char		c = scanner->text[at++];
 		size_t		next;
 
-		if (c == '\\' && style == KV_SQL_ESCAPED)
+		if ((c == '\\' && style == KV_SQL_ESCAPED) ||
+			(c == '\'' && char_at(scanner, at) == '\'' && style != KV_SQL_BITS))
 			at++;
 		else if (c != '\'')
 			continue;
-		else if (char_at(scanner, at) == '\'' && style != KV_SQL_BITS)
-			at++;
 		else if ((next = kv_sql_continued_at(scanner, at)) > 0)
 			at = next;
 		else

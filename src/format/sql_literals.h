@@ -72,6 +72,9 @@ extern size_t kv_sql_continued_at(const KvSqlScanner *scanner, size_t at);
 extern bool kv_sql_is_name_char(char c);
 
 extern bool kv_sql_is_space(char c);
+
+/* Whether it is one of the characters of set; a NUL is not. */
+extern bool kv_sql_is_one_of(char c, const char *set);
 extern bool kv_sql_is_digit(char c);
 
 #endif							/* KV_SQL_LITERALS_H */

@@ -29,12 +29,6 @@ is_same(const char *text, const char *word, size_t len)
 	return true;
 }
 
-static bool
-is_one_of(char c, const char *set)
-{
-	return c != '\0' && strchr(set, c) != NULL;
-}
-
 /* $$ may stand right in front of a word, and behind it. */
 static bool
 is_word_char(char c)
@@ -48,7 +42,7 @@ word_begins(const char *text, size_t at)
 {
 	if (at == 0 || !is_word_char(text[at - 1]))
 		return true;
-	return at >= 2 && text[at - 2] == '\\' && is_one_of(text[at - 1], "bfnrt");
+	return at >= 2 && text[at - 2] == '\\' && kv_sql_is_one_of(text[at - 1], "bfnrt");
 }
 
 static bool
@@ -100,7 +94,7 @@ skip_gap(const char *text, size_t len, size_t at)
 		if (at < len && (text[at] == '"' || text[at] == '\\'))
 		{
 			at++;
-			if (text[at - 1] == '\\' && at < len && is_one_of(text[at], "fnrt"))
+			if (text[at - 1] == '\\' && at < len && kv_sql_is_one_of(text[at], "fnrt"))
 				at++;
 			continue;
 		}

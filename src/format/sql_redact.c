@@ -52,7 +52,7 @@ argument_ends(KvSqlScanner scanner)
 	KvSqlToken	token;
 
 	return !next_significant(&scanner, &token) ||
-		(token.kind == KV_SQL_OTHER && memchr("),:;", scanner.text[token.start], 4) != NULL);
+		(token.kind == KV_SQL_OTHER && kv_sql_is_one_of(scanner.text[token.start], "),:;"));
 }
 
 static bool
@@ -110,7 +110,7 @@ take_what_follows(KvSqlScanner *scanner, KvSqlToken *token)
 	if (scanner->in_prose || token->kind != KV_SQL_STRING || text[at - 1] != '\'' ||
 		at == scanner->len || !kv_sql_is_name_char(text[at]))
 		return;
-	while (at < scanner->len && !kv_sql_is_space(text[at]) && memchr(",);:'", text[at], 5) == NULL)
+	while (at < scanner->len && !kv_sql_is_space(text[at]) && !kv_sql_is_one_of(text[at], ",);:'"))
 		at++;
 	token->end = scanner->at = at;
 }

@@ -46,7 +46,7 @@ hide_all(char *field)
 	static const char instead[] = "(not shown by key_vault)";
 
 	if (strlen(field) >= strlen(instead))
-		strcpy(field, instead);
+		memcpy(field, instead, sizeof(instead));
 	else
 		memset(field, '*', strlen(field));
 }

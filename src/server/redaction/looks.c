@@ -37,7 +37,6 @@ kv_find_look(const char *text, Size len, Size *start, Size *found_len)
 Size
 kv_hide_looks(char *text, Size len)
 {
-	static const char mask[] = "****";
 	Size		read = 0;
 	Size		written = 0;
 	Size		start;
@@ -47,8 +46,8 @@ kv_hide_looks(char *text, Size len)
 	{
 		memmove(text + written, text + read, start);
 		written += start;
-		memcpy(text + written, mask, strlen(mask));
-		written += strlen(mask);
+		memset(text + written, '*', 4);
+		written += 4;
 		read += start + found_len;
 	}
 	memmove(text + written, text + read, len - read);

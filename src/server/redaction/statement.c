@@ -134,10 +134,13 @@ kv_statement_carries_secret(void)
 void
 kv_statement_hide_known(const KvKnownValues *known)
 {
-	Size		len = debug_query_string != NULL ? strlen(debug_query_string) : 0;
+	Size		len;
 	Size		start;
 	char	   *copy;
 
+	if (debug_query_string == NULL)
+		return;
+	len = strlen(debug_query_string);
 	if (!(known != NULL && kv_known_values_stand_in(known, debug_query_string, len)) &&
 		!kv_find_look(debug_query_string, len, &start, &(Size){0}))
 		return;
