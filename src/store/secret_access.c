@@ -13,6 +13,7 @@
 #include "access/tableam.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -74,6 +75,17 @@ columns_of(KvColumns columns)
 	return result;
 }
 
+static List *
+names_of_columns(Relation rel)
+{
+	TupleDesc	columns = RelationGetDescr(rel);
+	List	   *names = NIL;
+
+	for (int i = 0; i < columns->natts; i++)
+		names = lappend(names, makeString(pstrdup(NameStr(TupleDescAttr(columns, i)->attname))));
+	return names;
+}
+
 /* The range table entry that the executor would check. */
 static void
 prepare_rights(KvRights *rights, Relation rel, KvColumns columns)
@@ -87,6 +99,8 @@ prepare_rights(KvRights *rights, Relation rel, KvColumns columns)
 	rte->rellockmode = AccessShareLock;
 	rte->inh = true;
 	rte->inFromCl = true;
+	/* who explains the started executor asks for names */
+	rte->eref = makeAlias(RelationGetRelationName(rel), names_of_columns(rel));
 	rights->range_table = list_make1(rte);
 
 	permissions = kv_permissions_of(rte, &rights->permissions);

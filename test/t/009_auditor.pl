@@ -51,6 +51,16 @@ for my $call ('require(NULL, \'gemini\')', 'get_all(NULL)', 'list(NULL)', 'sourc
 	my (undef, $lines) = audited($tenant, "SELECT key_vault.$call");
 	cmp_ok($lines, '>', 0, "key_vault.$call is audited");
 }
+SKIP:
+{
+	skip 'auto_explain is not installed', 2 unless -e "$libraries/auto_explain.so";
+	my $explained = session($node);
+	$explained->run(q{LOAD 'auto_explain'}, 'SET auto_explain.log_min_duration = 0', 'SET auto_explain.log_verbose = on',
+		'SET auto_explain.log_nested_statements = on');
+	my ($value, $lines) = audited($explained, q{SELECT key_vault.get('user_a', 'gemini')});
+	is($value, $key, 'where auto_explain looks on as well: get');
+	cmp_ok($lines, '>', 0, 'which is audited');
+}
 $super->run('CREATE POLICY extra ON key_vault_data.secrets AS RESTRICTIVE USING (true)');
 (undef, $lines) = audited($tenant, $get);
 cmp_ok($lines, '>', 0, 'the planner\'s way is audited, too');

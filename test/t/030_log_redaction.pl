@@ -76,6 +76,9 @@ my @cases = (
 	[ 'COPY with a trigger', undef, 1, sub { $_[0]->copy('COPY app.incoming FROM STDIN', "user_a\tgemini\t$_[1]\n") } ],
 	[ 'COPY with a trigger that fails', '42704', 1, sub { $_[0]->copy('COPY app.incoming FROM STDIN', "user_a\tnonesuch\t$_[1]\n") } ],
 	[ 'an insert that a trigger takes', undef, 1, sub { $_[0]->query('INSERT INTO app.incoming VALUES ($1, $2, $3)', 'user_a', 'gemini', $_[1]) } ],
+	[ 'a key with a prefix of our own providers', '42703', 1, sub { $_[0]->simple(q{SELECT key_vault.source('user_a', 'acme')});
+			$_[0]->simple("SELECT 'acme-$_[1]A1b2C3d4E5', nonesuch") } ],
+	[ 'a JSON web token', '42703', 1, sub { $_[0]->simple("SELECT 'eyJhbGciOiJIUzI1NiJ9.$_[1].$_[1]', nonesuch") } ],
 	[ 'a key that only looks like one', '42703', 1, sub { $_[0]->simple("SELECT 'sk-$_[1]A1b2C3d4E5', nonesuch") } ],
 );
 
@@ -113,6 +116,7 @@ sub no_canary
 }
 
 add_role($node, 'regress_kv_nobody');
+$node->safe_psql('postgres', q{SELECT key_vault.add_provider('acme', key_prefixes => '{acme-}')});
 $node->safe_psql('postgres', q{ALTER SYSTEM SET key_vault.redact_names = 'app.incoming, app.save_key'; SELECT pg_reload_conf()});
 
 # --- Default settings

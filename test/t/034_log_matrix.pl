@@ -122,6 +122,7 @@ is_deeply([ grep { !$silent{$_} } @empty ], [], 'with redaction off, every setti
 note("empty with redaction off: $_") for @empty;
 my $why = matrix_impossible();
 note("$_: not possible: @{ $why->{$_} }") for sort keys %$why;
+note('standard_conforming_strings = off: not possible: unicode, and keys with backslashes are left out');
 my $canaries = 0;
 $canaries += $canaries{$_} for @settings;
 note("$cells_run cells were run with redaction on, and as many off, of which $canaries brought their key into the log");

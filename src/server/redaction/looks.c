@@ -1,37 +1,66 @@
 /*
  * looks.c
  *		What looks like a key or a token.  The log's hook may read no table, so the
- *		prefixes of the providers that come with the extension stand here.
+ *		prefixes of the providers that come with the extension stand here; others are
+ *		known once the session has asked for a provider.
  */
 #include "postgres.h"
 
 #include "format/key_looks.h"
 #include "server/redaction/looks.h"
+#include "server/redaction/redaction.h"
 
 #define PREFIX(text) {(text), sizeof(text) - 1}
 
 /* sk- is that of sk-ant-, sk-or- and others as well. */
-static const KvKeyPrefix prefixes[] = {
+static const KvKeyPrefix builtin[] = {
 	PREFIX("AIza"), PREFIX("AQ."), PREFIX("sk-"), PREFIX("gsk_"), PREFIX("xai-"),
 	PREFIX("hf_"), PREFIX("r8_"), PREFIX("tvly-"), PREFIX("pplx-"), PREFIX("fc-"),
 	PREFIX("ghp_"), PREFIX("gho_"), PREFIX("ghu_"), PREFIX("ghs_"), PREFIX("ghr_"),
 	PREFIX("github_pat_"), PREFIX("ck_")
 };
 
+static const KvKeyPrefix *registered = NULL;
+static int	registered_count = 0;
+
+void
+kv_redaction_look_for(const KvKeyPrefix *prefixes, int count)
+{
+	registered = prefixes;
+	registered_count = count;
+}
+
+/* Where one stands; len is 0 when there is none. */
+typedef struct Look
+{
+	Size		start;
+	Size		len;
+} Look;
+
+static Look
+first_of(Look one, Look other)
+{
+	if (one.len == 0 || (other.len > 0 && other.start < one.start))
+		return other;
+	return one;
+}
+
 bool
 kv_find_look(const char *text, Size len, Size *start, Size *found_len)
 {
-	Size		token_start;
-	Size		token_len;
-	bool		found = kv_find_key(text, len, prefixes, lengthof(prefixes), start, found_len);
+	Look		of_builtin = {0};
+	Look		of_registered = {0};
+	Look		token = {0};
+	Look		first;
 
-	if (kv_find_jwt(text, len, &token_start, &token_len) && (!found || token_start < *start))
-	{
-		*start = token_start;
-		*found_len = token_len;
-		found = true;
-	}
-	return found;
+	(void) kv_find_key(text, len, builtin, lengthof(builtin), &of_builtin.start, &of_builtin.len);
+	(void) kv_find_key(text, len, registered, registered_count,
+					   &of_registered.start, &of_registered.len);
+	(void) kv_find_jwt(text, len, &token.start, &token.len);
+	first = first_of(first_of(of_builtin, of_registered), token);
+	*start = first.start;
+	*found_len = first.len;
+	return first.len > 0;
 }
 
 Size

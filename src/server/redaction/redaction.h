@@ -6,6 +6,8 @@
 #ifndef KV_REDACTION_H
 #define KV_REDACTION_H
 
+#include "format/key_looks.h"
+
 /* Installs the hooks; once for each process that loads the library. */
 extern void kv_redaction_init(void);
 
@@ -19,6 +21,12 @@ extern void kv_redaction_init(void);
  * chance.
  */
 extern bool kv_redaction_note_secret(const char *secret, int len);
+
+/*
+ * What the keys of all registered providers begin with, as far as this session knows.  The
+ * array stays where it is until the next call.
+ */
+extern void kv_redaction_look_for(const KvKeyPrefix *prefixes, int count);
 
 /*
  * Whether secrets are taken out of the log from the session's first statement on.

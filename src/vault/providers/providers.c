@@ -14,6 +14,7 @@
 #include "server/compat.h"
 #include "server/errors.h"
 #include "server/invalidation.h"
+#include "server/redaction/redaction.h"
 #include "store/provider_rows.h"
 #include "store/secret_rows.h"
 #include "store/statement.h"
@@ -213,6 +214,7 @@ load_names(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 
+	kv_redaction_look_for(new->prefixes, new->prefix_count);
 	if (names != NULL)
 		MemoryContextDelete(names->context);
 	names = new;
