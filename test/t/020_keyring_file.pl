@@ -119,6 +119,20 @@ refused('10,000 lines: not one of them', "root key $id is not in the keyring");
 
 unlink $path;
 refused('missing', "could not open file \"\Q$path\E\": No such file .*HINT:");
+set_path("$folder/no/such/keyring");
+$node->safe_psql('postgres', 'TRUNCATE key_vault_data.root_key_registry');
+for my $call ("SELECT key_vault.activate_root_key('$id')", 'SELECT key_vault.create_root_key()')
+{
+	my (undef, undef, $err) = $node->psql('postgres', $call, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($err, qr/F0000: folder "\Q$folder\E\/no\/such" does not exist\nHINT:  Make it, as root: install -d -o \S+ -m 0700 "\Q$folder\E\/no\/such"$/m, "no folder: $call");
+	next if $call !~ /create/;
+	my ($command) = $err =~ /as root: (.*)$/m;
+	system($command);
+	is((stat "$folder/no/such")[2] & 07777, 0700, 'the hint, which its owner can follow as well, makes it');
+	like($node->safe_psql('postgres', $call), qr/^[0-9a-f]{16}$/, 'and then a root key can be made');
+}
+$node->safe_psql('postgres', 'TRUNCATE key_vault_data.root_key_registry');
+set_path($path);
 symlink("$folder/nowhere", $path);
 refused('a symbolic link to nothing', 'is a symbolic link that leads nowhere');
 write_file($path, '');

@@ -15,7 +15,7 @@ use Test::More;
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $pattern = "$folder/%d.keyring";
 my $node = PostgreSQL::Test::Cluster->new('keyrings');
-$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+$node->init(allows_streaming => 'logical', extra => [ '--encoding=UTF8', '--locale=C' ]);
 $node->append_conf('postgresql.conf', "key_vault.keyring_file = '$pattern'\nkey_vault.keyring_command = ''\n");
 $node->start;
 
@@ -72,6 +72,23 @@ is_deeply([ map { ids_in(path_of($_)) } 'a', 'b' ], [ map { [ $id{$_} ] } 'a', '
 like(slurp_file(path_of($_)), qr/^$id{$_} .* # database "$_" \[\d+\/\d+\/\d+\]$/m, "that of $_ names it") for 'a', 'b';
 is_deeply([ sort map { s{.*/}{}r } glob "$folder/*" ], [qw(a.keyring a.keyring.lock b.keyring b.keyring.lock)], 'and there is nothing else');
 is(in($_)->value(q{SELECT detail FROM key_vault.status() WHERE item = 'keyring'}), qq{1 root key, read from file "$folder/$_.keyring"}, "status names the file of $_") for 'a', 'b';
+
+# --- A worker that has no client, and applies in b what is replicated from a
+
+{
+	$node->safe_psql('a', q{CREATE TABLE numbers (n int PRIMARY KEY); CREATE PUBLICATION numbers FOR TABLE numbers;
+		SELECT pg_create_logical_replication_slot('numbers', 'pgoutput')});
+	my $connection = $node->connstr('a') =~ s/'/''/gr;
+	$node->safe_psql('b', q{CREATE TABLE numbers (n int PRIMARY KEY); CREATE TABLE seen (api_key text);
+		CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen SELECT key_vault.get('user_a', 'gemini'); RETURN NEW; END $$;
+		CREATE TRIGGER look AFTER INSERT ON numbers FOR EACH ROW EXECUTE FUNCTION look(); ALTER TABLE numbers ENABLE ALWAYS TRIGGER look});
+	$node->safe_psql('b', "CREATE SUBSCRIPTION numbers CONNECTION '$connection' PUBLICATION numbers WITH (create_slot = false, copy_data = false)");
+	$node->safe_psql('a', 'INSERT INTO numbers VALUES (1)');
+	$node->poll_query_until('b', 'SELECT count(*) = 1 FROM seen') or die 'nothing was replicated';
+	is($node->safe_psql('b', 'SELECT api_key FROM seen'), 'AIza-of-b', 'a worker reads the keyring of its database');
+	$node->safe_psql('b', 'DROP SUBSCRIPTION numbers');
+	$node->safe_psql('a', 'DROP PUBLICATION numbers; DROP TABLE numbers');
+}
 
 # --- Who writes tables in b, with a dump of a
 

@@ -104,7 +104,7 @@ put_back();
 
 $super->run("DELETE FROM key_vault_data.root_key_registry WHERE id = '$id'");
 like(error_of($get), qr/^XX001 \| .*root key is not registered/, 'a root key is deleted from the registry: get');
-like(status('sealed_rows'), qr/^error \| .*3 secrets are sealed with root key $id/, 'a root key is deleted from the registry: status names it');
+like(status('sealed_rows'), qr/^error \| .*3 sealed with root key $id, which this database did not register/, 'a root key is deleted from the registry: status names it');
 $super->query('SELECT key_vault.activate_root_key($1)', $_) for $id;
 is(session($node)->outcome($get), 'AIza-of-user_a', 'a root key is deleted from the registry: activating it registers it again');
 
