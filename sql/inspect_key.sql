@@ -25,7 +25,9 @@ SELECT * FROM key_vault.inspect_key('openai', ' pk-' || repeat('a', 20) || E'\n'
 SELECT * FROM key_vault.inspect_key('openai', 'sk-...abcd');
 SELECT * FROM key_vault.inspect_key('exa', '****0004');
 SELECT * FROM key_vault.inspect_key('exa', repeat(U&'\2022', 8) || 'abcd');
-SELECT * FROM key_vault.inspect_key('exa', 'None');
+SELECT * FROM key_vault.inspect_key('openai', 'None');
+SELECT * FROM key_vault.inspect_key('openai', '****0004');
+SELECT * FROM key_vault.inspect_key('openai', E'\tsk-' || repeat('a', 20));
 SELECT * FROM key_vault.inspect_key('exa', '   ');
 SELECT * FROM key_vault.inspect_key('exa', '');
 SELECT * FROM key_vault.inspect_key('exa', NULL);

@@ -41,6 +41,7 @@ SELECT state_of('user_b', 'exa', 'work', random_key()) AS as_label,
        state_of('user_b', 'exa', 'default', random_key()) AS label_in_place_of_key,
        state_of(random_key(), 'exa', 'user_b') AS as_user,
        state_of('user_b', 'exa', 'work', 'hf_QrWhXbGTzYuoPLkjRmNcVdSaEfIqJtBw') AS of_letters,
+       state_of('user_b', 'exa', 'work', ' ' || random_key()) AS with_a_space,
        state_of('user_b', 'exa', '9f2c4e61-a7b3-4d80-912c-e4f6a7b8c9d0', random_key()) AS beside_a_uuid,
        state_of('user_b', 'exa', repeat('k', 20), random_key()) AS beside_a_key_without_prefix;
 -- a longer one than a label may be, and one for the provider

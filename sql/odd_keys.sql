@@ -60,6 +60,11 @@ SELECT what, refused('refused_' || id, 'exa', api_key, label) FROM odd ORDER BY 
 SELECT count(*) FROM key_vault.secrets WHERE user_id LIKE 'refused%';
 SELECT key_vault.set('user_r', 'exa', ' ' || repeat('a', 20));
 
+-- white space apart, it begins as it should; of what is no key that is not said
+RESET key_vault.check_keys;
+SELECT key_vault.set('user_r', 'openai', ' sk-' || repeat('o', 20)), key_vault.set('user_r', 'openai', 'undefined');
+SET key_vault.check_keys = refuse;
+
 -- what a provider's keys begin with is never a reason to refuse one
 SELECT key_vault.set('user_r', 'openai', 'pk-' || repeat('o', 20));
 SELECT key_vault.get('user_r', 'openai') = 'pk-' || repeat('o', 20) AS stored;

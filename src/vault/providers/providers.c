@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
+#include "format/key_doubts.h"
 #include "server/compat.h"
 #include "server/errors.h"
 #include "server/invalidation.h"
@@ -383,8 +384,11 @@ kv_provider_at(int position)
 bool
 kv_provider_key_matches(const KvProvider *provider, const char *api_key, int len)
 {
+	size_t		start;
+	size_t		trimmed = kv_trimmed(api_key, len, &start);
+
 	return provider->key_prefix_count == 0 ||
-		kv_has_key_prefix(api_key, len, provider->key_prefixes, provider->key_prefix_count);
+		kv_has_key_prefix(api_key + start, trimmed, provider->key_prefixes, provider->key_prefix_count);
 }
 
 const KvKeyPrefix *

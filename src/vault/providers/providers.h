@@ -45,7 +45,10 @@ extern char *kv_provider_normalize(char *name, int *len);
 /* The provider at a position from 0, in no order; NULL behind the last. */
 extern const KvProvider *kv_provider_at(int position);
 
-/* Whether the key begins as the provider's keys do; true without prefixes. */
+/*
+ * Whether the key begins as the provider's keys do, white space apart; true without
+ * prefixes.
+ */
 extern bool kv_provider_key_matches(const KvProvider *provider,
 									const char *api_key, int len);
 

@@ -57,9 +57,13 @@ looks_like_key(const text *value)
 {
 	int			count;
 	const KvKeyPrefix *prefixes = kv_provider_prefixes(&count);
+	size_t		start;
+	size_t		len;
 
-	return value != NULL &&
-		kv_looks_like_key(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), prefixes, count);
+	if (value == NULL)
+		return false;
+	len = kv_trimmed(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &start);
+	return kv_looks_like_key(VARDATA_ANY(value) + start, len, prefixes, count);
 }
 
 void
@@ -125,8 +129,10 @@ looks_like_builtin_key(const text *api_key)
 {
 	int			count;
 	const KvKeyPrefix *prefixes = kv_provider_builtin_prefixes(&count);
+	size_t		start;
+	size_t		len = kv_trimmed(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key), &start);
 
-	return kv_looks_like_key(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key), prefixes, count);
+	return kv_looks_like_key(VARDATA_ANY(api_key) + start, len, prefixes, count);
 }
 
 /* argument: "user id".  It would be stored in the clear. */
@@ -275,7 +281,8 @@ kv_key_check(const KvSecretTarget *target, const text *api_key, const char *what
 				 errhint("key_vault.inspect_key() says beforehand what is odd about a key."),
 				 errhidestmt(true), errhidecontext(true)));
 	}
-	warn_of_mismatch(target, api_key);
+	if (kv_key_ciphertext(api_key) == NULL)
+		warn_of_mismatch(target, api_key);
 }
 
 static void
@@ -306,13 +313,17 @@ kv_key_inspect(const text *provider_name, const text *api_key,
 	}
 	if (VARSIZE_ANY_EXHDR(api_key) > KV_API_KEY_MAX)
 		put_sentence(result, columns, psprintf("The key is longer than %d bytes.", KV_API_KEY_MAX));
-	if (!kv_provider_key_matches(provider, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
+	if (is_masked(api_key))
+	{
+		put_sentence(result, columns, "The key is masked: it has stars, bullets or dots where a key has its characters.");
+		return;
+	}
+	if (kv_key_ciphertext(api_key) == NULL &&
+		!kv_provider_key_matches(provider, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
 		put_sentence(result, columns,
 					 psprintf("The key does not look like one of %s, which begin with %s. Formats change, so it may be right all the same.",
 							  provider->display_name, prefixes_in_words(provider)));
 	key = utf8_key(api_key);
-	if (kv_looks_masked(key.data, key.len))
-		put_sentence(result, columns, "The key is masked: it has stars, bullets or dots where a key has its characters.");
 	odd = oddities(key.data, key.len);
 	wipe(&key);
 	foreach(cell, odd)

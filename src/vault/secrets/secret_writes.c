@@ -234,6 +234,7 @@ kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *optio
 		kv_key_hide_literal(api_key);
 	target = kv_secret_target(args);
 	kv_key_check(&target, api_key, options->what ? options->what : "API key");
+	Assert(api_key != NULL);
 	if (target.name.user_id == NULL)
 	{
 		set_variable_alone(&target, api_key, options);
