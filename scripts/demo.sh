@@ -59,6 +59,7 @@ need_packages demo ${keep:+examples}
 make_work
 build demo with_llvm=no
 start_server <<-CONF
+	shared_preload_libraries = 'key_vault'
 	key_vault.keyring_file = '$work/%d.keyring'
 CONF
 as_server createdb -U postgres demo

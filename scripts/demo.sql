@@ -7,7 +7,6 @@
 \echo
 \set ECHO queries
 CREATE EXTENSION key_vault;
-ALTER DATABASE demo SET session_preload_libraries = 'key_vault';
 SELECT key_vault.create_root_key();
 CREATE ROLE app LOGIN;
 SELECT key_vault.grant_access('app', 'service') \g /dev/null

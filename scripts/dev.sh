@@ -85,7 +85,7 @@ write_settings() {
 		listen_addresses = ''
 		unix_socket_directories = '$folder/sock'
 		unix_socket_permissions = 0700
-		session_preload_libraries = 'key_vault'
+		shared_preload_libraries = 'key_vault'
 		key_vault.keyring_file = '${folder//%/%%}/keyring/%d.keyring'
 		key_vault.dotenv_file = '$dotenv'
 	CONF

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use File::Basename qw(dirname);
 use FindBin;
 use IPC::Run;
 use KeyVaultClient;
@@ -12,9 +13,25 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_vault keyring_path install_vault add_role session outcome_is warned operating_blocks run_operating_block);
+our @EXPORT = qw(copy_of_server new_vault keyring_path install_vault add_role session outcome_is warned operating_blocks run_operating_block);
 
 my %keyrings;
+
+# A copy of the server's files, which finds its own by where it is: its folder, and in it
+# the folders of extensions and of libraries.
+sub copy_of_server
+{
+	my $root = PostgreSQL::Test::Utils::tempdir;
+	my ($bin, $share, $libraries) = map { chomp(my $d = `pg_config $_`); $d } qw(--bindir --sharedir --pkglibdir);
+
+	for my $folder (dirname($bin), $share)
+	{
+		my $target = $root . dirname($folder);
+		system('mkdir', '-p', $target) == 0 && system('cp', '-a', $folder, $target) == 0
+			or die "could not copy $folder";
+	}
+	return ($root . dirname($bin), "$root$share/extension", "$root$libraries");
+}
 
 # new_vault(name, conf => further settings, init => [arguments of init]): a running
 # server with the extension and a root key in database postgres.

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 
 use Digest::SHA;
-use File::Basename qw(basename dirname);
+use File::Basename qw(basename);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use KeyVaultTest;
@@ -13,22 +13,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = "$FindBin::RealBin/../..";
-
-# The made-up version needs files beside the extension's own: a copy of the server's
-# files, which finds its own by where it is.
-sub copy_of_server
-{
-	my $root = PostgreSQL::Test::Utils::tempdir;
-	my ($bin, $share) = map { chomp(my $d = `pg_config $_`); $d } qw(--bindir --sharedir);
-
-	for my $folder (dirname($bin), $share)
-	{
-		my $target = $root . dirname($folder);
-		system('mkdir', '-p', $target) == 0 && system('cp', '-a', $folder, $target) == 0
-			or die "could not copy $folder";
-	}
-	return ("$root" . dirname($bin), "$root$share/extension");
-}
 
 sub slurp
 {
@@ -82,6 +66,7 @@ my $describe = q{
 	    SELECT 'dumped | ' || t::regclass || ' ' || w FROM pg_extension, unnest(extconfig, extcondition) AS x(t, w)
 	    WHERE extname = 'key_vault') AS lines};
 
+# The made-up version needs files beside the extension's own.
 my ($install, $extension) = copy_of_server();
 my @base = sort map { basename($_) =~ /^key_vault--([^-]+)\.sql$/ ? $1 : () } glob("$extension/key_vault--*.sql");
 my ($default) = slurp("$extension/key_vault.control") =~ /^default_version = '([^']+)'/m;

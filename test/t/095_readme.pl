@@ -83,8 +83,10 @@ for my $block (@sql)
 		if $number > 2;
 	my ($got, $out) = run_block(with_real_names($block));
 	is($got, $states, "block $number: $title");
+	$node->restart if $block =~ /\\gexec/;
 }
 
+is($node->safe_psql('app', 'SHOW shared_preload_libraries'), 'key_vault', 'what the start says preloads the library');
 is($node->safe_psql('app', q{SELECT key_vault.get('user_old', 'gemini') LIKE 'AIza-o%'}), 't', 'the import as written imports');
 
 # --- Python, as the backend's role, which one of the blocks has revoked ---

@@ -7,7 +7,14 @@
 --
 --     LOAD 'key_vault';
 --     ALTER SYSTEM SET key_vault.keyring_file = '/etc/postgresql/key_vault/%d.keyring';
---     SELECT pg_reload_conf();
+--
+-- and have the server load the library when it starts.  What the list has already is named
+-- again, each library in quotes of its own:
+--
+--     SHOW shared_preload_libraries;
+--     ALTER SYSTEM SET shared_preload_libraries = 'key_vault';
+--
+-- Then restart the server.
 
 CREATE EXTENSION IF NOT EXISTS key_vault;
 

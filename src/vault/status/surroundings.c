@@ -12,6 +12,9 @@
 #include "vault/providers/providers.h"
 #include "vault/status/checks.h"
 
+/* A session without the library does not know its settings. */
+#define LOADED "LOAD 'key_vault'; "
+
 /* The mode, or why it cannot be told: a .env file that cannot be read. */
 static KvMode
 try_mode(ErrorData **problem)
@@ -51,11 +54,11 @@ kv_check_mode(void)
 
 	if (mode.by_absence)
 		return kv_found_warning(detail,
-								"ALTER SYSTEM SET key_vault.mode = 'production'; SELECT pg_reload_conf();"
-								"  -- or 'development', on a laptop");
+								"-- or 'development', on a laptop\n" LOADED
+								"ALTER SYSTEM SET key_vault.mode = 'production'; SELECT pg_reload_conf();");
 	if (!mode.development && kv_setting_mode == KV_MODE_DEVELOPMENT)
 		return kv_found_warning(detail,
-								"ALTER SYSTEM SET key_vault.dotenv_file = '/path/to/backend/.env'; SELECT pg_reload_conf();");
+								LOADED "ALTER SYSTEM SET key_vault.dotenv_file = '/path/to/backend/.env'; SELECT pg_reload_conf();");
 	return kv_found_ok(detail);
 }
 
