@@ -77,6 +77,14 @@ DO $$ BEGIN EXECUTE format('ALTER ROLE regress_kv_member IN DATABASE %I SET log_
 SELECT state, detail, remedy FROM report WHERE item = 'log_settings';
 ALTER ROLE regress_kv_member SET log_min_duration_statement = -1;
 SELECT state, detail FROM report WHERE item = 'log_settings';
+-- a session that has the library from its start keeps keys out of the log, unless it is told not to
+ALTER ROLE regress_kv_member SET session_preload_libraries = 'key_vault';
+SELECT state, detail FROM report WHERE item = 'log_settings';
+CALL set_here('key_vault.redact = off');
+SELECT state, detail FROM report WHERE item = 'log_settings';
+ALTER ROLE regress_kv_member SET key_vault.redact = 'on';
+SELECT state, detail, remedy FROM report WHERE item = 'log_settings';
+CALL reset_here('key_vault.redact');
 -- not of others, nor of a group, which has no sessions
 CALL reset_here('log_statement');
 ALTER ROLE regress_kv_member RESET ALL;

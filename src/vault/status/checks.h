@@ -18,6 +18,9 @@ extern KvFinding kv_check_sealed_rows(void);
 /* preload.c */
 extern KvFinding kv_check_preload(void);
 
+/* Whether a list of libraries to preload, or NULL, names this one. */
+extern bool kv_preloads_ours(const char *libraries);
+
 /* surroundings.c */
 extern KvFinding kv_check_mode(void);
 extern KvFinding kv_check_environment(void);

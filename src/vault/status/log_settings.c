@@ -2,6 +2,9 @@
  * log_settings.c
  *		Which settings would put a session's statements or parameters, and with them
  *		keys, into the server's log.
+ *
+ * None does where the library is preloaded, which keeps secrets out, and
+ * key_vault.redact does not tell it not to.
  */
 #include "postgres.h"
 
@@ -73,6 +76,17 @@ is_error_or_worse(const char *value)
 	return false;
 }
 
+static bool
+is_on(const char *value)
+{
+	bool		on;
+
+	return parse_bool(value, &on) && on;
+}
+
+#define IN_SESSIONS "session_preload_libraries"
+#define REDACT "key_vault.redact"
+
 static const struct
 {
 	const char *name;
@@ -80,6 +94,7 @@ static const struct
 	const char *safe;			/* a value that is */
 }			judged[] =
 {
+	{REDACT, is_on, "on"},
 	{"log_statement", is_no_statement, "none"},
 	{"log_min_duration_statement", is_never, "-1"},
 	{"log_min_duration_sample", is_never, "-1"},
@@ -94,6 +109,34 @@ static const struct
 	{"pgaudit.log", is_no_class, "none"},
 	{"pgaudit.log_parameter", is_off, "off"}
 };
+
+static bool
+is_for(const KvSessionSetting *setting, const char *role)
+{
+	return role == NULL ? setting->role == NULL :
+		setting->role != NULL && strcmp(setting->role, role) == 0;
+}
+
+/* Whether sessions of the role keep secrets out of the log by themselves. */
+static bool
+is_redacted(const List *settings, const char *role, bool is_loaded)
+{
+	ListCell   *cell;
+
+	foreach(cell, settings)
+	{
+		const KvSessionSetting *setting = lfirst(cell);
+
+		if (!is_for(setting, role))
+			continue;
+		if (strcmp(setting->name, IN_SESSIONS) == 0)
+			is_loaded = is_loaded || kv_preloads_ours(setting->value);
+		else if (strcmp(setting->name, REDACT) == 0 &&
+				 setting->value != NULL && !is_on(setting->value))
+			return false;
+	}
+	return is_loaded;
+}
 
 /* What to set instead, or NULL when the value is safe or none. */
 static const char *
@@ -125,24 +168,34 @@ append_remedy(StringInfo remedies, const KvSessionSetting *setting, const char *
 						 database, setting->name, value);
 }
 
+/* All that is judged, and the list that tells whether the library is there. */
+static List *
+load_settings(void)
+{
+	const char *names[lengthof(judged) + 1] = {IN_SESSIONS};
+
+	for (int i = 0; i < (int) lengthof(judged); i++)
+		names[i + 1] = judged[i].name;
+	return kv_session_settings(names, lengthof(names));
+}
+
 KvFinding
 kv_check_log_settings(void)
 {
-	const char *names[lengthof(judged)];
+	bool		is_loaded = kv_preloads_ours(kv_server_setting("shared_preload_libraries").value);
+	List	   *settings = load_settings();
 	StringInfoData details;
 	StringInfoData remedies;
 	ListCell   *cell;
 
-	for (int i = 0; i < (int) lengthof(judged); i++)
-		names[i] = judged[i].name;
 	initStringInfo(&details);
 	initStringInfo(&remedies);
-	foreach(cell, kv_session_settings(names, lengthof(names)))
+	foreach(cell, settings)
 	{
 		const KvSessionSetting *setting = lfirst(cell);
 		const char *instead = safe_value(setting);
 
-		if (instead == NULL)
+		if (instead == NULL || is_redacted(settings, setting->role, is_loaded))
 			continue;
 		appendStringInfo(&details, "%s%s%s%s = %s", details.len > 0 ? ", " : "",
 						 setting->role != NULL ? setting->role : "",
@@ -150,7 +203,7 @@ kv_check_log_settings(void)
 		append_remedy(&remedies, setting, instead);
 	}
 	if (details.len == 0)
-		return kv_found_ok("No session that handles keys logs statements or parameters.");
-	return kv_found_warning(psprintf("These put statements or parameters into the log, and with them keys: %s.",
-									 details.data), remedies.data);
+		return kv_found_ok("No session that handles keys puts them into the log.");
+	return kv_found_warning(psprintf("These can put keys into the log: %s.", details.data),
+							remedies.data);
 }

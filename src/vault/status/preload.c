@@ -36,12 +36,12 @@ is_ours(const char *library)
 	return strcmp(name, "key_vault") == 0 || strcmp(name, "key_vault" DLSUFFIX) == 0;
 }
 
-static bool
-names_ours(const char *value)
+bool
+kv_preloads_ours(const char *libraries)
 {
 	ListCell   *cell;
 
-	foreach(cell, libraries_of(value))
+	foreach(cell, libraries_of(libraries))
 	{
 		if (is_ours(lfirst(cell)))
 			return true;
@@ -94,7 +94,7 @@ roles_without(void)
 	{
 		const KvSessionSetting *setting = lfirst(cell);
 
-		if (!names_ours(setting->value))
+		if (!kv_preloads_ours(setting->value))
 			appendStringInfo(&roles, "%s%s", roles.len > 0 ? ", " : "",
 							 setting->role != NULL ? setting->role : "all roles");
 	}
@@ -107,12 +107,12 @@ kv_check_preload(void)
 	KvServerSetting shared = kv_server_setting(SHARED);
 	char	   *roles;
 
-	if (names_ours(shared.value))
+	if (kv_preloads_ours(shared.value))
 		return kv_found_ok("The server loads the library when it starts.");
 	roles = roles_without();
 	if (roles == NULL)
 		return kv_found_ok("Sessions load the library when they start.");
-	if (names_ours(shared.pending))
+	if (kv_preloads_ours(shared.pending))
 		return kv_found_warning("The library is in " SHARED ", but the server has not been restarted since.",
 								"Restart the server.");
 	return kv_found_warning(psprintf("Sessions of these load the library at their first call, and until then a wrong SET of a key_vault setting is not refused: %s.",
