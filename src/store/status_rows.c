@@ -53,7 +53,13 @@ static KvStatement questions[] = {
 		" LEFT JOIN pg_catalog.pg_database d ON " IS("d.oid", "s.setdatabase") ","
 		" LATERAL pg_catalog.unnest(s.setconfig) AS entry"
 		" WHERE pg_catalog.starts_with(pg_catalog.lower(entry), 'key_vault.user_id=')"
-		" ORDER BY s.setrole, s.setdatabase"
+		" UNION ALL"
+		" SELECT 1, pg_catalog.concat('every role of the server: key_vault.user_id=', f.setting),"
+		" 'LOAD ''key_vault''; ALTER SYSTEM SET key_vault.user_id = ''''; SELECT pg_reload_conf();'"
+		" FROM (SELECT setting FROM pg_catalog.pg_file_settings"
+		" WHERE " IS("pg_catalog.lower(name)", "'key_vault.user_id'") " ORDER BY seqno DESC LIMIT 1) AS f"
+		" WHERE f.setting OPERATOR(pg_catalog.<>) ''"
+		" ORDER BY 2"
 	},
 	/*
 	 * Rights to look at a view or to call a function of the levels' are for DBAs to

@@ -83,6 +83,8 @@ mends('role_settings', 'warning', qr/every role in database postgres: key_vault\
 	[ q{ALTER DATABASE postgres SET key_vault.user_id = 'user_a'}, q{ALTER DATABASE postgres SET work_mem = '5MB'},
 	  q{ALTER ROLE ALL SET key_vault.user_id = 'user_b'} ],
 	q{SELECT current_setting('work_mem') = '5MB'});
+$super->run(q{ALTER SYSTEM SET key_vault.user_id = 'user_a'}, 'SELECT pg_reload_conf()');
+mends('role_settings', 'warning', qr/every role of the server: key_vault\.user_id=user_a/, [ 'SELECT 2' ]);
 mends('privileges', 'warning', qr/PUBLIC: EXECUTE ON ROUTINE key_vault\.get.*regress_kv_O'Hara "x": UPDATE \(hint\)/,
 	[ q{GRANT UPDATE (hint), DELETE ON key_vault_data.secrets TO "regress_kv_O'Hara ""x"""}, 'GRANT EXECUTE ON FUNCTION key_vault.get TO PUBLIC',
 	  'GRANT USAGE ON SCHEMA key_vault_data TO regress_kv_app', 'GRANT EXECUTE ON FUNCTION key_vault.escrow_keyring TO regress_kv_other',
