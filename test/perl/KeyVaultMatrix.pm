@@ -58,6 +58,11 @@ my %functions = (
 		named => sub { "key_vault.set(provider => 'exa', api_key => $_[0], user_id => 'user_a')" },
 		failing => sub { "key_vault.set('user_a', 'nonesuch', $_[0])" },
 		secret => sub { $_[0] } },
+	inspect_key => {
+		call => sub { "(SELECT count(*) FROM key_vault.inspect_key('exa', $_[0]))" },
+		named => sub { "(SELECT count(*) FROM key_vault.inspect_key(api_key => $_[0], provider => 'exa'))" },
+		failing => sub { "(SELECT count(*) FROM key_vault.inspect_key('nonesuch', $_[0]))" },
+		secret => sub { $_[0] } },
 	import_dotenv => {
 		call => sub { "(SELECT count(*) FROM key_vault.import_dotenv('user_a', $_[0]))" },
 		named => sub { "(SELECT count(*) FROM key_vault.import_dotenv(content => $_[0], user_id => 'user_a'))" },
