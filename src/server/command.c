@@ -23,6 +23,7 @@
 #include "utils/wait_event.h"
 
 #include "server/command.h"
+#include "server/compat.h"
 #include "server/errors.h"
 #include "server/locked_memory.h"
 
@@ -128,7 +129,7 @@ become_shell(const char *command, char *const *environment, int null_fd, int out
 	_exit(127);
 }
 
-static void
+pg_noreturn static void
 report_not_started(const Command *command, int saved_errno)
 {
 	errno = saved_errno;
