@@ -29,6 +29,7 @@ typedef enum KvStatus
 	KV_ID_MISMATCH,				/* a root key whose id is not its own */
 	KV_DUPLICATE,				/* a root key that stands there twice */
 	KV_UNREPRESENTABLE,			/* a value that the format cannot spell */
+	KV_AMBIGUOUS,				/* what two readers of the format take differently */
 	KV_NO_MEMORY				/* malloc failed */
 } KvStatus;
 

@@ -1,181 +1,15 @@
 /*
  * dotenv_read.c
- *		Reading the text of a .env file.
+ *		What can be said of the text of a .env file, by what its two readers say.
  *
- * Which file that is, and what a variable means, is not known here.  See dotenv.h
- * for how this relates to what python-dotenv and npm's dotenv read.
+ * Which file that is, and what a variable means, is not known here.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "dotenv.h"
-#include "dotenv_scan.h"
-
-static const char byte_order_mark[] = "\xef\xbb\xbf";
-
-#define BYTE_ORDER_MARK_LEN	(sizeof(byte_order_mark) - 1)
-
-/* "export" and white space, if it stands here, is skipped. */
-static size_t
-skip_export(const KvDotenvReader *reader, size_t offset)
-{
-	if (reader->len - offset > 6 && memcmp(reader->text + offset, "export", 6) == 0 &&
-		kv_scan_blank_at(reader, offset + 6) > 0)
-		return kv_scan_skip_blanks(reader, offset + 6);
-	return offset;
-}
-
-/*
- * Finds the quote that closes the one at offset; false if there is none.
- *
- * Both libraries search with (?:\\"|[^"])*": a quote behind a backslash does not
- * close, whatever stands in front of that, unless no other one does.
- */
-static bool
-find_closing_quote(const KvDotenvReader *reader, size_t offset, size_t *closing)
-{
-	char		quote = reader->text[offset];
-	bool		found = false;
-
-	for (size_t i = offset + 1; i < reader->len; i++)
-	{
-		if (reader->text[i] != quote)
-			continue;
-		*closing = i;
-		found = true;
-		if (reader->text[i - 1] != '\\')
-			break;
-	}
-	return found;
-}
-
-/* Reads a quoted value; *offset is then behind its comment. */
-static bool
-read_quoted(const KvDotenvReader *reader, KvDotenvEntry *entry, size_t *offset)
-{
-	size_t		closing;
-
-	if (!find_closing_quote(reader, *offset, &closing))
-		return false;
-	entry->quote = reader->text[*offset];
-	entry->value = *offset;
-	entry->value_len = closing + 1 - *offset;
-
-	/* Over more than one line only if npm's dotenv sees an assignment, too */
-	if (kv_scan_find_line_end(reader, *offset) < closing &&
-		kv_scan_word_len(reader, entry->name, entry->name_len) < entry->name_len)
-		return false;
-
-	*offset = kv_scan_skip_blanks(reader, closing + 1);
-	if (kv_scan_is_char(reader, *offset, '#'))
-		*offset = kv_scan_find_line_end(reader, *offset);
-	return kv_scan_is_line_end(reader, *offset);
-}
-
-/* Reads a value without quotes, from entry->value to the line's end. */
-static bool
-read_unquoted(const KvDotenvReader *reader, KvDotenvEntry *entry, size_t *offset)
-{
-	const size_t line_end = kv_scan_find_line_end(reader, entry->value);
-	bool		blank_before = false;
-	size_t		closing = 0;
-	size_t		i = entry->value;
-
-	/* To npm's dotenv a backquote that is closed further down quotes all between */
-	if (kv_scan_is_char(reader, i, '`') && find_closing_quote(reader, i, &closing) &&
-		closing > line_end)
-		return false;
-
-	entry->value_len = 0;
-	while (i < line_end)
-	{
-		size_t		blank = kv_scan_blank_at(reader, i);
-
-		if (reader->text[i] == '#' && blank_before)
-			break;
-		blank_before = blank > 0;
-		i += blank > 0 ? blank : 1;
-		if (blank == 0)
-			entry->value_len = i - entry->value;
-	}
-	*offset = line_end;
-	return true;
-}
-
-/* Reads what stands behind the =, which is at offset. */
-static bool
-read_value(const KvDotenvReader *reader, KvDotenvEntry *entry, size_t *offset)
-{
-	size_t		start = kv_scan_skip_blanks(reader, *offset + 1);
-
-	entry->has_value = true;
-	entry->quote = '\0';
-	if (kv_scan_is_char(reader, start, '\'') || kv_scan_is_char(reader, start, '"'))
-	{
-		*offset = start;
-		return read_quoted(reader, entry, offset);
-	}
-	/* An empty value stands right behind the =: a new one goes in front of the blanks */
-	if (kv_scan_is_line_end(reader, start) || kv_scan_is_char(reader, start, '#'))
-		start = *offset + 1;
-	entry->value = start;
-	return read_unquoted(reader, entry, offset);
-}
-
-/*
- * Reads one line, or more if a value in quotes goes on.  *is_entry tells whether it
- * assigns or names a variable.  Sets entry->start and end in any case.
- */
-static bool
-read_line(const KvDotenvReader *reader, KvDotenvEntry *entry, bool *is_entry)
-{
-	size_t		offset = kv_scan_skip_blanks(reader, reader->offset);
-	size_t		word;
-
-	*is_entry = false;
-	entry->start = reader->offset;
-	entry->line = reader->line;
-	entry->has_value = false;
-	entry->value = entry->value_len = 0;
-	entry->quote = '\0';
-
-	offset = skip_export(reader, offset);
-	if (kv_scan_is_quote(reader, offset) || kv_scan_is_char(reader, offset, '='))
-		return false;
-
-	entry->name = offset;
-	while (!kv_scan_is_line_end(reader, offset) && !kv_scan_is_char(reader, offset, '=') &&
-		   !kv_scan_is_char(reader, offset, '#') && kv_scan_blank_at(reader, offset) == 0)
-		offset++;
-	entry->name_len = offset - entry->name;
-
-	/* "NAME: value", which only npm's dotenv reads, even on the next line */
-	word = kv_scan_word_len(reader, entry->name, entry->name_len);
-	if (word > 0 && word + 1 == entry->name_len &&
-		kv_scan_is_char(reader, entry->name + word, ':') &&
-		!kv_scan_is_char(reader, offset, '=') && !kv_scan_is_char(reader, offset, '#'))
-		return false;
-
-	offset = kv_scan_skip_blanks(reader, offset);
-	if (entry->name_len > 0 && kv_scan_is_char(reader, offset, '='))
-	{
-		if (!kv_scan_is_printable_ascii(reader, entry->name, entry->name_len) ||
-			!read_value(reader, entry, &offset))
-			return false;
-		*is_entry = word == entry->name_len;
-	}
-	else
-	{
-		*is_entry = word > 0 && word == entry->name_len &&
-			(kv_scan_is_line_end(reader, offset) || kv_scan_is_char(reader, offset, '#'));
-		offset = kv_scan_find_line_end(reader, offset);
-	}
-
-	entry->end = kv_scan_skip_line_end(reader, offset);
-	if (entry->quote != '\0')
-		return !kv_scan_has_odd_space(reader, entry->start, entry->value) &&
-			!kv_scan_has_odd_space(reader, entry->value + entry->value_len, entry->end);
-	return !kv_scan_has_odd_space(reader, entry->start, entry->end);
-}
+#include "dotenv_last.h"
+#include "dotenv_spell.h"
 
 bool
 kv_dotenv_name_is_good(const char *name)
@@ -192,136 +26,191 @@ kv_dotenv_name_is_good(const char *name)
 }
 
 KvStatus
-kv_dotenv_begin(KvDotenvReader *reader, const char *text, size_t len)
+kv_dotenv_check(const char *text, size_t len, size_t *line)
 {
+	const KvDotenvBytes bytes = {text, len};
 	const char *nul;
 
-	reader->text = text;
-	reader->len = len;
-	reader->offset = 0;
-	reader->line = 0;
+	*line = 0;
 	if (len > KV_DOTENV_MAX)
 		return KV_TOO_LARGE;
-
-	reader->line = 1;
 	nul = len > 0 ? memchr(text, '\0', len) : NULL;
-	if (nul != NULL)
-	{
-		reader->line += kv_scan_count_line_ends(reader, 0, (size_t) (nul - text));
-		return KV_SYNTAX;
-	}
-	if (len >= BYTE_ORDER_MARK_LEN &&
-		memcmp(text, byte_order_mark, BYTE_ORDER_MARK_LEN) == 0)
-		reader->offset = BYTE_ORDER_MARK_LEN;
-	return KV_OK;
+	if (nul == NULL)
+		return KV_OK;
+	*line = 1 + kv_scan_count_line_ends(&bytes, 0, (size_t) (nul - text));
+	return KV_SYNTAX;
 }
 
-KvStatus
-kv_dotenv_next(KvDotenvReader *reader, KvDotenvEntry *entry, bool *found)
+void
+kv_dotenv_begin(KvDotenvReader *reader, const char *text, size_t len)
 {
-	*found = false;
-	while (!*found && reader->offset < reader->len)
+	reader->bytes.text = text;
+	reader->bytes.len = len;
+	reader->offset = 0;
+	reader->line = 1;
+	reader->counted = 0;
+}
+
+bool
+kv_dotenv_has_name(const char *text, const KvDotenvEntry *entry, const char *name)
+{
+	return entry->name_len == strlen(name) &&
+		memcmp(text + entry->name, name, entry->name_len) == 0;
+}
+
+KvDotenvLast
+kv_dotenv_find_last(const char *text, size_t len, const char *name)
+{
+	KvDotenvLast last = {0};
+	KvDotenvReader reader;
+	KvDotenvEntry entry;
+	KvDotenvFound found;
+
+	kv_dotenv_begin(&reader, text, len);
+	while ((found = kv_dotenv_python_next(&reader, &entry)) != KV_DOTENV_END)
 	{
-		if (!read_line(reader, entry, found))
+		if (found == KV_DOTENV_ENTRY && kv_dotenv_has_name(text, &entry, name))
 		{
-			*found = false;
-			return KV_SYNTAX;
+			last.python = entry;
+			last.in_python = true;
 		}
-		reader->line += kv_scan_count_line_ends(reader, entry->start, entry->end);
-		reader->offset = entry->end;
 	}
-	return KV_OK;
-}
-
-/* The character that an escape stands for, or NUL when it stands for itself. */
-static char
-unescape(char quote, char c)
-{
-	static const char escapes[] = "\\\\''\"\"a\ab\bf\fn\nr\rt\tv\v";
-
-	if (quote == '\'')
-		return c == '\\' || c == '\'' ? c : '\0';
-	for (const char *escape = escapes; *escape != '\0'; escape += 2)
+	kv_dotenv_begin(&reader, text, len);
+	while (kv_dotenv_npm_next(&reader, &entry))
 	{
-		if (c == escape[0])
-			return escape[1];
-	}
-	return '\0';
-}
-
-size_t
-kv_dotenv_decode(const KvDotenvReader *reader, const KvDotenvEntry *entry, char *out)
-{
-	const char *in = reader->text + entry->value;
-	const char *end = in + entry->value_len;
-	char	   *next = out;
-
-	if (entry->quote == '\0')
-	{
-		if (entry->value_len > 0)
-			memcpy(out, in, entry->value_len);
-		return entry->value_len;
-	}
-
-	for (in++, end--; in < end; in++)
-	{
-		char		c = *in;
-
-		if (c == '\\' && in + 1 < end && unescape(entry->quote, in[1]) != '\0')
-			c = unescape(entry->quote, *++in);
-		else if (c == '\r')
+		if (kv_dotenv_has_name(text, &entry, name))
 		{
-			c = '\n';
-			if (in + 1 < end && in[1] == '\n')
-				in++;
+			last.npm = entry;
+			last.in_npm = true;
 		}
-		*next++ = c;
 	}
-	return (size_t) (next - out);
+	return last;
+}
+
+bool
+kv_dotenv_is_comment_alone(const char *text, const KvDotenvEntry *entry)
+{
+	return entry->has_value && entry->value_len > 0 && text[entry->value] == '#' &&
+		entry->value > entry->equals + 1;
+}
+
+/* The value that both read, into out; KV_AMBIGUOUS when they do not read the same. */
+static KvStatus
+decode_both(const char *text, const KvDotenvLast *last, char *out, size_t *len)
+{
+	size_t		npm_size = last->npm.value_len;
+	char	   *npm = malloc(npm_size > 0 ? npm_size : 1);
+	size_t		npm_len;
+	bool		is_same;
+
+	if (npm == NULL)
+		return KV_NO_MEMORY;
+	npm_len = kv_dotenv_npm_decode(text, &last->npm, npm);
+	*len = npm_len == 0 && kv_dotenv_is_comment_alone(text, &last->python) ? 0 :
+		kv_dotenv_python_decode(text, &last->python, out);
+	is_same = *len == npm_len && (npm_len == 0 || memcmp(out, npm, npm_len) == 0) &&
+		!kv_dotenv_is_interpolated(out, *len);
+	kv_dotenv_free(npm, npm_size);
+	return is_same ? KV_OK : KV_AMBIGUOUS;
 }
 
 KvStatus
 kv_dotenv_get(const char *text, size_t len, const char *name,
 			  KvDotenvValue *value, size_t *line)
 {
-	const size_t name_len = strlen(name);
-	KvDotenvReader reader;
-	KvDotenvEntry entry;
-	KvDotenvEntry last = {.has_value = false};
-	bool		found;
+	KvDotenvLast last;
 	KvStatus	status;
+	bool		in_python;
 
-	*line = 0;
 	value->found = false;
 	value->len = 0;
-	value->line = 0;
-
-	status = kv_dotenv_begin(&reader, text, len);
-	while (status == KV_OK)
-	{
-		status = kv_dotenv_next(&reader, &entry, &found);
-		if (status != KV_OK || !found)
-			break;
-		if (entry.has_value && entry.name_len == name_len &&
-			memcmp(text + entry.name, name, name_len) == 0)
-			last = entry;
-	}
+	value->python_line = 0;
+	value->npm_line = 0;
+	status = kv_dotenv_check(text, len, line);
 	if (status != KV_OK)
-	{
-		*line = reader.line;
 		return status;
-	}
-	if (!last.has_value)
+
+	/* A name alone is "no value" to python-dotenv, and nothing to npm's dotenv */
+	last = kv_dotenv_find_last(text, len, name);
+	in_python = last.in_python && last.python.has_value;
+	value->python_line = in_python ? last.python.line : 0;
+	value->npm_line = last.in_npm ? last.npm.line : 0;
+	if (!in_python && !last.in_npm)
 		return KV_OK;
 
+	*line = value->python_line > value->npm_line ? value->python_line : value->npm_line;
+	if (in_python != last.in_npm)
+		return KV_AMBIGUOUS;
 	/* Decoding never makes it longer, but it might make it fit */
-	if (last.value_len > value->size)
-	{
-		*line = last.line;
+	if (last.python.value_len > value->size)
 		return KV_TOO_LARGE;
-	}
+	status = decode_both(text, &last, value->data, &value->len);
+	if (status != KV_OK)
+		return status;
 	value->found = true;
-	value->len = kv_dotenv_decode(&reader, &last, value->data);
-	value->line = last.line;
+	*line = 0;
 	return KV_OK;
+}
+
+/* What is noted of odd lines. */
+typedef struct OddLines
+{
+	size_t	   *lines;
+	size_t		max;
+	size_t		count;
+	size_t		newest;
+} OddLines;
+
+static void
+note(OddLines *odd, size_t line)
+{
+	if (line == odd->newest)
+		return;
+	if (odd->count < odd->max)
+		odd->lines[odd->count] = line;
+	odd->count++;
+	odd->newest = line;
+}
+
+/* Whether what python-dotenv found is no variable, and not odd for that. */
+static bool
+is_name_alone(const char *text, size_t len, KvDotenvFound found, const KvDotenvEntry *entry)
+{
+	const KvDotenvBytes bytes = {text, len};
+
+	return found == KV_DOTENV_ENTRY && !entry->has_value &&
+		kv_scan_word_len(&bytes, entry->name) == entry->name_len;
+}
+
+size_t
+kv_dotenv_odd_lines(const char *text, size_t len, size_t *lines, size_t max)
+{
+	OddLines	odd = {lines, max, 0, 0};
+	KvDotenvReader readers[2];
+	KvDotenvEntry python;
+	KvDotenvEntry npm;
+	KvDotenvFound found;
+	bool		in_npm;
+
+	kv_dotenv_begin(&readers[0], text, len);
+	kv_dotenv_begin(&readers[1], text, len);
+	found = kv_dotenv_python_next(&readers[0], &python);
+	in_npm = kv_dotenv_npm_next(&readers[1], &npm);
+	while (found != KV_DOTENV_END || in_npm)
+	{
+		/* Who is not there yet waits; both are, only when both see the same name */
+		bool		with_python = found != KV_DOTENV_END && (!in_npm || python.name <= npm.name);
+		bool		with_npm = in_npm && (found == KV_DOTENV_END || npm.name <= python.name);
+		bool		agree = with_python && with_npm && found == KV_DOTENV_ENTRY && python.has_value;
+
+		if (!agree && with_npm)
+			note(&odd, npm.line);
+		else if (!agree && !is_name_alone(text, len, found, &python))
+			note(&odd, python.line);
+		if (with_python)
+			found = kv_dotenv_python_next(&readers[0], &python);
+		if (with_npm)
+			in_npm = kv_dotenv_npm_next(&readers[1], &npm);
+	}
+	return odd.count;
 }

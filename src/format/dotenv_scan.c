@@ -1,90 +1,134 @@
 /*
  * dotenv_scan.c
- *		Characters and lines of a .env file, for dotenv_read.c.
+ *		Characters and lines of a .env file, as its two readers know them.
  */
 #include <string.h>
 
 #include "dotenv_scan.h"
 
-size_t
-kv_scan_blank_at(const KvDotenvReader *reader, size_t offset)
+static bool
+is_at(const KvDotenvBytes *bytes, size_t offset, const char *character, size_t len)
 {
-	const unsigned char *c = (const unsigned char *) reader->text + offset;
-	size_t		left = reader->len - offset;
+	return bytes->len - offset >= len && memcmp(bytes->text + offset, character, len) == 0;
+}
 
-	if (left >= 1 && (c[0] == ' ' || c[0] == '\t' || c[0] == '\v' || c[0] == '\f'))
-		return 1;
-	if (left >= 2 && c[0] == 0xc2 && c[1] == 0xa0)	/* U+00A0 */
+/* U+2028 and U+2029: white space to both, and to npm's dotenv ends of lines. */
+static size_t
+separator(const KvDotenvBytes *bytes, size_t offset)
+{
+	return is_at(bytes, offset, "\xe2\x80\xa8", 3) || is_at(bytes, offset, "\xe2\x80\xa9", 3) ? 3 : 0;
+}
+
+/* What is white space in Python and in JavaScript. */
+static size_t
+common_space(const KvDotenvBytes *bytes, size_t offset)
+{
+	const unsigned char *c = (const unsigned char *) bytes->text + offset;
+	size_t		left = bytes->len - offset;
+
+	if (left == 0)
+		return 0;
+	if (c[0] == '\r' && left >= 2 && c[1] == '\n')
 		return 2;
-	if (left >= 3 && c[0] == 0xe1 && c[1] == 0x9a && c[2] == 0x80)	/* U+1680 */
-		return 3;
+	if (c[0] == ' ' || (c[0] >= '\t' && c[0] <= '\r'))
+		return 1;
+	if (is_at(bytes, offset, "\xc2\xa0", 2))
+		return 2;
 	if (left >= 3 && c[0] == 0xe2 && c[1] == 0x80 &&
 		((c[2] >= 0x80 && c[2] <= 0x8a) || c[2] == 0xaf))	/* U+2000 to 200A, 202F */
 		return 3;
-	if (left >= 3 && c[0] == 0xe2 && c[1] == 0x81 && c[2] == 0x9f)	/* U+205F */
+	if (is_at(bytes, offset, "\xe1\x9a\x80", 3) ||	/* U+1680 */
+		is_at(bytes, offset, "\xe2\x81\x9f", 3) ||	/* U+205F */
+		is_at(bytes, offset, "\xe3\x80\x80", 3))	/* U+3000 */
 		return 3;
-	if (left >= 3 && c[0] == 0xe3 && c[1] == 0x80 && c[2] == 0x80)	/* U+3000 */
-		return 3;
-	return 0;
+	return separator(bytes, offset);
 }
 
 size_t
-kv_scan_skip_blanks(const KvDotenvReader *reader, size_t offset)
+kv_scan_python_space(const KvDotenvBytes *bytes, size_t offset)
 {
-	size_t		blank;
+	size_t		space = common_space(bytes, offset);
 
-	while ((blank = kv_scan_blank_at(reader, offset)) > 0)
-		offset += blank;
+	if (space > 0 || offset == bytes->len)
+		return space;
+	if (bytes->text[offset] >= 0x1c && bytes->text[offset] <= 0x1f)
+		return 1;
+	return is_at(bytes, offset, "\xc2\x85", 2) ? 2 : 0;
+}
+
+size_t
+kv_scan_npm_space(const KvDotenvBytes *bytes, size_t offset)
+{
+	size_t		space = common_space(bytes, offset);
+
+	return space > 0 ? space : is_at(bytes, offset, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
+size_t
+kv_scan_skip_space(const KvDotenvBytes *bytes, size_t offset, KvDotenvSpace space)
+{
+	size_t		len;
+
+	while ((len = space(bytes, offset)) > 0)
+		offset += len;
+	return offset;
+}
+
+size_t
+kv_scan_skip_space_on_line(const KvDotenvBytes *bytes, size_t offset, KvDotenvSpace space)
+{
+	size_t		len;
+
+	while (!kv_scan_is_line_end(bytes, offset) && (len = space(bytes, offset)) > 0)
+		offset += len;
 	return offset;
 }
 
 bool
-kv_scan_is_line_end(const KvDotenvReader *reader, size_t offset)
+kv_scan_is_char(const KvDotenvBytes *bytes, size_t offset, char c)
 {
-	return offset == reader->len ||
-		reader->text[offset] == '\n' || reader->text[offset] == '\r';
+	return offset < bytes->len && bytes->text[offset] == c;
 }
 
 bool
-kv_scan_is_char(const KvDotenvReader *reader, size_t offset, char c)
+kv_scan_is_word(const KvDotenvBytes *bytes, size_t offset, const char *word)
 {
-	return offset < reader->len && reader->text[offset] == c;
+	return is_at(bytes, offset, word, strlen(word));
 }
 
 bool
-kv_scan_is_quote(const KvDotenvReader *reader, size_t offset)
+kv_scan_is_line_end(const KvDotenvBytes *bytes, size_t offset)
 {
-	return kv_scan_is_char(reader, offset, '\'') ||
-		kv_scan_is_char(reader, offset, '"') ||
-		kv_scan_is_char(reader, offset, '`');
+	return offset == bytes->len ||
+		bytes->text[offset] == '\n' || bytes->text[offset] == '\r';
 }
 
 size_t
-kv_scan_find_line_end(const KvDotenvReader *reader, size_t offset)
+kv_scan_find_line_end(const KvDotenvBytes *bytes, size_t offset)
 {
-	while (!kv_scan_is_line_end(reader, offset))
+	while (!kv_scan_is_line_end(bytes, offset))
 		offset++;
 	return offset;
 }
 
 size_t
-kv_scan_skip_line_end(const KvDotenvReader *reader, size_t offset)
+kv_scan_skip_line_end(const KvDotenvBytes *bytes, size_t offset)
 {
-	if (kv_scan_is_char(reader, offset, '\r'))
-		return offset + (kv_scan_is_char(reader, offset + 1, '\n') ? 2 : 1);
-	if (kv_scan_is_char(reader, offset, '\n'))
+	if (kv_scan_is_char(bytes, offset, '\r'))
+		return offset + (kv_scan_is_char(bytes, offset + 1, '\n') ? 2 : 1);
+	if (kv_scan_is_char(bytes, offset, '\n'))
 		return offset + 1;
 	return offset;
 }
 
 size_t
-kv_scan_count_line_ends(const KvDotenvReader *reader, size_t from, size_t to)
+kv_scan_count_line_ends(const KvDotenvBytes *bytes, size_t from, size_t to)
 {
 	size_t		lines = 0;
 
 	while (from < to)
 	{
-		size_t		next = kv_scan_skip_line_end(reader, from);
+		size_t		next = kv_scan_skip_line_end(bytes, from);
 
 		lines += next > from;
 		from = next > from ? next : from + 1;
@@ -92,24 +136,18 @@ kv_scan_count_line_ends(const KvDotenvReader *reader, size_t from, size_t to)
 	return lines;
 }
 
-bool
-kv_scan_has_odd_space(const KvDotenvReader *reader, size_t from, size_t to)
+size_t
+kv_scan_npm_line_end(const KvDotenvBytes *bytes, size_t offset)
 {
-	for (size_t i = from; i < to; i++)
-	{
-		const unsigned char *c = (const unsigned char *) reader->text + i;
-		size_t		left = to - i;
+	size_t		len = kv_scan_skip_line_end(bytes, offset) - offset;
 
-		if (c[0] >= 0x1c && c[0] <= 0x1f)
-			return true;
-		if (left >= 2 && c[0] == 0xc2 && c[1] == 0x85)
-			return true;
-		if (left >= 3 && c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9))
-			return true;
-		if (left >= 3 && c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf)
-			return true;
-	}
-	return false;
+	return len > 0 ? len : separator(bytes, offset);
+}
+
+size_t
+kv_scan_byte_order_mark(const KvDotenvBytes *bytes)
+{
+	return is_at(bytes, 0, "\xef\xbb\xbf", 3) ? 3 : 0;
 }
 
 static bool
@@ -120,24 +158,11 @@ is_word_char(char c)
 }
 
 size_t
-kv_scan_word_len(const KvDotenvReader *reader, size_t offset, size_t len)
+kv_scan_word_len(const KvDotenvBytes *bytes, size_t offset)
 {
-	size_t		taken = 0;
+	size_t		end = offset;
 
-	while (taken < len && is_word_char(reader->text[offset + taken]))
-		taken++;
-	return taken;
-}
-
-bool
-kv_scan_is_printable_ascii(const KvDotenvReader *reader, size_t offset, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-	{
-		unsigned char c = (unsigned char) reader->text[offset + i];
-
-		if (c <= 0x20 || c >= 0x7f)
-			return false;
-	}
-	return true;
+	while (end < bytes->len && is_word_char(bytes->text[end]))
+		end++;
+	return end - offset;
 }

@@ -1,6 +1,6 @@
 /*
  * dotenv_spell.c
- *		Spelling a value so that three readers of .env files agree on it.
+ *		Spelling a value so that the readers of .env files agree on it.
  *
  * What the readers do with escapes, quotes and comments is known here; where in the
  * file a value stands is not.
@@ -50,12 +50,9 @@ is_utf8_without_nul(const char *value, size_t len)
 	return true;
 }
 
-/*
- * Whether python-dotenv would put something else for a part of it: that is
- * \$\{[^}:]*(:-[^}]*)?\}, in whatever quotes, and nothing escapes it.
- */
-static bool
-is_interpolated(const char *value, size_t len)
+/* \$\{[^}:]*(:-[^}]*)?\}, and nothing escapes it. */
+bool
+kv_dotenv_is_interpolated(const char *value, size_t len)
 {
 	for (size_t i = 0; i + 2 < len; i++)
 	{
@@ -146,7 +143,7 @@ can_be_unquoted(const char *value, size_t len)
 bool
 kv_dotenv_can_hold(const char *value, size_t len)
 {
-	return is_utf8_without_nul(value, len) && !is_interpolated(value, len);
+	return is_utf8_without_nul(value, len) && !kv_dotenv_is_interpolated(value, len);
 }
 
 bool

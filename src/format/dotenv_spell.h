@@ -1,8 +1,8 @@
 /*
  * dotenv_spell.h
- *		Spelling a value so that three readers of .env files agree on it.
+ *		Spelling a value so that the readers of .env files agree on it.
  *
- * They are our own, python-dotenv (interpolating or not) and npm's dotenv.
+ * They are python-dotenv (interpolating or not) and npm's dotenv.
  */
 #ifndef KV_DOTENV_SPELL_H
 #define KV_DOTENV_SPELL_H
@@ -22,12 +22,18 @@ typedef enum KvDotenvStyle
 #define KV_DOTENV_STYLES	4
 
 /*
+ * Whether python-dotenv would put something else for a part of it: for ${NAME} or
+ * ${NAME:-default}, in whatever quotes.
+ */
+extern bool kv_dotenv_is_interpolated(const char *value, size_t len);
+
+/*
  * Whether there can be a spelling at all.  Not for what is not UTF-8 or has a NUL,
  * and not for ${NAME}: python-dotenv interpolates that in whatever quotes.
  */
 extern bool kv_dotenv_can_hold(const char *value, size_t len);
 
-/* Whether the three read this style alike, for a value that can be held. */
+/* Whether they read this style alike, for a value that can be held. */
 extern bool kv_dotenv_can_spell(KvDotenvStyle style, const char *value, size_t len);
 
 /*

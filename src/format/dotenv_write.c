@@ -2,9 +2,9 @@
  * dotenv_write.c
  *		Changing one variable in the text of a .env file.
  *
- * A value is spelled only in ways that our reader, python-dotenv and npm's dotenv
- * read alike, whatever it holds: it comes from a user, and must not become another
- * variable.  What was made is read again before it is handed out.
+ * A value is spelled only in ways that both readers read alike, whatever it holds: it
+ * comes from a user, and must not become another variable.  What was made is read again,
+ * by both, before it is handed out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 
 #include "dotenv.h"
+#include "dotenv_last.h"
 #include "dotenv_spell.h"
 
 /* A text that is being written; the caller owns bytes. */
@@ -43,88 +44,81 @@ line_end_of(const char *text, size_t len)
 	return "\n";
 }
 
+/* The next entry of one of the readers; false at the end. */
+typedef bool (*Next) (KvDotenvReader *reader, KvDotenvEntry *entry);
+
 static bool
-has_name(const KvDotenvReader *reader, const KvDotenvEntry *entry, const char *name)
+python_next(KvDotenvReader *reader, KvDotenvEntry *entry)
 {
-	return entry->name_len == strlen(name) &&
-		memcmp(reader->text + entry->name, name, entry->name_len) == 0;
+	KvDotenvFound found;
+
+	while ((found = kv_dotenv_python_next(reader, entry)) == KV_DOTENV_ODD)
+		;
+	return found == KV_DOTENV_ENTRY;
 }
 
-/*
- * Finds where a variable is assigned last, or named: python-dotenv takes a name
- * alone for an assignment of nothing, so that is given a value, too.
- */
-static KvStatus
-find_last(const char *text, size_t len, const char *name,
-		  KvDotenvEntry *last, bool *exists, size_t *line)
+/* The next entry that is not of this variable. */
+static bool
+next_other(Next next, KvDotenvReader *reader, KvDotenvEntry *entry, const char *name)
 {
-	KvDotenvReader reader;
-	KvDotenvEntry entry;
-	bool		found = true;
-	KvStatus	status;
-
-	*exists = false;
-	status = kv_dotenv_begin(&reader, text, len);
-	while (status == KV_OK && found)
-	{
-		status = kv_dotenv_next(&reader, &entry, &found);
-		if (status == KV_OK && found && has_name(&reader, &entry, name))
-		{
-			*last = entry;
-			*exists = true;
-		}
-	}
-	*line = status == KV_OK ? 0 : reader.line;
-	return status;
-}
-
-/* What is compared before and after: an entry that is not of this variable. */
-static KvStatus
-next_other(KvDotenvReader *reader, KvDotenvEntry *entry, const char *name, bool *found)
-{
-	KvStatus	status;
+	bool		found;
 
 	do
-		status = kv_dotenv_next(reader, entry, found);
-	while (status == KV_OK && *found && has_name(reader, entry, name));
-	return status;
+		found = next(reader, entry);
+	while (found && kv_dotenv_has_name(reader->bytes.text, entry, name));
+	return found;
 }
 
-/* Whether all other variables are spelled in the new text as they were in the old. */
 static bool
-others_are_same(const char *old_text, size_t old_len, const Output *new_text,
+is_same_entry(const char *old_text, const KvDotenvEntry *old_entry,
+			  const char *new_text, const KvDotenvEntry *new_entry)
+{
+	return old_entry->has_value == new_entry->has_value &&
+		old_entry->name_len == new_entry->name_len &&
+		old_entry->value_len == new_entry->value_len &&
+		memcmp(old_text + old_entry->name, new_text + new_entry->name,
+			   old_entry->name_len) == 0 &&
+		(old_entry->value_len == 0 ||
+		 memcmp(old_text + old_entry->value, new_text + new_entry->value,
+				old_entry->value_len) == 0);
+}
+
+/* Whether a reader finds all other variables spelled as they were. */
+static bool
+others_are_same(Next next, const char *old_text, size_t old_len, const Output *new_text,
 				const char *name)
 {
 	KvDotenvReader old_reader;
 	KvDotenvReader new_reader;
 	KvDotenvEntry old_entry;
 	KvDotenvEntry new_entry;
-	bool		old_found;
-	bool		new_found;
 
-	if (kv_dotenv_begin(&old_reader, old_text, old_len) != KV_OK ||
-		kv_dotenv_begin(&new_reader, new_text->bytes, new_text->len) != KV_OK)
-		return false;
+	kv_dotenv_begin(&old_reader, old_text, old_len);
+	kv_dotenv_begin(&new_reader, new_text->bytes, new_text->len);
 	for (;;)
 	{
-		if (next_other(&old_reader, &old_entry, name, &old_found) != KV_OK ||
-			next_other(&new_reader, &new_entry, name, &new_found) != KV_OK ||
-			old_found != new_found)
+		bool		old_found = next_other(next, &old_reader, &old_entry, name);
+
+		if (old_found != next_other(next, &new_reader, &new_entry, name))
 			return false;
 		if (!old_found)
 			return true;
-		if (old_entry.has_value != new_entry.has_value ||
-			old_entry.name_len != new_entry.name_len ||
-			old_entry.value_len != new_entry.value_len ||
-			memcmp(old_text + old_entry.name, new_text->bytes + new_entry.name,
-				   old_entry.name_len) != 0 ||
-			memcmp(old_text + old_entry.value, new_text->bytes + new_entry.value,
-				   old_entry.value_len) != 0)
+		if (!is_same_entry(old_text, &old_entry, new_text->bytes, &new_entry))
 			return false;
 	}
 }
 
-/* KV_OK when the new text gives the variable this value. */
+static bool
+rest_is_same(const char *old_text, size_t old_len, const Output *new_text, const char *name)
+{
+	return others_are_same(python_next, old_text, old_len, new_text, name) &&
+		others_are_same(kv_dotenv_npm_next, old_text, old_len, new_text, name);
+}
+
+/*
+ * KV_OK when the new text gives the variable this value: to both readers by the same
+ * line, not to one of them by an older one that happens to have it.
+ */
 static KvStatus
 reads_back(const Output *new_text, const char *name,
 		   const char *value, size_t value_len)
@@ -137,60 +131,108 @@ reads_back(const Output *new_text, const char *name,
 	if (got.data == NULL)
 		return KV_NO_MEMORY;
 	status = kv_dotenv_get(new_text->bytes, new_text->len, name, &got, &line);
-	if (status != KV_OK || !got.found || got.len != value_len ||
-		(value_len > 0 && memcmp(got.data, value, value_len) != 0))
+	if (status == KV_AMBIGUOUS ||
+		(status == KV_OK && (!got.found || got.python_line != got.npm_line ||
+							 got.len != value_len ||
+							 (value_len > 0 && memcmp(got.data, value, value_len) != 0))))
 		status = KV_UNREPRESENTABLE;
 	kv_dotenv_free(got.data, got.size);
 	return status;
 }
 
-/* Writes the old text with the value in its place, or with a line added. */
-static void
-put_text(Output *out, const char *text, size_t len, const char *name,
-		 const KvDotenvEntry *place, KvDotenvStyle style, const char *value, size_t value_len)
+/* Where a value goes, and what else goes there. */
+typedef struct Place
+{
+	size_t		start;			/* of what it takes the place of, */
+	size_t		end;			/* which may be nothing */
+	const char *before[4];		/* what is put in front of it, up to a NULL */
+	const char *behind;
+} Place;
+
+/*
+ * Where a variable is assigned last, or named: python-dotenv takes a name alone for an
+ * assignment of nothing, so that is given a value, too.  False when there is no such
+ * line, or npm's dotenv goes by a later one.
+ */
+static bool
+find_place(const char *text, const KvDotenvLast *last, Place *place)
+{
+	const KvDotenvEntry *entry = &last->python;
+
+	if (!last->in_python || (last->in_npm && last->npm.name > entry->name))
+		return false;
+	memset(place, 0, sizeof(*place));
+	place->behind = "";
+	if (!entry->has_value)
+	{
+		place->start = place->end = entry->name + entry->name_len;
+		place->before[0] = "=";
+	}
+	else if (entry->value_len == 0 || kv_dotenv_is_comment_alone(text, entry))
+		place->start = place->end = entry->equals + 1;	/* in front of the blanks */
+	else
+	{
+		place->start = entry->value;
+		place->end = entry->value + entry->value_len;
+	}
+	return true;
+}
+
+/*
+ * At the end, on a line of its own; blank is a line end or nothing.  Behind a blank line
+ * also when the last one is "NAME:": npm's dotenv would take the next for its value.
+ */
+static Place
+place_at_end(const char *text, size_t len, const char *name, const char *blank)
 {
 	const char *line_end = line_end_of(text, len);
+	bool		is_open = len > 0 && text[len - 1] != '\n' && text[len - 1] != '\r';
+	Place		place = {len, len, {is_open ? line_end : "", blank, name, "="}, line_end};
 
-	if (place != NULL)
-	{
-		size_t		start = place->has_value ? place->value : place->name + place->name_len;
-		size_t		end = place->has_value ? start + place->value_len : start;
+	return place;
+}
 
-		put(out, text, start);
-		if (!place->has_value)
-			put(out, "=", 1);
-		out->len += kv_dotenv_spell(style, value, value_len, out->bytes + out->len);
-		put(out, text + end, len - end);
-		return;
-	}
+/* A change of one variable, while ways to make it are tried. */
+typedef struct Attempt
+{
+	const char *text;
+	size_t		len;
+	const char *name;
+	const char *value;
+	size_t		value_len;
+} Attempt;
 
-	put(out, text, len);
-	if (len > 0 && text[len - 1] != '\n' && text[len - 1] != '\r')
-		put(out, line_end, strlen(line_end));
-	put(out, name, strlen(name));
-	put(out, "=", 1);
-	out->len += kv_dotenv_spell(style, value, value_len, out->bytes + out->len);
-	put(out, line_end, strlen(line_end));
+/* Writes the old text with the value in its place. */
+static void
+put_text(Output *out, const Attempt *attempt, const Place *place, KvDotenvStyle style)
+{
+	put(out, attempt->text, place->start);
+	for (int i = 0; i < 4 && place->before[i] != NULL; i++)
+		put(out, place->before[i], strlen(place->before[i]));
+	out->len += kv_dotenv_spell(style, attempt->value, attempt->value_len,
+								out->bytes + out->len);
+	put(out, place->behind, strlen(place->behind));
+	put(out, attempt->text + place->end, attempt->len - place->end);
 }
 
 /* Tries one way to spell it; *out is handed out only if it is KV_OK. */
 static KvStatus
-try_style(const char *text, size_t len, const char *name, const KvDotenvEntry *place,
-		  KvDotenvStyle style, const char *value, size_t value_len,
+try_style(const Attempt *attempt, const Place *place, KvDotenvStyle style,
 		  char **out, size_t *out_len)
 {
-	/* The name, a =, the value with quotes and escapes, two line ends */
-	const size_t size = len + strlen(name) + 1 + 2 * value_len + 2 + 4;
+	/* The name, a =, the value with quotes and escapes, three line ends */
+	const size_t size = attempt->len + strlen(attempt->name) + 1 +
+		2 * attempt->value_len + 2 + 6;
 	Output		output = {malloc(size), 0};
 	KvStatus	status;
 
 	if (output.bytes == NULL)
 		return KV_NO_MEMORY;
-	put_text(&output, text, len, name, place, style, value, value_len);
+	put_text(&output, attempt, place, style);
 
 	status = output.len > KV_DOTENV_MAX ? KV_TOO_LARGE :
-		reads_back(&output, name, value, value_len);
-	if (status == KV_OK && !others_are_same(text, len, &output, name))
+		reads_back(&output, attempt->name, attempt->value, attempt->value_len);
+	if (status == KV_OK && !rest_is_same(attempt->text, attempt->len, &output, attempt->name))
 		status = KV_UNREPRESENTABLE;
 
 	if (status != KV_OK)
@@ -201,6 +243,23 @@ try_style(const char *text, size_t len, const char *name, const KvDotenvEntry *p
 	*out = output.bytes;
 	*out_len = output.len;
 	return KV_OK;
+}
+
+/* Tries all ways to spell it in one place, the wanted one first. */
+static KvStatus
+try_place(const Attempt *attempt, const Place *place, KvDotenvStyle wanted,
+		  char **out, size_t *out_len)
+{
+	KvStatus	status = KV_UNREPRESENTABLE;
+
+	for (int i = -1; i < KV_DOTENV_STYLES && status == KV_UNREPRESENTABLE; i++)
+	{
+		KvDotenvStyle style = i < 0 ? wanted : (KvDotenvStyle) i;
+
+		if (kv_dotenv_can_spell(style, attempt->value, attempt->value_len))
+			status = try_style(attempt, place, style, out, out_len);
+	}
+	return status;
 }
 
 /* The style to try first: the one in which the variable's value is spelled now. */
@@ -216,49 +275,78 @@ kv_dotenv_set(const char *text, size_t len, const char *name,
 			  const char *value, size_t value_len,
 			  char **out, size_t *out_len, size_t *line)
 {
-	KvDotenvEntry last;
-	bool		exists;
-	KvDotenvStyle		first;
+	const Attempt attempt = {len > 0 ? text : "", len, name, value, value_len};
+	KvDotenvLast last;
+	Place		place;
 	KvStatus	status;
 
 	*out = NULL;
 	*out_len = 0;
 	*line = 0;
-	if (len == 0)
-		text = "";				/* it may be NULL, on which nothing can be added */
 	if (!kv_dotenv_name_is_good(name))
 		return KV_SYNTAX;
 	if (strlen(name) > KV_DOTENV_MAX || value_len > KV_DOTENV_MAX)
 		return KV_TOO_LARGE;
 	if (!kv_dotenv_can_hold(value, value_len))
 		return KV_UNREPRESENTABLE;
-
-	status = find_last(text, len, name, &last, &exists, line);
+	status = kv_dotenv_check(attempt.text, len, line);
 	if (status != KV_OK)
 		return status;
-	first = exists ? style_of(&last) : KV_DOTENV_BARE;
 
+	last = kv_dotenv_find_last(attempt.text, len, name);
 	status = KV_UNREPRESENTABLE;
-	for (int i = -1; i < KV_DOTENV_STYLES && status == KV_UNREPRESENTABLE; i++)
+	if (find_place(attempt.text, &last, &place))
+		status = try_place(&attempt, &place, style_of(&last.python), out, out_len);
+	for (int i = 0; i < 2 && status == KV_UNREPRESENTABLE; i++)
 	{
-		KvDotenvStyle		style = i < 0 ? first : (KvDotenvStyle) i;
-
-		if (kv_dotenv_can_spell(style, value, value_len))
-			status = try_style(text, len, name, exists ? &last : NULL, style,
-							   value, value_len, out, out_len);
+		place = place_at_end(attempt.text, len, name, i > 0 ? line_end_of(attempt.text, len) : "");
+		status = try_place(&attempt, &place, KV_DOTENV_BARE, out, out_len);
 	}
 	return status;
+}
+
+/* Copies the text without the lines of a variable; the line of the last, or 0. */
+static size_t
+put_without(Output *out, const char *text, size_t len, const char *name)
+{
+	KvDotenvReader readers[2];
+	KvDotenvEntry entries[2];
+	bool		found[2];
+	size_t		copied = 0;
+	size_t		line = 0;
+
+	for (int i = 0; i < 2; i++)
+		kv_dotenv_begin(&readers[i], text, len);
+	found[0] = python_next(&readers[0], &entries[0]);
+	found[1] = kv_dotenv_npm_next(&readers[1], &entries[1]);
+	while (found[0] || found[1])
+	{
+		/* Whichever comes first; of what both find, the one takes the other along */
+		int			i = found[1] && (!found[0] || entries[1].start < entries[0].start);
+		const KvDotenvEntry *entry = &entries[i];
+
+		if (kv_dotenv_has_name(text, entry, name))
+		{
+			if (entry->start > copied)
+				put(out, text + copied, entry->start - copied);
+			if (entry->end > copied)
+				copied = entry->end;
+			line = entry->line;
+		}
+		found[i] = i == 0 ? python_next(&readers[0], &entries[0]) :
+			kv_dotenv_npm_next(&readers[1], &entries[1]);
+	}
+	put(out, text + copied, len - copied);
+	return line;
 }
 
 KvStatus
 kv_dotenv_unset(const char *text, size_t len, const char *name,
 				char **out, size_t *out_len, size_t *line)
 {
-	Output		output = {NULL, 0};
-	KvDotenvReader reader;
-	KvDotenvEntry entry;
-	size_t		copied = 0;
-	bool		found = true;
+	Output		output;
+	size_t		last_line;
+	KvDotenvLast left;
 	KvStatus	status;
 
 	*out = NULL;
@@ -268,30 +356,22 @@ kv_dotenv_unset(const char *text, size_t len, const char *name,
 		text = "";				/* it may be NULL, on which nothing can be added */
 	if (!kv_dotenv_name_is_good(name))
 		return KV_SYNTAX;
-
-	status = kv_dotenv_begin(&reader, text, len);
-	if (status == KV_OK)
-	{
-		output.bytes = malloc(len > 0 ? len : 1);
-		if (output.bytes == NULL)
-			return KV_NO_MEMORY;
-	}
-	while (status == KV_OK && found)
-	{
-		status = kv_dotenv_next(&reader, &entry, &found);
-		if (status == KV_OK && found && has_name(&reader, &entry, name))
-		{
-			put(&output, text + copied, entry.start - copied);
-			copied = entry.end;
-		}
-	}
+	status = kv_dotenv_check(text, len, line);
 	if (status != KV_OK)
-	{
-		*line = reader.line;
-		kv_dotenv_free(output.bytes, len);
 		return status;
+
+	output.len = 0;
+	output.bytes = malloc(len > 0 ? len : 1);
+	if (output.bytes == NULL)
+		return KV_NO_MEMORY;
+	last_line = put_without(&output, text, len, name);
+	left = kv_dotenv_find_last(output.bytes, output.len, name);
+	if (left.in_python || left.in_npm || !rest_is_same(text, len, &output, name))
+	{
+		*line = last_line;
+		kv_dotenv_free(output.bytes, len);
+		return KV_AMBIGUOUS;
 	}
-	put(&output, text + copied, len - copied);
 	*out = output.bytes;
 	*out_len = output.len;
 	return KV_OK;

@@ -40,6 +40,8 @@ kv_status_text(KvStatus status)
 			return "the root key is there twice";
 		case KV_UNREPRESENTABLE:
 			return "the format has no spelling for the value";
+		case KV_AMBIGUOUS:
+			return "python-dotenv and npm's dotenv do not read the same";
 		case KV_NO_MEMORY:
 			return "out of memory";
 	}

@@ -283,8 +283,8 @@ unlink $dotenv;
 unreadable('a missing file', qr/could not open file "\Q$dotenv\E": No such file or directory .*Check the path/);
 refused('a missing file', qr/could not open file "\Q$dotenv\E": No such file/, repair => $repair);
 
-write_dotenv("A=1\nB='never closed\nC=3\n");
-unreadable('a broken file', qr/file "\Q$dotenv\E" is not a valid .env file at line 2 .*quote/);
+write_dotenv("A=1\nB='no\0text'\nC=3\n");
+unreadable('a broken file', qr/file "\Q$dotenv\E" is not a valid .env file at line 2 .*NUL byte.*UTF-8/);
 refused('a broken file', qr/file "\Q$dotenv\E" is not a valid .env file at line 2/, repair => $repair);
 
 write_dotenv('#' x (10 * 1024 * 1024) . "\nGEMINI_API_KEY=x\n");
@@ -298,13 +298,13 @@ refused('a folder', qr/"\Q$dotenv\E" is a folder, not a file/, repair => $repair
 
 write_dotenv($before . "EXA_API_KEY=\"\xff\"\n");
 my $answer = session($node, 'app')->query($get, 'exa');
-like("$answer->{error}{state} $answer->{error}{message}", qr/^F0000 file "\Q$dotenv\E" is not a valid .env file at line 11/, 'bytes that are no text: get');
+like("$answer->{error}{state} $answer->{error}{message}", qr/^F0000 variable EXA_API_KEY of file "\Q$dotenv\E" is not valid UTF-8/, 'bytes that are no text: get');
 write_dotenv($before);
 
 # What was right at the set and is wrong at the commit rolls all back.
 $session->run('BEGIN');
 outcome_is($session, 1, 'a set while all is well', $set, 'stability', 'sk-new-and-secret');
-write_dotenv("A=1\nB='never closed\n");
+write_dotenv("A=1\nB='no\0text'\n");
 $answer = $session->query('COMMIT');
 like("$answer->{error}{state} $answer->{error}{message}", qr/^F0000 .*line 2/, 'a file that breaks before the commit is an error of the COMMIT');
 write_dotenv($before);

@@ -153,9 +153,23 @@ is($migrator->value($dotenv, 'user_e', $text), 'gemini GEMINI_API_KEY 1, hugging
 outcome_is($migrator, 'AIza-env', '... as the file has them', $get, 'user_e', 'gemini');
 outcome_is($migrator, 'last', '... the last one of duplicates', $get, 'user_e', 'serpapi');
 outcome_is($migrator, 'NULL', '... empty ones not', $get, 'user_e', 'exa');
-$result = $migrator->query($dotenv, 'user_f', "A=1\nGEMINI_API_KEY='canary-not-closed\n");
-like("$result->{error}{state} $result->{error}{message}", qr/^22023 content is not a valid \.env file at line 2/, 'a broken one is an error that names the line');
-is($migrator->value('SELECT count(*) FROM key_vault.list($1)', 'user_f'), 0, '... and nothing is stored');
+
+# One odd line, or one key that is refused, takes no other key away
+my $rows = 'SELECT provider, variable, version FROM key_vault.import_dotenv($1, $2) ORDER BY provider COLLATE "C"';
+my $odd = "FOO: bar\nPASS='it's'\nGEMINI_API_KEY='canary-not-closed\nEXA_API_KEY=exa-of-f\nA=\"a\" \"b\"\n\xc3\xa9=1\nOPENAI_API_KEY=sk-canary`\nXAI_API_KEY=xai-canary#c\nSERPER_API_KEY=" . 'canary' x 20_000 . "\n";
+$result = $migrator->query($rows, 'user_f', $odd);
+is($result->{error}, undef, 'an odd file is no error');
+is_deeply($result->{rows}, [
+	[ 'exa', 'EXA_API_KEY', 1 ], [ 'gemini', 'GEMINI_API_KEY', undef ], [ 'openai', 'OPENAI_API_KEY', 1 ],
+	[ 'serper', 'SERPER_API_KEY', undef ], [ 'xai', 'XAI_API_KEY', undef ] ], '... its rows tell what was imported and what was not');
+my @warnings = map { "$_->{message}. $_->{detail}" } grep { $_->{severity} eq 'WARNING' } @{ $result->{notices} };
+is(scalar(grep { /^lines 1, 2, 3, 5 and 6 of the content are odd/ } @warnings), 1, '... a WARNING names the odd lines');
+is(scalar(grep { /^API key for provider "gemini" is not imported\. npm's dotenv takes it from line 3, and python-dotenv does not find it\.$/ } @warnings), 1, '... one a variable that only one reader finds');
+is(scalar(grep { /^API key for provider "xai" is not imported\. python-dotenv and npm's dotenv do not read the same value at line 8\.$/ } @warnings), 1, '... one a variable that they read differently');
+is(scalar(grep { /^API key for provider "serper" is not imported\. Reason: API key .*is longer than 65536 bytes\.$/ } @warnings), 1, '... and one a key that is refused');
+unlike("@warnings", qr/canary/, '... none with a key');
+is($migrator->value(q(SELECT string_agg(provider, ' ' ORDER BY provider COLLATE "C") FROM key_vault.list($1)), 'user_f'), 'exa openai', '... the others are stored');
+outcome_is($migrator, '22023', 'a text of more than 1 MB', $rows, 'user_f', '#' x 1_048_577);
 outcome_is($migrator, '22004', 'no user', $dotenv, undef, $text);
 outcome_is($migrator, '22004', 'no content', $dotenv, 'user_f', undef);
 outcome_is(session($node, 'tenant'), 'gemini GEMINI_API_KEY 1, huggingface HF_TOKEN 1, serpapi SERPAPI_KEY 1', 'a user may do it for the own identity', $dotenv, undef, $text);

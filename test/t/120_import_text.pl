@@ -21,8 +21,8 @@ outcome_is($service, '22012', 'a query that fails',
 	q{SELECT key_vault.import_keys('SELECT ''user_a'', ''exa'', 1/0', 'canary-passphrase')});
 outcome_is($user, '42501', 'a .env file for another user',
 	q{SELECT * FROM key_vault.import_dotenv('user_b', 'EXA_API_KEY=canary-0123456789')});
-outcome_is($service, '22023', 'a .env file that is not one',
-	q{SELECT * FROM key_vault.import_dotenv('user_a', 'EXA_API_KEY="canary-0123456789')});
+outcome_is($service, '22023', 'a .env file that is too long',
+	q{SELECT * FROM key_vault.import_dotenv('user_a', 'EXA_API_KEY=canary-0123456789} . "\n" x 1_048_576 . q{')});
 
 # A name of characters of three bytes, cut where a character ends
 my $result = $service->query(

@@ -2,11 +2,15 @@
  * dotenv_tool.c
  *		What dotenv_differential.py asks our reader and writer, one request a line.
  *
- *		get TEXT				ok NAME VALUE NAME VALUE ...
+ *		python TEXT				ok NAME VALUE NAME VALUE ..., as python-dotenv would
+ *		npm TEXT				ok NAME VALUE NAME VALUE ..., as npm's dotenv would
+ *		get TEXT NAME			ok VALUE, or ok when there is none
+ *		odd TEXT				ok LINE LINE ...
  *		set TEXT NAME VALUE		ok TEXT
  *		unset TEXT NAME			ok TEXT
  *
- * or "error CODE LINE".  All but the first words are hexadecimal, "-" when empty.
+ * or "error CODE LINE".  All but the first words and lines are hexadecimal, "-" when
+ * empty.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +18,7 @@
 #include <string.h>
 
 #include "format/dotenv.h"
+#include "format/dotenv_readers.h"
 
 typedef struct Bytes
 {
@@ -65,40 +70,94 @@ name_of(KvStatus status)
 			return "KV_TOO_LARGE";
 		case KV_UNREPRESENTABLE:
 			return "KV_UNREPRESENTABLE";
+		case KV_AMBIGUOUS:
+			return "KV_AMBIGUOUS";
 		default:
 			return "unexpected";
 	}
 }
 
 static void
+put_entry(const char *text, const KvDotenvEntry *entry,
+		  size_t (*decode) (const char *text, const KvDotenvEntry *entry, char *out))
+{
+	char	   *value = malloc(entry->value_len + 1);
+
+	put_bytes(text + entry->name, entry->name_len);
+	put_bytes(value, decode(text, entry, value));
+	free(value);
+}
+
+/* As python-dotenv's values do: a name alone takes away what was there. */
+static void
+read_as_python(void)
+{
+	Bytes		text = take_bytes();
+	KvDotenvReader reader;
+	KvDotenvEntry entry;
+	KvDotenvFound found;
+
+	printf("ok");
+	kv_dotenv_begin(&reader, text.data, text.len);
+	while ((found = kv_dotenv_python_next(&reader, &entry)) != KV_DOTENV_END)
+	{
+		if (found == KV_DOTENV_ENTRY && entry.has_value)
+			put_entry(text.data, &entry, kv_dotenv_python_decode);
+		else if (found == KV_DOTENV_ENTRY)
+		{
+			put_bytes(text.data + entry.name, entry.name_len);
+			printf(" none");
+		}
+	}
+	free(text.data);
+}
+
+static void
+read_as_npm(void)
+{
+	Bytes		text = take_bytes();
+	KvDotenvReader reader;
+	KvDotenvEntry entry;
+
+	printf("ok");
+	kv_dotenv_begin(&reader, text.data, text.len);
+	while (kv_dotenv_npm_next(&reader, &entry))
+		put_entry(text.data, &entry, kv_dotenv_npm_decode);
+	free(text.data);
+}
+
+static void
 get(void)
 {
 	Bytes		text = take_bytes();
-	char	   *value = malloc(text.len + 1);
-	KvDotenvReader reader;
-	KvDotenvEntry entry;
-	bool		found = true;
-	KvStatus	status = kv_dotenv_begin(&reader, text.data, text.len);
+	Bytes		name = take_bytes();
+	KvDotenvValue value = {.data = malloc(text.len + 1), .size = text.len};
+	size_t		line;
+	KvStatus	status = kv_dotenv_get(text.data, text.len, name.data, &value, &line);
 
-	/* Whether there is an error must be known before the first is printed */
-	while (status == KV_OK && found)
-		status = kv_dotenv_next(&reader, &entry, &found);
 	if (status != KV_OK)
-		printf("error %s %zu", name_of(status), reader.line);
+		printf("error %s %zu", name_of(status), line);
 	else
 	{
 		printf("ok");
-		status = kv_dotenv_begin(&reader, text.data, text.len);
-		while (status == KV_OK &&
-			   (status = kv_dotenv_next(&reader, &entry, &found)) == KV_OK && found)
-		{
-			if (!entry.has_value)
-				continue;
-			put_bytes(text.data + entry.name, entry.name_len);
-			put_bytes(value, kv_dotenv_decode(&reader, &entry, value));
-		}
+		if (value.found)
+			put_bytes(value.data, value.len);
 	}
-	free(value);
+	free(value.data);
+	free(name.data);
+	free(text.data);
+}
+
+static void
+odd(void)
+{
+	Bytes		text = take_bytes();
+	size_t		lines[100];
+	size_t		count = kv_dotenv_odd_lines(text.data, text.len, lines, 100);
+
+	printf("ok");
+	for (size_t i = 0; i < count && i < 100; i++)
+		printf(" %zu", lines[i]);
 	free(text.data);
 }
 
@@ -147,8 +206,14 @@ main(void)
 
 		if (request == NULL)
 			continue;
-		if (strcmp(request, "get") == 0)
+		if (strcmp(request, "python") == 0)
+			read_as_python();
+		else if (strcmp(request, "npm") == 0)
+			read_as_npm();
+		else if (strcmp(request, "get") == 0)
 			get();
+		else if (strcmp(request, "odd") == 0)
+			odd();
 		else if (strcmp(request, "set") == 0)
 			change(true);
 		else if (strcmp(request, "unset") == 0)

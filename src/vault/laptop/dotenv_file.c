@@ -195,24 +195,40 @@ kv_dotenv_file_init(void)
 	RegisterSubXactCallback(at_subtransaction_event, NULL);
 }
 
-/* A value from the file in the database's encoding; utf8 is wiped. */
+/* Text in the database's encoding; NULL when that lacks a character. */
 static char *
-to_database_encoding(char *utf8, int utf8_len, Size line, int *len)
+to_database_encoding(const char *utf8, int utf8_len, int *len)
 {
-	const char *converted;
+	const char *converted = kv_try_from_utf8(utf8, utf8_len, len);
 	char	   *result;
 
-	if (!pg_verify_mbstr(PG_UTF8, utf8, utf8_len, true))
-		kv_dotenv_text_report(KV_UNREPRESENTABLE, line);
-	converted = kv_from_utf8(utf8, utf8_len, len);
+	if (converted == NULL)
+		return NULL;
 	result = pnstrdup(converted, *len);
 	if (converted != utf8)
 		explicit_bzero(unconstify(char *, converted), *len);
 	return result;
 }
 
+/* What a variable that was found holds; NULL and why when that cannot be told. */
 static char *
-value_on_disk(const char *name, int *len)
+found_value(const char *name, const KvDotenvValue *value, int *len, KvDotenvObstacle *why)
+{
+	char	   *result;
+
+	if (!pg_verify_mbstr(PG_UTF8, value->data, value->len, true))
+	{
+		*why = kv_dotenv_not_text(name, value, kv_dotenv_text_where());
+		return NULL;
+	}
+	result = to_database_encoding(value->data, value->len, len);
+	if (result == NULL)
+		*why = kv_dotenv_not_in_encoding(name, value, kv_dotenv_text_where());
+	return result;
+}
+
+static char *
+value_on_disk(const char *name, int *len, KvDotenvObstacle *why)
 {
 	KvDotenvText text = kv_dotenv_text_current();
 	KvDotenvValue value = {0};
@@ -225,10 +241,12 @@ value_on_disk(const char *name, int *len)
 	PG_TRY();
 	{
 		status = kv_dotenv_get(text.bytes, text.len, name, &value, &line);
-		if (status != KV_OK)
+		if (status == KV_AMBIGUOUS)
+			*why = kv_dotenv_ambiguous(name, &value, kv_dotenv_text_where());
+		else if (status != KV_OK)
 			kv_dotenv_text_report(status, line);
-		if (value.found)
-			result = to_database_encoding(value.data, value.len, value.line, len);
+		else if (value.found)
+			result = found_value(name, &value, len, why);
 	}
 	PG_FINALLY();
 	{
@@ -240,15 +258,27 @@ value_on_disk(const char *name, int *len)
 }
 
 char *
-kv_dotenv_file_value(const char *name, int *len)
+kv_dotenv_file_try_value(const char *name, int *len, KvDotenvObstacle *why)
 {
 	const KvDotenvChange *change = kv_dotenv_changes_find(name);
 
+	memset(why, 0, sizeof(*why));
 	if (change == NULL)
-		return value_on_disk(name, len);
+		return value_on_disk(name, len, why);
 	if (change->value == NULL)
 		return NULL;
-	return to_database_encoding(change->value, change->len, 0, len);
+	return to_database_encoding(change->value, change->len, len);
+}
+
+char *
+kv_dotenv_file_value(const char *name, int *len)
+{
+	KvDotenvObstacle why;
+	char	   *value = kv_dotenv_file_try_value(name, len, &why);
+
+	if (value == NULL && why.code != 0)
+		kv_dotenv_report_obstacle(ERROR, &why);
+	return value;
 }
 
 /* What can be said before the commit about whether the changes can be made. */

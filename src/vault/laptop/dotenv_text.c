@@ -8,12 +8,14 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "format/dotenv.h"
+#include "common/hashfn.h"
+
 #include "server/errors.h"
 #include "server/locked_memory.h"
 #include "server/private_file.h"
 #include "server/settings.h"
 #include "vault/laptop/dotenv_text.h"
+#include "vault/laptop/dotenv_words.h"
 
 /*
  * A write within this time of the last one may leave the file's times as they
@@ -27,6 +29,9 @@ static Size known_allocated = 0;
 static char *known_path = NULL;
 static struct stat known_stat;
 static bool known_is_settled = false;	/* read long after the last write */
+
+/* Of the last warning about odd lines: it comes once a session. */
+static uint64 warned_of = 0;
 
 static int64
 nanoseconds(struct timespec time)
@@ -52,6 +57,35 @@ forget_known(void)
 	if (known_path != NULL)
 		free(known_path);
 	known_path = NULL;
+}
+
+char *
+kv_dotenv_text_where(void)
+{
+	return psprintf("file \"%s\"", kv_setting_dotenv_file);
+}
+
+/*
+ * Warns of lines that are passed over, once a session: not again for a file that was
+ * changed elsewhere, as each set() does.
+ */
+static void
+warn_of_odd_lines(void)
+{
+	size_t		line;
+	char	   *message;
+	uint64		hash;
+
+	if (kv_dotenv_check(known, known_len, &line) != KV_OK)
+		return;
+	message = kv_dotenv_odd_lines_message(known, known_len, kv_dotenv_text_where());
+	if (message == NULL)
+		return;
+	hash = hash_bytes_extended((const unsigned char *) message, strlen(message), 0);
+	if (hash != warned_of)
+		kv_dotenv_warn_of_odd_lines(message);
+	warned_of = hash;
+	pfree(message);
 }
 
 KvDotenvText
@@ -83,6 +117,7 @@ kv_dotenv_text_current(void)
 		known_is_settled = exists && known_path != NULL &&
 			nanoseconds(now) - nanoseconds(st.st_mtim) > RACY_NS &&
 			nanoseconds(now) - nanoseconds(st.st_ctim) > RACY_NS;
+		warn_of_odd_lines();
 	}
 
 	current.bytes = known;
@@ -93,13 +128,20 @@ kv_dotenv_text_current(void)
 void
 kv_dotenv_text_report(KvStatus status, Size line)
 {
-	if (line > 0)
+	if (status == KV_SYNTAX)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_KEYRING),
 				 errmsg("file \"%s\" is not a valid .env file at line %zu",
 						kv_setting_dotenv_file, line),
-				 errdetail("Reason: %s.", kv_status_text(status)),
-				 errhint("Look for a quote that is not closed, or text behind one that is.")));
+				 errdetail("There is a NUL byte, which is in no text but in UTF-16."),
+				 errhint("Save the file in UTF-8.")));
+	if (status == KV_AMBIGUOUS)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_KEYRING),
+				 errmsg("file \"%s\" cannot be changed at line %zu",
+						kv_setting_dotenv_file, line),
+				 errdetail("To python-dotenv or npm's dotenv the line has to do with another variable, too."),
+				 errhint("Change the file by hand.")));
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_KEYRING),
 			 errmsg("file \"%s\" is not a valid .env file", kv_setting_dotenv_file),

@@ -15,10 +15,16 @@ typedef struct KvDotenvText
 	Size		len;
 } KvDotenvText;
 
-/* Reads the file if it changed.  Errors: F0000. */
+/*
+ * Reads the file if it changed.  A WARNING tells of lines that are passed over, once a
+ * session for the same.  Errors: F0000.
+ */
 extern KvDotenvText kv_dotenv_text_current(void);
 
-/* Raises what is wrong with the file.  line 0 means that no line is to blame. */
+/* What messages call it, palloc'd. */
+extern char *kv_dotenv_text_where(void);
+
+/* Raises what is wrong with the file as a whole, or why a line cannot be taken away. */
 pg_noreturn extern void kv_dotenv_text_report(KvStatus status, Size line);
 
 /* The flags with which the file is read, locked and written. */

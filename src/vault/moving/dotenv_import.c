@@ -1,6 +1,8 @@
 /*
  * dotenv_import.c
  *		Moving keys in from the text of a .env file.
+ *
+ * A variable that is odd, or a key that is refused, takes no other one away.
  */
 #include "postgres.h"
 
@@ -12,86 +14,157 @@
 #include "server/errors.h"
 #include "server/redaction/redaction.h"
 #include "vault/identity/identity.h"
+#include "vault/laptop/dotenv_words.h"
 #include "vault/moving/imports.h"
 #include "vault/providers/providers.h"
 #include "vault/secrets/secrets.h"
 
-/* Stores one variable's value for its provider, and says so. */
-static void
-import_variable(text *user_id, const KvProvider *provider, const char *utf8, int utf8_len,
-				Tuplestorestate *result, TupleDesc columns)
-{
-	KvSecretArgs args = {user_id, provider->name, cstring_to_text("default")};
-	char	   *variable = pstrdup(provider->env_var);
-	KvSetOptions options = {0};
-	Datum		values[3];
-	bool		nulls[3] = {false, false, false};
-	const char *converted;
-	int			len;
-	text	   *api_key;
+#define WHERE "the content"
 
-	/* before the list of providers may be read anew */
-	args.provider = DatumGetTextPCopy(PointerGetDatum(provider->name));
-	converted = kv_from_utf8(utf8, utf8_len, &len);
-	api_key = cstring_to_text_with_len(converted, len);
-	if (converted != utf8)
-		explicit_bzero(unconstify(char *, converted), len);
+/* The text on its way in, in UTF-8. */
+typedef struct Content
+{
+	text	   *user_id;
+	const char *utf8;
+	int			len;
+	char	   *buffer;			/* for a value, which may be as long */
+} Content;
+
+/* One provider's key on its way. */
+typedef struct Storing
+{
+	KvSecretArgs args;
+	text	   *api_key;
+	int32		version;
+} Storing;
+
+static void
+store_key(void *state)
+{
+	Storing    *storing = state;
+	KvSetOptions options = {0};
 
 	/* the variable's name stands in the content, which no message may show */
-	options.what = psprintf("API key of provider \"%s\"", text_to_cstring(args.provider));
-	values[0] = PointerGetDatum(args.provider);
-	values[1] = CStringGetTextDatum(variable);
+	options.what = psprintf("API key of provider \"%s\"", text_to_cstring(storing->args.provider));
+	storing->version = kv_secret_set(&storing->args, storing->api_key, &options);
+}
+
+static text *
+to_text(const char *utf8, int utf8_len)
+{
+	int			len;
+	const char *converted = kv_from_utf8(utf8, utf8_len, &len);
+	text	   *result = cstring_to_text_with_len(converted, len);
+
+	if (converted != utf8)
+		explicit_bzero(unconstify(char *, converted), len);
+	return result;
+}
+
+/*
+ * By provider: what a message has in common with the content, such as the name of a
+ * variable, is masked.
+ */
+static void
+warn(int code, const text *provider, const char *detail, const char *hint)
+{
+	ereport(WARNING,
+			(errcode(code),
+			 errmsg("API key for provider \"%s\" is not imported", text_to_cstring(provider)),
+			 errdetail("%s", detail),
+			 hint ? errhint("%s", hint) : 0,
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+/* Stores one variable's value; the version, or 0 after a WARNING. */
+static int32
+import_value(text *user_id, text *provider, const char *utf8, int utf8_len)
+{
+	Storing		storing = {{user_id, provider, cstring_to_text("default")}, NULL, 0};
+	ErrorData  *volatile problem = NULL;
+
+	storing.api_key = to_text(utf8, utf8_len);
 	PG_TRY();
 	{
-		values[2] = Int32GetDatum(kv_secret_set(&args, api_key, &options));
+		problem = kv_import_try(store_key, &storing);
 	}
 	PG_FINALLY();
 	{
-		explicit_bzero(VARDATA(api_key), len);
+		explicit_bzero(VARDATA(storing.api_key), VARSIZE(storing.api_key) - VARHDRSZ);
 	}
 	PG_END_TRY();
-	tuplestore_putvalues(result, columns, values, nulls);
+	if (problem != NULL)
+		warn(problem->sqlerrcode, provider, psprintf("Reason: %s.", problem->message), problem->hint);
+	return storing.version;
 }
 
 static void
-report_content(KvStatus status, Size line)
+report_status(KvStatus status)
 {
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_BAD_ARGUMENT),
-			 errmsg("content is not a valid .env file at line %zu", line),
+			 errmsg(WHERE " is not a .env file"),
 			 errdetail("Reason: %s.", kv_status_text(status)),
 			 errhidestmt(true), errhidecontext(true)));
 }
 
+/* Imports one provider's variable, if there is one; the result gets a row then. */
 static void
-import_variables(text *user_id, const char *utf8, int utf8_len, char *buffer,
-				 Tuplestorestate *result, TupleDesc columns)
+import_variable(const Content *content, const KvProvider *provider,
+				Tuplestorestate *result, TupleDesc columns)
+{
+	/* before the list of providers may be read anew */
+	text	   *name = DatumGetTextPCopy(PointerGetDatum(provider->name));
+	char	   *variable = pstrdup(provider->env_var);
+	KvDotenvValue value = {.data = content->buffer, .size = content->len + 1};
+	size_t		line;
+	KvStatus	status = kv_dotenv_get(content->utf8, content->len, variable, &value, &line);
+	int32		version = 0;
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+
+	if (status == KV_AMBIGUOUS)
+	{
+		KvDotenvObstacle why = kv_dotenv_ambiguous(variable, &value, WHERE);
+
+		warn(KV_ERRCODE_BAD_ARGUMENT, name, why.detail,
+			 "Write it on a line of its own, in single quotes, without ${...} and backslashes.");
+	}
+	else if (status != KV_OK)
+		report_status(status);
+	else if (!value.found || value.len == 0)
+		return;
+	else
+		version = import_value(content->user_id, name, value.data, value.len);
+
+	values[0] = PointerGetDatum(name);
+	values[1] = CStringGetTextDatum(variable);
+	values[2] = Int32GetDatum(version);
+	nulls[2] = version == 0;
+	tuplestore_putvalues(result, columns, values, nulls);
+}
+
+static void
+import_variables(const Content *content, Tuplestorestate *result, TupleDesc columns)
 {
 	const KvProvider *provider;
+	size_t		line;
+	KvStatus	status = kv_dotenv_check(content->utf8, content->len, &line);
+	char	   *odd_lines;
 
+	if (status != KV_OK)
+		report_status(status);
+	odd_lines = kv_dotenv_odd_lines_message(content->utf8, content->len, WHERE);
+	if (odd_lines != NULL)
+		kv_dotenv_warn_of_odd_lines(odd_lines);
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
-	{
-		KvDotenvValue value = {0};
-		size_t		line;
-		KvStatus	status;
-
-		value.data = buffer;
-		value.size = utf8_len + 1;
-		status = kv_dotenv_get(utf8, utf8_len, provider->env_var, &value, &line);
-		if (status != KV_OK)
-			report_content(status, line);
-		if (value.found && value.len > 0)
-			import_variable(user_id, provider, value.data, value.len, result, columns);
-	}
+		import_variable(content, provider, result, columns);
 }
 
 void
 kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDesc columns)
 {
-	text	   *user;
-	const char *utf8;
-	int			utf8_len;
-	char	   *buffer;
+	Content		import;
 
 	if (content == NULL)
 		ereport(ERROR,
@@ -99,18 +172,18 @@ kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDes
 				 errmsg("content is NULL")));
 	/* before anything else can fail; which keys stand in it is told with each */
 	(void) kv_redaction_note_secret(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content));
-	user = kv_identity_require(user_id);
-	utf8 = kv_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &utf8_len);
-	buffer = palloc(utf8_len + 1);
+	import.user_id = kv_identity_require(user_id);
+	import.utf8 = kv_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &import.len);
+	import.buffer = palloc(import.len + 1);
 	PG_TRY();
 	{
-		import_variables(user, utf8, utf8_len, buffer, result, columns);
+		import_variables(&import, result, columns);
 	}
 	PG_FINALLY();
 	{
-		explicit_bzero(buffer, utf8_len + 1);
-		if (utf8 != VARDATA_ANY(content))
-			explicit_bzero(unconstify(char *, utf8), utf8_len);
+		explicit_bzero(import.buffer, import.len + 1);
+		if (import.utf8 != VARDATA_ANY(content))
+			explicit_bzero(unconstify(char *, import.utf8), import.len);
 	}
 	PG_END_TRY();
 }

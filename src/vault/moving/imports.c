@@ -139,17 +139,27 @@ count_mismatch(Import *import, const KvSecretTarget *target, const KvImportRow *
 								psprintf("row " UINT64_FORMAT ": %s", row->number, kv_import_row_names(row)));
 }
 
-/* Stores one row; false when it was to be skipped. */
-static bool
-store_row(Import *import, const KvImportRow *row)
+/* One row on its way. */
+typedef struct Storing
 {
+	Import	   *import;
+	const KvImportRow *row;
+	bool		stored;			/* false when it was to be skipped */
+} Storing;
+
+static void
+store_row(void *state)
+{
+	Storing    *storing = state;
+	Import	   *import = storing->import;
+	const KvImportRow *row = storing->row;
 	KvSecretArgs args = {row->user_id, row->provider, cstring_to_text("default")};
 	KvSecretTarget target = kv_secret_target(&args);
 	KvSetOptions options = {0};
 	text	   *api_key;
 
 	if (is_stored_already(&target, row))
-		return false;
+		return;
 	api_key = kv_import_row_plaintext(row, import->options->passphrase);
 	PG_TRY();
 	{
@@ -164,12 +174,12 @@ store_row(Import *import, const KvImportRow *row)
 			explicit_bzero(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 	}
 	PG_END_TRY();
-	return true;
+	storing->stored = true;
 }
 
-/* Errors that are one row's fault; all others end the import. */
+/* Errors that are one key's fault; all others end the import. */
 static bool
-is_about_the_row(int code)
+is_about_the_key(int code)
 {
 	return code == KV_ERRCODE_BAD_ARGUMENT || code == KV_ERRCODE_NO_ARGUMENT ||
 		code == KV_ERRCODE_UNKNOWN || code == KV_ERRCODE_OTHER_USER ||
@@ -188,20 +198,18 @@ report_row(const KvImportRow *row, const char *why, const char *hint)
 			 errhidestmt(true), errhidecontext(true)));
 }
 
-/* Stores one row in a subtransaction of its own. */
-static void
-import_row(Import *import, const KvImportRow *row)
+ErrorData *
+kv_import_try(void (*store) (void *state), void *state)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile problem = NULL;
-	volatile bool stored = false;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
-		stored = store_row(import, row);
+		store(state);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -215,18 +223,26 @@ import_row(Import *import, const KvImportRow *row)
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 
-	if (problem == NULL)
-	{
-		if (stored)
-			import->counts.imported++;
-		else
-			import->counts.skipped++;
-		return;
-	}
-	if (!is_about_the_row(problem->sqlerrcode))
+	if (problem != NULL && !is_about_the_key(problem->sqlerrcode))
 		ReThrowError(problem);
-	import->counts.failed++;
-	report_row(row, problem->message, problem->hint);
+	return problem;
+}
+
+static void
+import_row(Import *import, const KvImportRow *row)
+{
+	Storing		storing = {import, row, false};
+	ErrorData  *problem = kv_import_try(store_row, &storing);
+
+	if (problem != NULL)
+	{
+		import->counts.failed++;
+		report_row(row, problem->message, problem->hint);
+	}
+	else if (storing.stored)
+		import->counts.imported++;
+	else
+		import->counts.skipped++;
 }
 
 static void

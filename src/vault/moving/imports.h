@@ -29,10 +29,17 @@ typedef struct KvImportOptions
 extern KvImportCounts kv_import_keys(const char *query, const KvImportOptions *options);
 
 /*
+ * Runs store(state) in a subtransaction of its own.  NULL; or what is wrong with the key
+ * that was to be stored, and then nothing of it is.  All other errors are thrown.
+ */
+extern ErrorData *kv_import_try(void (*store) (void *state), void *state);
+
+/*
  * Stores the provider keys in the text of a .env file for a user; puts a row
- * (provider, variable, version) for each into the result.
+ * (provider, variable, version) for each into the result.  One that cannot be told or
+ * stored has version NULL, and a WARNING says why.
  *
- * Errors: 22023 with the line when the text is not valid.
+ * Errors: 22023 when the text is too long.
  */
 extern void kv_import_dotenv(text *user_id, text *content,
 							 Tuplestorestate *result, TupleDesc columns);

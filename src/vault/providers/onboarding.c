@@ -25,6 +25,7 @@ typedef struct State
 	text	   *hint;			/* or NULL */
 	const KvSecretRow *row;		/* the user's, or NULL */
 	bool		is_unopened;	/* there is a key, which nobody can read */
+	KvDotenvObstacle variable;	/* what is in the way of the .env file's */
 } State;
 
 static bool
@@ -39,14 +40,17 @@ state_of(const KvProvider *provider, text *user_id, const KvSecretRow *rows, uin
 		 bool development)
 {
 	State		state = {0};
-	text	   *variable = development ? kv_secret_variable(provider->env_var) : NULL;
+	text	   *variable = development ?
+		kv_secret_try_variable(provider->env_var, &state.variable) : NULL;
 
 	for (uint64 i = 0; i < count; i++)
 	{
 		if (is_same(rows[i].provider, provider->name))
 			state.row = &rows[i];
 	}
-	if (variable != NULL)
+	if (state.variable.code != 0)
+		state.row = NULL;
+	else if (variable != NULL)
 	{
 		state.source = "dotenv";
 		state.hint = kv_hint(variable);
@@ -75,6 +79,12 @@ what_is_missing(const KvProvider *provider, const State *state, bool development
 		return NULL;
 
 	initStringInfo(&missing);
+	if (state->variable.code != 0)
+	{
+		appendStringInfo(&missing, "%s API key cannot be read: %s. %s %s", provider->display_name,
+						 state->variable.message, state->variable.detail, state->variable.hint);
+		return missing.data;
+	}
 	if (state->is_unopened)
 		appendStringInfo(&missing, "%s API key has to be entered again: the stored one can no longer be read.",
 						 provider->display_name);
@@ -131,7 +141,8 @@ kv_onboarding_report(text *user_id, Tuplestorestate *result, TupleDesc columns)
 	{
 		State		state = state_of(provider, user, rows, count, development);
 
-		if (provider->required || state.source != NULL || state.row != NULL)
+		if (provider->required || state.source != NULL || state.row != NULL ||
+			state.variable.code != 0)
 			put_row(provider, &state, development, result, columns);
 	}
 }

@@ -19,15 +19,19 @@ static bool
 remove_variable(const char *variable)
 {
 	int			len;
-	char	   *value = kv_dotenv_file_value(variable, &len);
+	KvDotenvObstacle why;
+	char	   *value = kv_dotenv_file_try_value(variable, &len, &why);
 
-	if (value == NULL)
+	if (value == NULL && why.code == 0)
 		return false;
-	explicit_bzero(value, len);
-	pfree(value);
+	if (value != NULL)
+	{
+		explicit_bzero(value, len);
+		pfree(value);
+	}
 	PreventCommandIfReadOnly("key_vault.delete()");
 	kv_dotenv_file_change(variable, NULL, 0);
-	return len > 0;
+	return value == NULL || len > 0;
 }
 
 static uint64

@@ -22,10 +22,10 @@
 #include "vault/secrets/secrets.h"
 
 text *
-kv_secret_variable(const char *variable)
+kv_secret_try_variable(const char *variable, KvDotenvObstacle *why)
 {
 	int			len;
-	char	   *value = kv_dotenv_file_value(variable, &len);
+	char	   *value = kv_dotenv_file_try_value(variable, &len, why);
 	text	   *result = NULL;
 
 	if (value != NULL && len > 0)
@@ -38,10 +38,22 @@ kv_secret_variable(const char *variable)
 	return result;
 }
 
+/* A variable of the .env file as text, or NULL when it is empty or not set. */
+static text *
+read_variable(const char *variable)
+{
+	KvDotenvObstacle why;
+	text	   *value = kv_secret_try_variable(variable, &why);
+
+	if (value == NULL && why.code != 0)
+		kv_dotenv_report_obstacle(ERROR, &why);
+	return value;
+}
+
 static bool
 variable_is_set(const char *variable)
 {
-	text	   *value = kv_secret_variable(variable);
+	text	   *value = read_variable(variable);
 
 	if (value == NULL)
 		return false;
@@ -83,7 +95,7 @@ kv_secret_get(const KvSecretArgs *args)
 
 	target = kv_secret_target(args);
 	if (target.variable != NULL)
-		api_key = kv_secret_variable(target.variable);
+		api_key = read_variable(target.variable);
 	return api_key != NULL ? api_key : read_row(&target.name);
 }
 
@@ -158,7 +170,7 @@ kv_secret_require(const KvSecretArgs *args)
 	text	   *api_key = NULL;
 
 	if (target.variable != NULL)
-		api_key = kv_secret_variable(target.variable);
+		api_key = read_variable(target.variable);
 	return api_key != NULL ? api_key : require_row(&target, display_name);
 }
 
@@ -244,10 +256,13 @@ variables_as_members(void)
 
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
 	{
-		text	   *api_key = kv_secret_variable(provider->env_var);
+		KvDotenvObstacle why;
+		text	   *api_key = kv_secret_try_variable(provider->env_var, &why);
 
+		if (why.code != 0)
+			kv_dotenv_report_obstacle(WARNING, &why);
 		/* a copy, because the providers may be read anew */
-		if (api_key != NULL)
+		if (api_key != NULL || why.code != 0)
 			members = add_member(members, DatumGetTextPCopy(PointerGetDatum(provider->name)),
 								 api_key);
 	}

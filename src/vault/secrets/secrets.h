@@ -11,6 +11,7 @@
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
 
+#include "vault/laptop/dotenv_words.h"
 #include "vault/secrets/secret_name.h"
 
 /* What set() is told besides the name and the key. */
@@ -72,7 +73,10 @@ extern uint64 kv_secret_current_rows(text *user_id, KvSecretRow **rows);
 /* Whether the key in one of them can be had; a WARNING says why not. */
 extern bool kv_secret_opens(text *user_id, const KvSecretRow *row);
 
-/* A variable of the .env file as text, or NULL when it is empty or not set. */
-extern text *kv_secret_variable(const char *variable);
+/*
+ * A variable of the .env file as text, or NULL: it is empty or not set, or why->code is
+ * not 0 and says what is in the way.
+ */
+extern text *kv_secret_try_variable(const char *variable, KvDotenvObstacle *why);
 
 #endif							/* KV_SECRETS_H */
