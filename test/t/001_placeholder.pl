@@ -282,6 +282,9 @@ my %others = (
 	dotenv_file => '/nonexistent/.env',
 	mode => 'development',
 	hint => 'none',
+	check_keys => 'refuse',
+	redact => 'off',
+	redact_names => 'application.store_key',
 	keep_versions => '0',
 	purge_after => '1');
 is(join(',', map { "key_vault.$_" } sort keys %others),
