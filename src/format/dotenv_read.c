@@ -185,13 +185,14 @@ is_name_alone(const char *text, size_t len, KvDotenvFound found, const KvDotenvE
 size_t
 kv_dotenv_odd_lines(const char *text, size_t len, size_t *lines, size_t max)
 {
-	OddLines	odd = {lines, max, 0, 0};
+	OddLines	odd = {.max = max};
 	KvDotenvReader readers[2];
 	KvDotenvEntry python;
 	KvDotenvEntry npm;
 	KvDotenvFound found;
 	bool		in_npm;
 
+	odd.lines = lines;
 	kv_dotenv_begin(&readers[0], text, len);
 	kv_dotenv_begin(&readers[1], text, len);
 	found = kv_dotenv_python_next(&readers[0], &python);
