@@ -84,7 +84,7 @@ static void
 read_value(const KvDotenvBytes *bytes, size_t offset, KvDotenvEntry *entry, size_t *end)
 {
 	size_t		start = skip_space(bytes, offset);
-	size_t		closing;
+	size_t		closing = start;
 	size_t		i;
 
 	if ((kv_scan_is_char(bytes, start, '\'') || kv_scan_is_char(bytes, start, '"') ||
