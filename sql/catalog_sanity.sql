@@ -42,7 +42,7 @@ SELECT i.indexrelid::regclass, a.attname FROM pg_index i JOIN ours c ON c.oid = 
 WHERE a.attcollation NOT IN (0, 'pg_catalog."C"'::regcollation);
 -- constraints are checked, named after their table, and lead to no other table
 SELECT k.conrelid::regclass, k.conname FROM pg_constraint k JOIN ours c ON c.oid = k.conrelid
-WHERE c.relkind = 'r' AND (k.contype NOT IN ('p', 'c', 'n') OR NOT k.convalidated OR NOT starts_with(k.conname::text, c.relname || '_'));
+WHERE c.relkind = 'r' AND (k.contype NOT IN ('p', 'c', 'n') OR NOT k.convalidated OR k.contype <> 'n' AND NOT starts_with(k.conname::text, c.relname || '_'));
 -- a trigger fires whoever writes, replication too
 SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g JOIN ours c ON c.oid = g.tgrelid
 WHERE g.tgenabled <> 'A' OR g.tgfoid NOT IN (SELECT oid FROM our_functions) OR g.tgisinternal;

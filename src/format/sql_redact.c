@@ -146,7 +146,10 @@ skip_escape_clause(KvSqlScanner *scanner)
 		if ((scanner->text[token.start + i] | 0x20) != "uescape"[i])
 			return;
 	if (next_significant(&ahead, &token) && token.kind == KV_SQL_STRING)
+	{
+		take_what_follows(&ahead, &token);
 		*scanner = ahead;
+	}
 }
 
 /* The number after that of the highest parameter. */

