@@ -168,7 +168,7 @@ next_block();
 $new->_update_pid(1);
 is($new->safe_psql('postgres', 'SHOW server_version_num') =~ s/\d{4}$//r, $newer, "the server runs, now $newer instead of $major");
 ok(-e "$folder/delete_old_cluster.sh", 'it leaves the script that deletes the old cluster');
-is(next_block(), "502\n", 'all is there and opens');
+is(next_block(), "602\n", 'all is there and opens');
 next_block();
 ok(!-e $from_old, 'the old cluster is gone');
 ok(!-e $new->data_dir . "/$in_data", 'with what was in its data directory: a keyring there would be lost');
