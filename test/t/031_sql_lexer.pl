@@ -19,7 +19,7 @@ ok(-e "$built/lexer_compare.so", 'the comparison is built') or BAIL_OUT("$made$e
 
 my $node = PostgreSQL::Test::Cluster->new('lexers');
 $node->init(extra => [ '--encoding=SQL_ASCII', '--locale=C' ]);
-$node->append_conf('postgresql.conf', "escape_string_warning = off\n") if $node->pg_version < 19;
+$node->append_conf('postgresql.conf', "escape_string_warning = off\n") if $node->pg_version->major < 19;
 $node->start;
 $node->safe_psql('postgres', <<"END");
 CREATE FUNCTION compare_lexers(text) RETURNS text LANGUAGE c AS '$built/lexer_compare';

@@ -71,7 +71,8 @@ kv_key_hide_literal(const text *api_key)
 {
 	static bool told = false;
 
-	if (!kv_redaction_note_secret(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)) || told)
+	if (api_key == NULL ||
+		!kv_redaction_note_secret(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)) || told)
 		return;
 	told = true;
 	ereport(WARNING,
@@ -303,8 +304,7 @@ kv_key_inspect(const text *provider_name, const text *api_key,
 	List	   *odd;
 	Utf8Key		key;
 
-	if (api_key != NULL)
-		kv_key_hide_literal(api_key);
+	kv_key_hide_literal(api_key);
 	provider = kv_provider_resolve(provider_name);
 	if (api_key == NULL || VARSIZE_ANY_EXHDR(api_key) == 0)
 	{

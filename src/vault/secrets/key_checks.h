@@ -13,7 +13,7 @@
 
 /*
  * Hides the running statement's text when the key stands in it, with a WARNING the
- * first time in a session.  For a call's first step: what fails later must not log it.
+ * first time in a session.  For a call's first step: what fails later must not log it.  NULL is allowed.
  */
 extern void kv_key_hide_literal(const text *api_key);
 

@@ -230,8 +230,7 @@ kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *optio
 	KvSecretTarget target;
 	int32		version;
 
-	if (api_key != NULL)
-		kv_key_hide_literal(api_key);
+	kv_key_hide_literal(api_key);
 	target = kv_secret_target(args);
 	kv_key_check(&target, api_key, options->what ? options->what : "API key");
 	Assert(api_key != NULL);
