@@ -198,7 +198,7 @@ sync	# pages of a library that was written just now would count as a backend's o
 cpu=$(taskset -cp $$ | sed -E 's/.*[ ,-]//')
 start_server <<-CONF
 	fsync = on
-	key_vault.keyring_file = '$work/%d.keyring'
+	key_vault.keyring_file = '$work/keyring'
 	shared_buffers = 2GB
 	max_wal_size = 8GB
 	checkpoint_timeout = 1h
