@@ -152,12 +152,14 @@ sub wait_for_server
 	BAIL_OUT('the server did not come back');
 }
 
+my $killed;    # the backend
 my %kills = (
 	backend => sub {
 		my @running = @_;
 		my $victim = $running[ rand @running ];
 		$survived{ $victim->{kind} }++;
-		kill 'KILL', $victim->{session}->pid;
+		$killed = $victim->{session}->pid;
+		kill 'KILL', $killed;
 	},
 	postmaster => sub {
 		$survived{postmaster}++;
@@ -174,6 +176,8 @@ for my $point (1 .. $points)
 		my $name = sprintf 'point %d, %s killed after %.0f ms', $point, $what, $delay * 1000;
 		work_until_killed($kills{$what}, $delay);
 		start_again() if $what eq 'postmaster';
+		# until the server has noticed, it takes connections that it then ends
+		$node->wait_for_log(qr/server process \(PID $killed\) was terminated/) if $what eq 'backend';
 		wait_for_server();
 		check_everything($name);
 	}
