@@ -152,7 +152,7 @@ skip_escape_clause(KvSqlScanner *scanner)
 	}
 }
 
-/* The number after that of the highest parameter. */
+/* The number after that of the highest parameter that is shown. */
 static unsigned long
 first_free_parameter(KvSqlScanner scanner)
 {
@@ -163,6 +163,9 @@ first_free_parameter(KvSqlScanner scanner)
 	{
 		unsigned long number = 0;
 
+		take_what_follows(&scanner, &token);
+		if (token.kind == KV_SQL_STRING && token.style == KV_SQL_UNICODE)
+			skip_escape_clause(&scanner);
 		if (token.kind != KV_SQL_PARAMETER)
 			continue;
 		for (size_t i = token.start + 1; i < token.end && number < 100000000; i++)

@@ -3,7 +3,6 @@
  *		Any bytes are an SQL text, and what is shown of it does not depend on what
  *		is in its literals.
  */
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -68,22 +67,6 @@ check_tokens(KvSqlScanner scanner)
 		end = token.end;
 	}
 	require(end == scanner.len);
-}
-
-/*
- * What follows a string without a gap is no SQL, and hidden as far as a guess goes, which
- * depends on what is there.
- */
-static bool
-is_well_quoted(KvSqlScanner scanner)
-{
-	KvSqlToken	token;
-
-	while (kv_sql_next(&scanner, &token))
-		if (token.kind == KV_SQL_STRING && token.end < scanner.len &&
-			kv_sql_is_name_char(scanner.text[token.end]))
-			return false;
-	return true;
 }
 
 static void
@@ -176,8 +159,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		};
 
 		check_tokens(scanner);
-		if (!is_well_quoted(scanner))
-			continue;
 		if (scanner.in_prose)
 			check_in_place(kv_log_hide_literals, text, scanner);
 		else
