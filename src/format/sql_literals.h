@@ -42,6 +42,7 @@ typedef struct KvSqlScanner
 	size_t		at;				/* where the next token begins */
 	bool		backslashes;	/* standard_conforming_strings is off */
 	bool		in_prose;		/* double quotes begin nothing, nor does an apostrophe */
+	char		before;			/* sql_redact's: the last character outside white space and comments */
 } KvSqlScanner;
 
 typedef struct KvSqlToken

@@ -70,10 +70,11 @@ is_like_a_name(const char *text, const KvSqlToken *token)
 	return true;
 }
 
-/* before: the last character of what stands in front of the token. */
 static bool
-is_hidden(const KvSqlScanner *scanner, const KvSqlToken *token, char before)
+is_hidden(const KvSqlScanner *scanner, const KvSqlToken *token)
 {
+	char		before = scanner->before;
+
 	switch (token->kind)
 	{
 		case KV_SQL_STRING:
@@ -88,13 +89,12 @@ is_hidden(const KvSqlScanner *scanner, const KvSqlToken *token, char before)
 	}
 }
 
-/* The character in front of an offset, white space and comments left out. */
-static char
-significant_before(const char *text, const KvSqlToken *token, char before)
+/* What stands in front of the next token is this one, unless it is as good as not there. */
+static void
+leave_behind(KvSqlScanner *scanner, const KvSqlToken *token)
 {
-	if (token->kind == KV_SQL_SPACE || token->kind == KV_SQL_COMMENT)
-		return before;
-	return text[token->end - 1];
+	if (token->kind != KV_SQL_SPACE && token->kind != KV_SQL_COMMENT)
+		scanner->before = scanner->text[token->end - 1];
 }
 
 /*
@@ -118,18 +118,16 @@ take_what_follows(KvSqlScanner *scanner, KvSqlToken *token)
 bool
 kv_sql_next_hidden(KvSqlScanner *scanner, KvSqlToken *token)
 {
-	char		before = scanner->at > 0 ? scanner->text[scanner->at - 1] : '\0';
+	bool		found = false;
 
-	while (kv_sql_next(scanner, token))
+	while (!found && kv_sql_next(scanner, token))
 	{
-		if (is_hidden(scanner, token, before))
-		{
+		found = is_hidden(scanner, token);
+		if (found)
 			take_what_follows(scanner, token);
-			return true;
-		}
-		before = significant_before(scanner->text, token, before);
+		leave_behind(scanner, token);
 	}
-	return false;
+	return found;
 }
 
 /* U&'...' UESCAPE '!' is one literal. */
@@ -196,12 +194,11 @@ kv_sql_redact(const char *text, size_t len, bool backslashes, char *out, size_t 
 	KvSqlScanner scanner = {.text = text, .len = len, .backslashes = backslashes};
 	Output		output = {.out = out, .size = size};
 	unsigned long number = first_free_parameter(scanner);
-	char		before = '\0';
 	KvSqlToken	token;
 
 	while (kv_sql_next(&scanner, &token))
 	{
-		if (!is_hidden(&scanner, &token, before))
+		if (!is_hidden(&scanner, &token))
 			put(&output, text + token.start, token.end - token.start);
 		else if (token.kind != KV_SQL_COMMENT)
 		{
@@ -214,7 +211,7 @@ kv_sql_redact(const char *text, size_t len, bool backslashes, char *out, size_t 
 			put(&output, "--", 2);
 		else
 			put(&output, "/* */", 5);
-		before = significant_before(text, &token, before);
+		leave_behind(&scanner, &token);
 	}
 	if (size > 0)
 		out[output.len < size ? output.len : size - 1] = '\0';

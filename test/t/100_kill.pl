@@ -177,7 +177,7 @@ for my $point (1 .. $points)
 		work_until_killed($kills{$what}, $delay);
 		start_again() if $what eq 'postmaster';
 		# until the server has noticed, it takes connections that it then ends
-		$node->wait_for_log(qr/server process \(PID $killed\) was terminated/) if $what eq 'backend';
+		$node->wait_for_log(qr/\(PID $killed\) was terminated/) if $what eq 'backend';
 		wait_for_server();
 		check_everything($name);
 	}
