@@ -188,6 +188,16 @@ unescape(char quote, char c)
 	return '\0';
 }
 
+bool
+kv_dotenv_python_next_entry(KvDotenvReader *reader, KvDotenvEntry *entry)
+{
+	KvDotenvFound found;
+
+	while ((found = kv_dotenv_python_next(reader, entry)) == KV_DOTENV_ODD)
+		;
+	return found == KV_DOTENV_ENTRY;
+}
+
 size_t
 kv_dotenv_python_decode(const char *text, const KvDotenvEntry *entry, char *out)
 {

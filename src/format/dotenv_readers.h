@@ -49,7 +49,8 @@ typedef enum KvDotenvFound
 
 extern KvDotenvFound kv_dotenv_python_next(KvDotenvReader *reader, KvDotenvEntry *entry);
 
-/* False at the end. */
+/* The next entry, odd lines passed over; false at the end. */
+extern bool kv_dotenv_python_next_entry(KvDotenvReader *reader, KvDotenvEntry *entry);
 extern bool kv_dotenv_npm_next(KvDotenvReader *reader, KvDotenvEntry *entry);
 
 /*

@@ -13,6 +13,7 @@
 
 #include "dotenv.h"
 #include "dotenv_last.h"
+#include "dotenv_same.h"
 #include "dotenv_spell.h"
 
 /* A text that is being written; the caller owns bytes. */
@@ -42,102 +43,6 @@ line_end_of(const char *text, size_t len)
 			return i + 1 < len && text[i + 1] == '\n' ? "\r\n" : "\r";
 	}
 	return "\n";
-}
-
-/* The next entry of one of the readers; false at the end. */
-typedef bool (*Next) (KvDotenvReader *reader, KvDotenvEntry *entry);
-
-static bool
-python_next(KvDotenvReader *reader, KvDotenvEntry *entry)
-{
-	KvDotenvFound found;
-
-	while ((found = kv_dotenv_python_next(reader, entry)) == KV_DOTENV_ODD)
-		;
-	return found == KV_DOTENV_ENTRY;
-}
-
-/* The next entry that is not of this variable. */
-static bool
-next_other(Next next, KvDotenvReader *reader, KvDotenvEntry *entry, const char *name)
-{
-	bool		found;
-
-	do
-		found = next(reader, entry);
-	while (found && kv_dotenv_has_name(reader->bytes.text, entry, name));
-	return found;
-}
-
-static bool
-is_same_entry(const char *old_text, const KvDotenvEntry *old_entry,
-			  const char *new_text, const KvDotenvEntry *new_entry)
-{
-	return old_entry->has_value == new_entry->has_value &&
-		old_entry->name_len == new_entry->name_len &&
-		old_entry->value_len == new_entry->value_len &&
-		memcmp(old_text + old_entry->name, new_text + new_entry->name,
-			   old_entry->name_len) == 0 &&
-		(old_entry->value_len == 0 ||
-		 memcmp(old_text + old_entry->value, new_text + new_entry->value,
-				old_entry->value_len) == 0);
-}
-
-/* Whether a reader finds all other variables spelled as they were. */
-static bool
-others_are_same(Next next, const char *old_text, size_t old_len, const Output *new_text,
-				const char *name)
-{
-	KvDotenvReader old_reader;
-	KvDotenvReader new_reader;
-	KvDotenvEntry old_entry;
-	KvDotenvEntry new_entry;
-
-	kv_dotenv_begin(&old_reader, old_text, old_len);
-	kv_dotenv_begin(&new_reader, new_text->bytes, new_text->len);
-	for (;;)
-	{
-		bool		old_found = next_other(next, &old_reader, &old_entry, name);
-
-		if (old_found != next_other(next, &new_reader, &new_entry, name))
-			return false;
-		if (!old_found)
-			return true;
-		if (!is_same_entry(old_text, &old_entry, new_text->bytes, &new_entry))
-			return false;
-	}
-}
-
-static bool
-rest_is_same(const char *old_text, size_t old_len, const Output *new_text, const char *name)
-{
-	return others_are_same(python_next, old_text, old_len, new_text, name) &&
-		others_are_same(kv_dotenv_npm_next, old_text, old_len, new_text, name);
-}
-
-/*
- * KV_OK when the new text gives the variable this value: to both readers by the same
- * line, not to one of them by an older one that happens to have it.
- */
-static KvStatus
-reads_back(const Output *new_text, const char *name,
-		   const char *value, size_t value_len)
-{
-	KvDotenvValue got = {.size = new_text->len};
-	KvStatus	status;
-	size_t		line;
-
-	got.data = malloc(got.size);
-	if (got.data == NULL)
-		return KV_NO_MEMORY;
-	status = kv_dotenv_get(new_text->bytes, new_text->len, name, &got, &line);
-	if (status == KV_AMBIGUOUS ||
-		(status == KV_OK && (!got.found || got.python_line != got.npm_line ||
-							 got.len != value_len ||
-							 (value_len > 0 && memcmp(got.data, value, value_len) != 0))))
-		status = KV_UNREPRESENTABLE;
-	kv_dotenv_free(got.data, got.size);
-	return status;
 }
 
 /* Where a value goes, and what else goes there. */
@@ -231,8 +136,10 @@ try_style(const Attempt *attempt, const Place *place, KvDotenvStyle style,
 	put_text(&output, attempt, place, style);
 
 	status = output.len > KV_DOTENV_MAX ? KV_TOO_LARGE :
-		reads_back(&output, attempt->name, attempt->value, attempt->value_len);
-	if (status == KV_OK && !rest_is_same(attempt->text, attempt->len, &output, attempt->name))
+		kv_dotenv_reads_back(output.bytes, output.len, attempt->name,
+							 attempt->value, attempt->value_len);
+	if (status == KV_OK && !kv_dotenv_rest_is_same(attempt->text, attempt->len,
+												   output.bytes, output.len, attempt->name))
 		status = KV_UNREPRESENTABLE;
 
 	if (status != KV_OK)
@@ -270,6 +177,28 @@ style_of(const KvDotenvEntry *entry)
 		entry->quote == '"' ? KV_DOTENV_DOUBLE : KV_DOTENV_BARE;
 }
 
+/* A text that holds the value already stays as it is. */
+static KvStatus
+copy_if_held(const Attempt *attempt, char **out, size_t *out_len)
+{
+	Output		output = {malloc(attempt->len > 0 ? attempt->len : 1), 0};
+	KvStatus	status;
+
+	if (output.bytes == NULL)
+		return KV_NO_MEMORY;
+	put(&output, attempt->text, attempt->len);
+	status = kv_dotenv_reads_back(output.bytes, output.len, attempt->name,
+								  attempt->value, attempt->value_len);
+	if (status != KV_OK)
+	{
+		kv_dotenv_free(output.bytes, output.len);
+		return status;
+	}
+	*out = output.bytes;
+	*out_len = output.len;
+	return KV_OK;
+}
+
 KvStatus
 kv_dotenv_set(const char *text, size_t len, const char *name,
 			  const char *value, size_t value_len,
@@ -295,7 +224,9 @@ kv_dotenv_set(const char *text, size_t len, const char *name,
 
 	last = kv_dotenv_find_last(attempt.text, len, name);
 	status = KV_UNREPRESENTABLE;
-	if (find_place(attempt.text, &last, &place))
+	if (last.in_python && !kv_dotenv_is_comment_alone(attempt.text, &last.python))
+		status = copy_if_held(&attempt, out, out_len);
+	if (status == KV_UNREPRESENTABLE && find_place(attempt.text, &last, &place))
 		status = try_place(&attempt, &place, style_of(&last.python), out, out_len);
 	for (int i = 0; i < 2 && status == KV_UNREPRESENTABLE; i++)
 	{
@@ -317,7 +248,7 @@ put_without(Output *out, const char *text, size_t len, const char *name)
 
 	for (int i = 0; i < 2; i++)
 		kv_dotenv_begin(&readers[i], text, len);
-	found[0] = python_next(&readers[0], &entries[0]);
+	found[0] = kv_dotenv_python_next_entry(&readers[0], &entries[0]);
 	found[1] = kv_dotenv_npm_next(&readers[1], &entries[1]);
 	while (found[0] || found[1])
 	{
@@ -333,7 +264,7 @@ put_without(Output *out, const char *text, size_t len, const char *name)
 				copied = entry->end;
 			line = entry->line;
 		}
-		found[i] = i == 0 ? python_next(&readers[0], &entries[0]) :
+		found[i] = i == 0 ? kv_dotenv_python_next_entry(&readers[0], &entries[0]) :
 			kv_dotenv_npm_next(&readers[1], &entries[1]);
 	}
 	put(out, text + copied, len - copied);
@@ -366,7 +297,8 @@ kv_dotenv_unset(const char *text, size_t len, const char *name,
 		return KV_NO_MEMORY;
 	last_line = put_without(&output, text, len, name);
 	left = kv_dotenv_find_last(output.bytes, output.len, name);
-	if (left.in_python || left.in_npm || !rest_is_same(text, len, &output, name))
+	if (left.in_python || left.in_npm ||
+		!kv_dotenv_rest_is_same(text, len, output.bytes, output.len, name))
 	{
 		*line = last_line;
 		kv_dotenv_free(output.bytes, len);
