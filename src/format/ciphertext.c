@@ -12,8 +12,14 @@
 
 #define HEAD_MAX		48		/* bytes of the beginning that are looked at */
 #define SPELLED_MIN		16		/* bytes: hex and base64 of fewer say nothing */
+#define FERNET_VERSION	0x80
 #define FERNET_MIN		73		/* version, time, IV, one block, HMAC */
+#define JWE_BEGIN		"eyJ"
 #define JWE_DOTS		4
+
+/* The first packet of an OpenPGP message. */
+#define TAG_PUBLIC_KEY	1
+#define TAG_PASSPHRASE	3
 
 typedef enum Spelling
 {
@@ -160,18 +166,47 @@ is_at_end(const Reader *reader)
 	return at == reader->len;
 }
 
-/* Decodes a text that is spelled so from its start to its end. */
+/* Whether a byte begins an OpenPGP packet of the tag, in the new or the old format. */
+static bool
+begins_packet(uint8_t byte, uint8_t tag)
+{
+	return byte == (0xc0 | tag) || (byte & ~3) == (0x80 | tag << 2);
+}
+
+/*
+ * Whether anything that is known here begins with the byte.  Hardly any key does, which
+ * then need not be decoded.
+ */
+static bool
+may_begin(uint8_t byte)
+{
+	for (size_t i = 0; i < COUNT(beginnings); i++)
+	{
+		if ((uint8_t) beginnings[i].bytes[0] == byte)
+			return true;
+	}
+	return byte == FERNET_VERSION || byte == JWE_BEGIN[0] ||
+		begins_packet(byte, TAG_PASSPHRASE) || begins_packet(byte, TAG_PUBLIC_KEY);
+}
+
+/*
+ * Decodes a text that is spelled so from its start to its end; false when it is not, or
+ * is nothing that is known here.
+ */
 static bool
 read_head(const char *text, size_t len, Spelling spelling, Head *head)
 {
 	Reader		reader = open_reader(text, len, spelling);
-	int			byte;
+	int			byte = next_byte(&reader);
 
+	if (byte < 0 || !may_begin((uint8_t) byte))
+		return false;
 	head->len = 0;
-	for (head->total = 0; (byte = next_byte(&reader)) >= 0; head->total++)
+	for (head->total = 0; byte >= 0; head->total++)
 	{
 		if (head->len < HEAD_MAX)
 			head->bytes[head->len++] = (uint8_t) byte;
+		byte = next_byte(&reader);
 	}
 	return is_at_end(&reader) && (spelling == PLAIN || head->total >= SPELLED_MIN);
 }
@@ -182,20 +217,18 @@ packet_header(const Head *head, uint8_t tag)
 {
 	uint8_t		first = head->bytes[0];
 
-	if (head->len < 16)
+	if (head->len < 16 || !begins_packet(first, tag))
 		return 0;
 	if (first == (0xc0 | tag))
 		return head->bytes[1] < 192 ? 2 : head->bytes[1] < 224 ? 3 : head->bytes[1] == 255 ? 6 : 0;
-	if ((first & ~3) == (0x80 | tag << 2))
-		return (first & 3) == 0 ? 2 : (first & 3) == 1 ? 3 : (first & 3) == 2 ? 5 : 0;
-	return 0;
+	return (first & 3) == 0 ? 2 : (first & 3) == 1 ? 3 : (first & 3) == 2 ? 5 : 0;
 }
 
 /* A packet for a passphrase: version, cipher, (AEAD,) how the passphrase is hashed. */
 static bool
 is_for_passphrase(const Head *head)
 {
-	size_t		at = packet_header(head, 3);
+	size_t		at = packet_header(head, TAG_PASSPHRASE);
 	const uint8_t *body = head->bytes + at;
 
 	if (at == 0 || body[1] < 1 || body[1] > 10)
@@ -209,7 +242,7 @@ is_for_passphrase(const Head *head)
 static bool
 is_for_public_key(const Head *head)
 {
-	size_t		at = packet_header(head, 1);
+	size_t		at = packet_header(head, TAG_PUBLIC_KEY);
 	const uint8_t *body = head->bytes + at;
 
 	return at > 0 && body[0] == 3 &&
@@ -226,7 +259,8 @@ static bool
 is_fernet(const Head *head)
 {
 	/* until the year 2106 the time begins with four zeros */
-	return head->total >= FERNET_MIN && memcmp(head->bytes, "\x80\0\0\0\0", 5) == 0;
+	return head->total >= FERNET_MIN && head->bytes[0] == FERNET_VERSION &&
+		memcmp(head->bytes + 1, "\0\0\0\0", 4) == 0;
 }
 
 /* Five parts in base64url, the first of which begins a JSON object. */
@@ -239,7 +273,7 @@ is_jwe(const char *text, size_t len, Spelling spelling)
 
 	for (size_t i = 0; i < 3; i++)
 	{
-		if (next_byte(&reader) != "eyJ"[i])
+		if (next_byte(&reader) != JWE_BEGIN[i])
 			return false;
 	}
 	while ((byte = next_byte(&reader)) >= 0)
@@ -257,8 +291,11 @@ what_begins_so(const Head *head)
 {
 	for (size_t i = 0; i < COUNT(beginnings); i++)
 	{
-		size_t		len = strlen(beginnings[i].bytes);
+		size_t		len;
 
+		if ((uint8_t) beginnings[i].bytes[0] != head->bytes[0])
+			continue;
+		len = strlen(beginnings[i].bytes);
 		if (head->len >= len && head->total >= beginnings[i].total_min &&
 			memcmp(head->bytes, beginnings[i].bytes, len) == 0)
 			return beginnings[i].what;

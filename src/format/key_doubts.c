@@ -77,10 +77,19 @@ kv_is_word(const char *text, size_t len, const char *word)
 	return at == len && word[at] == '\0';
 }
 
+/* Letters and digits, which a key consists of, begin no mask character. */
+static bool
+may_begin_mask(char byte)
+{
+	return byte == '*' || byte == '.' || (unsigned char) byte >= 0x80;
+}
+
 /* The mask character that the text begins with, or NULL. */
 static const MaskCharacter *
 mask_character(const char *text, size_t len)
 {
+	if (!may_begin_mask(text[0]))
+		return NULL;
 	for (size_t i = 0; i < COUNT(mask_characters); i++)
 	{
 		if (begins_with(text, len, mask_characters[i].utf8))

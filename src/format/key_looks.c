@@ -199,6 +199,8 @@ kv_has_key_prefix(const char *text, size_t len, const KvKeyPrefix *prefixes, int
 bool
 kv_looks_like_key(const char *text, size_t len, const KvKeyPrefix *prefixes, int count)
 {
+	if (len < KV_LOOKS_MIN)
+		return false;
 	for (int i = 0; i < count; i++)
 	{
 		size_t		prefix_len = prefixes[i].len;

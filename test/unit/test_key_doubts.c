@@ -19,6 +19,7 @@
 #define PGP_PUBLIC_HEX "c1c04c03112233445566778801000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627"
 #define PGP_PUBLIC_BASE64 "hQEMAxEiM0RVZneIAQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJic="
 #define FERNET "gAAAAABlU_EAAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw=="
+#define FERNET_BYTES_HEX "80000000006553f100000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
 #define SALTED "U2FsdGVkX18AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSYn"
 #define BCRYPT "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 #define JWE "eyJhbGciOiJkaXIifQ..aXY.Y2lw.dGFn"
@@ -219,6 +220,7 @@ ciphertexts_are_known(void)
 	check(says(FERNET, "Fernet"));
 	check(says(" " FERNET "\n", "Fernet"));
 	check(says(hex_of("\\x", FERNET), "Fernet"));
+	check(says("\\x" FERNET_BYTES_HEX, "Fernet"));
 	check(says("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n", "age"));
 	check(says("age-encryption.org/v1\n-> X25519 abc", "age"));
 	check(says("YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBhYmM=", "age"));

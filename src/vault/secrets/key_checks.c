@@ -251,7 +251,9 @@ warn_of_mismatch(const KvSecretTarget *target, const text *api_key)
 {
 	const KvProvider *provider = kv_provider_resolve(target->name.provider);
 
-	if (kv_provider_key_matches(provider, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
+	/* that a ciphertext is none has been said */
+	if (kv_provider_key_matches(provider, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)) ||
+		kv_key_ciphertext(api_key) != NULL)
 		return;
 	ereport(WARNING,
 			(errmsg("API key does not look like a key of provider \"%s\"",
@@ -282,8 +284,7 @@ kv_key_check(const KvSecretTarget *target, const text *api_key, const char *what
 				 errhint("key_vault.inspect_key() says beforehand what is odd about a key."),
 				 errhidestmt(true), errhidecontext(true)));
 	}
-	if (kv_key_ciphertext(api_key) == NULL)
-		warn_of_mismatch(target, api_key);
+	warn_of_mismatch(target, api_key);
 }
 
 static void
