@@ -96,6 +96,7 @@ files_of_others() {
 tap() {
 	files_of_others
 	installcheck REGRESS= ISOLATION= PROVE_FLAGS='-j2 -v --timer' KV_LONG="$(is_long && say 1)" \
+		KV_SQL_CORPUS="${KV_SQL_CORPUS:-}" \
 		KV_FILE_OF_NOBODY="$work/tmp/of_nobody" KV_FILE_OF_ROOT="$work/tmp/of_root" ||
 		{ keep_server_logs; return 1; }
 }

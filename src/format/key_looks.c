@@ -8,6 +8,7 @@
  * with the 35,000 longest names in PostgreSQL's and OpenSSL's headers, of which three
  * in a thousand would be taken for keys if they had a provider's prefix.
  */
+#include <stdint.h>
 #include <string.h>
 
 #include "format/key_looks.h"
@@ -68,6 +69,23 @@ kind_of(char character)
 	if (character != '\0' && strchr("_-.+/=~", character) != NULL)
 		return JOINING;
 	return OTHER;
+}
+
+/* Whether kind_of is not OTHER: this is asked of most bytes of a text. */
+static bool
+may_be_in_key(char character)
+{
+#define BIT(c) (UINT64_C(1) << ((c) & 63))
+#define BITS(first, last) (BIT(last) + (BIT(last) - BIT(first)))
+	static const uint64_t of_keys[] = {
+		BIT('+') | BIT('-') | BIT('.') | BIT('/') | BITS('0', '9') | BIT('='),
+		BITS('A', 'Z') | BIT('_') | BITS('a', 'z') | BIT('~'), 0, 0
+	};
+	unsigned char byte = (unsigned char) character;
+
+	return (of_keys[byte >> 6] >> (byte & 63) & 1) != 0;
+#undef BIT
+#undef BITS
 }
 
 static bool
@@ -158,7 +176,7 @@ characters_of_key(const char *text, size_t len, size_t max)
 {
 	size_t		count = 0;
 
-	while (count < len && count < max && kind_of(text[count]) != OTHER)
+	while (count < len && count < max && may_be_in_key(text[count]))
 		count++;
 	return count;
 }
@@ -239,26 +257,53 @@ may_begin(const char *text, size_t at)
 }
 
 bool
-kv_find_key(const char *text, size_t len, const KvKeyPrefix *prefixes, int count,
+kv_next_long_run(const char *text, size_t len, size_t *at, size_t *end)
+{
+	size_t		begin = *at;
+
+	while (begin <= len && len - begin >= KV_LOOKS_MIN)
+	{
+		size_t		i = begin + KV_LOOKS_MIN;
+
+		/* what does not fit between here and there is passed over unread */
+		while (i > begin && may_be_in_key(text[i - 1]))
+			i--;
+		if (i == begin)
+		{
+			*at = begin;
+			*end = begin + characters_of_key(text + begin, len - begin, len);
+			return true;
+		}
+		begin = i;
+	}
+	return false;
+}
+
+bool
+kv_find_key(const char *text, size_t len, size_t from, const KvKeyPrefix *prefixes, int count,
 			size_t *start, size_t *key_len)
 {
 	bool		begins_prefix[256] = {false};
+	size_t		end;
 
 	for (int i = 0; i < count; i++)
 	{
 		if (prefixes[i].len > 0)
 			begins_prefix[(unsigned char) prefixes[i].text[0]] = true;
 	}
-	for (size_t i = 0; i < len; i++)
+	for (; kv_next_long_run(text, len, &from, &end); from = end)
 	{
-		if (!begins_prefix[(unsigned char) text[i]] || !may_begin(text, i) ||
-			!kv_looks_like_key(text + i, len - i, prefixes, count))
-			continue;
-		*start = i;
-		*key_len = characters_of_key(text + i, len - i, len);
-		while (text[i + *key_len - 1] == '.')
-			(*key_len)--;
-		return true;
+		for (size_t i = from; end - i >= KV_LOOKS_MIN; i++)
+		{
+			if (!begins_prefix[(unsigned char) text[i]] || !may_begin(text, i) ||
+				!kv_looks_like_key(text + i, end - i, prefixes, count))
+				continue;
+			*start = i;
+			*key_len = end - i;
+			while (text[i + *key_len - 1] == '.')
+				(*key_len)--;
+			return true;
+		}
 	}
 	return false;
 }
@@ -301,22 +346,24 @@ kv_looks_like_jwt(const char *text, size_t len)
 }
 
 bool
-kv_find_jwt(const char *text, size_t len, size_t *start, size_t *jwt_len)
+kv_find_jwt(const char *text, size_t len, size_t from, size_t *start, size_t *jwt_len)
 {
-	size_t		at = 0;
+	size_t		run_end;
 
-	while (at + KV_LOOKS_MIN <= len)
+	for (; kv_next_long_run(text, len, &from, &run_end); from = run_end)
 	{
-		size_t		end = at + 1;
+		size_t		end;
 
-		if (memcmp(text + at, "eyJ", 3) == 0 && may_begin(text, at) &&
-			take_jwt(text, len, at, &end))
+		for (size_t at = from; run_end - at >= KV_LOOKS_MIN; at = end)
 		{
+			end = at + 1;
+			if (text[at] != 'e' || memcmp(text + at, "eyJ", 3) != 0 || !may_begin(text, at) ||
+				!take_jwt(text, run_end, at, &end))
+				continue;
 			*start = at;
 			*jwt_len = end - at;
 			return true;
 		}
-		at = end;
 	}
 	return false;
 }

@@ -57,15 +57,21 @@ extern bool kv_looks_mixed(const char *text, size_t len);
 extern bool kv_looks_like_uuid(const char *text, size_t len);
 
 /*
- * The first key in running text: *start is where its prefix begins, *key_len how many
- * bytes it has.  It begins where no letter or digit stands before it (task-, disk-);
- * what a backslash or a per cent sign escapes (\n, %20) is none.  It goes on as far as
- * its characters do, without a full stop at the end.  To find the next one, search on
- * behind it.
+ * The next stretch of KV_LOOKS_MIN characters of keys or more: neither a key nor a token
+ * is anywhere else.  *at, which is where to look from, becomes where it begins.
+ */
+extern bool kv_next_long_run(const char *text, size_t len, size_t *at, size_t *end);
+
+/*
+ * The first key in running text, from an offset on: *start is where its prefix begins,
+ * *key_len how many bytes it has.  It begins where no letter or digit stands before it
+ * (task-, disk-); what a backslash or a per cent sign escapes (\n, %20) is none.  It goes
+ * on as far as its characters do, without a full stop at the end.  To find the next one,
+ * search on from behind it.
  *
  * False, and *start and *key_len unchanged, when there is none.
  */
-extern bool kv_find_key(const char *text, size_t len,
+extern bool kv_find_key(const char *text, size_t len, size_t from,
 						const KvKeyPrefix *prefixes, int count,
 						size_t *start, size_t *key_len);
 
@@ -76,6 +82,7 @@ extern bool kv_find_key(const char *text, size_t len,
 extern bool kv_looks_like_jwt(const char *text, size_t len);
 
 /* As kv_find_key, for the first JSON web token. */
-extern bool kv_find_jwt(const char *text, size_t len, size_t *start, size_t *jwt_len);
+extern bool kv_find_jwt(const char *text, size_t len, size_t from,
+						size_t *start, size_t *jwt_len);
 
 #endif							/* KV_KEY_LOOKS_H */

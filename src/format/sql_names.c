@@ -1,139 +1,39 @@
 /*
  * sql_names.c
- *		Looks for names in any text.  Texts that name nothing are the rule, so what
- *		is fast is to find no such word.
+ *		Looks for names in any text.
  */
 #include <string.h>
 
 #include "format/sql_literals.h"
 #include "format/sql_names.h"
+#include "format/sql_words.h"
 
-static const char *const our_functions[] = {
-	"set", "import_dotenv", "import_keys", "inspect_key", "authenticate", "trust_issuer"
+#define WORD(text, rarest) {(text), sizeof(text) - 1, (rarest)}
+
+static const KvSqlWord schema = WORD("key_vault", 4);
+static const KvSqlWord execute = WORD("execute", 1);
+
+static const KvSqlWord our_functions[] = {
+	WORD("set", 0), WORD("import_dotenv", 12), WORD("import_keys", 7),
+	WORD("inspect_key", 8), WORD("authenticate", 4), WORD("trust_issuer", 3)
 };
 
 #define OUR_FUNCTIONS (sizeof(our_functions) / sizeof(our_functions[0]))
 
-static unsigned char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (unsigned char) (c - 'A' + 'a') : (unsigned char) c;
-}
-
+/* Whether the schema at an offset is followed by a function of ours. */
 static bool
-is_same(const char *text, const char *word, size_t len)
+has_our_function(const KvSqlPlace *place, void *is_mentioned)
 {
-	while (len-- > 0)
-		if (lower(*text++) != (unsigned char) *word++)
-			return false;
-	return true;
-}
+	const char *text = place->text;
+	size_t		next = kv_sql_skip_gap(text, place->len, place->end);
 
-/* $$ may stand right in front of a word, and behind it. */
-static bool
-is_word_char(char c)
-{
-	return kv_sql_is_name_char(c) && c != '$';
-}
-
-/* The letter of an escape as JSON has it, `\n`, belongs to no word. */
-static bool
-word_begins(const char *text, size_t at)
-{
-	if (at == 0 || !is_word_char(text[at - 1]))
-		return true;
-	return at >= 2 && text[at - 2] == '\\' && kv_sql_is_one_of(text[at - 1], "bfnrt");
-}
-
-static bool
-word_is_at(const char *text, size_t len, size_t at, const char *word, size_t word_len)
-{
-	return len - at >= word_len && is_same(text + at, word, word_len) &&
-		(len - at == word_len || !is_word_char(text[at + word_len]));
-}
-
-/*
- * The offset of a word, from an offset on; len when it is not there.  Horspool's
- * search: the text's character under the word's last one says how far to go on.
- */
-static size_t
-find_word(const char *text, size_t len, size_t at, const char *word, size_t word_len)
-{
-	unsigned char skip[256];
-
-	memset(skip, (int) word_len, sizeof(skip));
-	for (size_t i = 0; i + 1 < word_len; i++)
-	{
-		unsigned char c = (unsigned char) word[i];
-
-		skip[c] = (unsigned char) (word_len - 1 - i);
-		if (c >= 'a' && c <= 'z')
-			skip[c - 'a' + 'A'] = skip[c];
-	}
-	while (len - at >= word_len && at < len)
-	{
-		if (word_is_at(text, len, at, word, word_len) && word_begins(text, at))
-			return at;
-		at += skip[(unsigned char) text[at + word_len - 1]];
-	}
-	return len;
-}
-
-/*
- * Behind what may stand between the words of one name: white space, comments, the
- * quotes of the names, and how JSON and CSV spell those.
- */
-static size_t
-skip_gap(const char *text, size_t len, size_t at)
-{
-	for (;;)
-	{
-		KvSqlScanner scanner = {.text = text, .len = len, .at = at};
-		KvSqlToken	token;
-
-		if (at < len && (text[at] == '"' || text[at] == '\\'))
-		{
-			at++;
-			if (text[at - 1] == '\\' && at < len && kv_sql_is_one_of(text[at], "fnrt"))
-				at++;
-			continue;
-		}
-		if (at < len && !kv_sql_is_space(text[at]) && text[at] != '-' && text[at] != '/')
-			return at;
-		if (!kv_sql_next(&scanner, &token) ||
-			(token.kind != KV_SQL_SPACE && token.kind != KV_SQL_COMMENT))
-			return at;
-		at = scanner.at;
-	}
-}
-
-/* In front of white space and quotes; behind what stands there. */
-static size_t
-skip_gap_back(const char *text, size_t at)
-{
-	while (at > 0 && (kv_sql_is_space(text[at - 1]) || text[at - 1] == '"' || text[at - 1] == '\\'))
-		at--;
-	return at;
-}
-
-bool
-kv_sql_names_ours(const char *text, size_t len)
-{
-	static const char schema[] = "key_vault";
-	size_t		at = 0;
-
-	while ((at = find_word(text, len, at, schema, strlen(schema))) < len)
-	{
-		size_t		next = skip_gap(text, len, at + strlen(schema));
-
-		at += strlen(schema);
-		if (next >= len || text[next] != '.')
-			continue;
-		next = skip_gap(text, len, next + 1);
-		for (size_t i = 0; i < OUR_FUNCTIONS; i++)
-			if (word_is_at(text, len, next, our_functions[i], strlen(our_functions[i])))
-				return true;
-	}
+	*(bool *) is_mentioned = true;
+	if (next >= place->len || text[next] != '.')
+		return false;
+	next = kv_sql_skip_gap(text, place->len, next + 1);
+	for (size_t i = 0; i < OUR_FUNCTIONS; i++)
+		if (kv_sql_word_end(text, place->len, next, our_functions[i].text, our_functions[i].len) > 0)
+			return true;
 	return false;
 }
 
@@ -165,51 +65,78 @@ has_arguments_of_set(const char *text, size_t len, size_t at)
 				 (token.end == len || text[token.end] != '>') && text[token.start - 1] != ':')
 			return false;
 	}
-	at = skip_gap(text, len, scanner.at);
+	at = kv_sql_skip_gap(text, len, scanner.at);
 	return commas >= 2 && (at >= len || text[at] != '=');
 }
 
 static bool
-calls(const char *text, size_t len, const char *function)
+is_called(const KvSqlPlace *place, void *function)
 {
-	size_t		at = 0;
+	const char *text = place->text;
+	size_t		before = kv_sql_skip_gap_back(text, place->at);
+	size_t		next = kv_sql_skip_gap(text, place->len, place->end);
 
-	while ((at = find_word(text, len, at, function, strlen(function))) < len)
-	{
-		size_t		before = skip_gap_back(text, at);
-		size_t		next = skip_gap(text, len, at + strlen(function));
-
-		at += strlen(function);
-		if ((before > 0 && text[before - 1] == '.') || next >= len || text[next] != '(')
-			continue;
-		if (function != our_functions[0] || has_arguments_of_set(text, len, next + 1))
-			return true;
-	}
-	return false;
+	if ((before > 0 && text[before - 1] == '.') || next >= place->len || text[next] != '(')
+		return false;
+	return *(size_t *) function != 0 || has_arguments_of_set(text, place->len, next + 1);
 }
 
 bool
 kv_sql_calls_ours(const char *text, size_t len)
 {
 	for (size_t i = 0; i < OUR_FUNCTIONS; i++)
-		if (calls(text, len, our_functions[i]))
+		if (kv_sql_any_word(text, len, &our_functions[i], is_called, &i))
 			return true;
 	return false;
 }
 
+bool
+kv_sql_names_ours(const char *text, size_t len)
+{
+	bool		is_mentioned = false;
+
+	return kv_sql_any_word(text, len, &schema, has_our_function, &is_mentioned) ||
+		(is_mentioned && kv_sql_calls_ours(text, len));
+}
+
+/* A name that is written as U&"...", perhaps with UESCAPE behind it, may be any. */
+static bool
+is_unicode_name(const char *text, size_t end)
+{
+	size_t		begin = end;
+
+	if (end > 0 && text[end - 1] == '\'')
+		return true;
+	if (text[end] != '"' && text[end] != '\\')
+		return false;
+	while (begin > 0 && text[begin - 1] != '"' && end - begin < 8 * KV_SQL_NAME_MAX)
+		begin--;
+	begin = kv_sql_skip_gap_back(text, begin);
+	return begin > 0 && text[begin - 1] == '&';
+}
+
+/* Whether the word that ends there, in front of a dot, is that schema. */
+static bool
+is_schema(const char *text, size_t end, const KvSqlName *name)
+{
+	size_t		begin = end - name->schema_len;
+
+	if (end >= name->schema_len && kv_sql_word_begins(text, begin) &&
+		kv_sql_is_same(text + begin, name->schema, name->schema_len))
+		return true;
+	return is_unicode_name(text, end);
+}
+
 /* Whether the word at an offset has no schema, or that one. */
 static bool
-has_schema(const char *text, size_t at, const KvSqlName *name)
+has_schema(const KvSqlPlace *place, void *argument)
 {
-	size_t		dot = skip_gap_back(text, at);
-	size_t		end;
+	const KvSqlName *name = argument;
+	const char *text = place->text;
+	size_t		dot = kv_sql_skip_gap_back(text, place->at);
 
-	if (dot == 0 || text[dot - 1] != '.')
-		return true;
-	end = skip_gap_back(text, dot - 1);
-	return end >= name->schema_len &&
-		is_same(text + end - name->schema_len, name->schema, name->schema_len) &&
-		word_begins(text, end - name->schema_len);
+	return name->schema_len == 0 || dot == 0 || text[dot - 1] != '.' ||
+		is_schema(text, kv_sql_skip_gap_back(text, dot - 1), name);
 }
 
 bool
@@ -217,15 +144,10 @@ kv_sql_names_listed(const char *text, size_t len, const KvSqlName *names, size_t
 {
 	for (size_t i = 0; i < count; i++)
 	{
-		const KvSqlName *name = &names[i];
-		size_t		at = 0;
+		KvSqlWord	word = {names[i].name, names[i].name_len, names[i].rarest};
 
-		while ((at = find_word(text, len, at, name->name, name->name_len)) < len)
-		{
-			if (name->schema_len == 0 || has_schema(text, at, name))
-				return true;
-			at += name->name_len;
-		}
+		if (kv_sql_any_word(text, len, &word, has_schema, (void *) &names[i]))
+			return true;
 	}
 	return false;
 }
@@ -250,7 +172,7 @@ parse_word(KvSqlScanner *scanner, char word[KV_SQL_NAME_MAX], unsigned char *wor
 		return false;
 	*word_len = (unsigned char) (end - start);
 	for (size_t i = 0; i < end - start; i++)
-		word[i] = (char) lower(scanner->text[start + i]);
+		word[i] = kv_sql_lower(scanner->text[start + i]);
 	return true;
 }
 
@@ -282,46 +204,60 @@ kv_sql_names_parse(const char *list, KvSqlName *names, size_t size, size_t *coun
 		(*count)++;
 		name->schema_len = 0;
 		separator = next_separator(&scanner);
-		if (separator != '.')
-			continue;
-		memcpy(name->schema, name->name, name->name_len);
-		name->schema_len = name->name_len;
-		if (!parse_word(&scanner, name->name, &name->name_len))
-			return false;
-		separator = next_separator(&scanner);
+		if (separator == '.')
+		{
+			memcpy(name->schema, name->name, name->name_len);
+			name->schema_len = name->name_len;
+			if (!parse_word(&scanner, name->name, &name->name_len))
+				return false;
+			separator = next_separator(&scanner);
+		}
+		name->rarest = (unsigned char) kv_sql_rarest(name->name, name->name_len);
 	} while (separator == ',');
 	return separator == '\0';
 }
 
-bool
-kv_sql_next_executed(const char *text, size_t len, size_t *at, char name[KV_SQL_NAME_MAX + 1])
+typedef struct Executed
 {
-	static const char execute[] = "execute";
+	KvSqlNameTest test;
+	void	   *argument;
+} Executed;
 
-	while ((*at = find_word(text, len, *at, execute, strlen(execute))) < len)
+/* The name behind EXECUTE.  One that must be read to be known is given as an empty one. */
+static bool
+test_executed(const KvSqlPlace *place, void *argument)
+{
+	const Executed *executed = argument;
+	const char *text = place->text;
+	KvSqlScanner scanner = {.text = text, .len = place->len, .at = place->end};
+	KvSqlToken	token = {.kind = KV_SQL_OTHER};
+	char		name[KV_SQL_NAME_MAX + 1] = "";
+	size_t		start;
+	size_t		end;
+
+	while (kv_sql_next(&scanner, &token) &&
+		   (token.kind == KV_SQL_SPACE || token.kind == KV_SQL_COMMENT))
+		;
+	if (scanner.at == place->end || (token.kind != KV_SQL_WORD && token.kind != KV_SQL_QUOTED))
+		return false;
+	start = token.start;
+	end = token.end;
+	if (token.kind == KV_SQL_QUOTED)
+		kv_sql_content(text, &token, &start, &end);
+	if (token.style == KV_SQL_PLAIN && end - start <= KV_SQL_NAME_MAX &&
+		memchr(text + start, '"', end - start) == NULL)
 	{
-		KvSqlScanner scanner = {.text = text, .len = len};
-		KvSqlToken	token;
-		size_t		start;
-		size_t		end;
-
-		*at += strlen(execute);
-		scanner.at = *at;
-		while (kv_sql_next(&scanner, &token) &&
-			   (token.kind == KV_SQL_SPACE || token.kind == KV_SQL_COMMENT))
-			;
-		if (scanner.at == *at || (token.kind != KV_SQL_WORD && token.kind != KV_SQL_QUOTED))
-			continue;
-		start = token.start;
-		end = token.end;
-		if (token.kind == KV_SQL_QUOTED)
-			kv_sql_content(text, &token, &start, &end);
-		if (end - start > KV_SQL_NAME_MAX)
-			end = start + KV_SQL_NAME_MAX;
 		for (size_t i = 0; i < end - start; i++)
-			name[i] = token.kind == KV_SQL_WORD ? (char) lower(text[start + i]) : text[start + i];
+			name[i] = token.kind == KV_SQL_WORD ? kv_sql_lower(text[start + i]) : text[start + i];
 		name[end - start] = '\0';
-		return true;
 	}
-	return false;
+	return executed->test(name, executed->argument);
+}
+
+bool
+kv_sql_any_executed(const char *text, size_t len, KvSqlNameTest test, void *argument)
+{
+	Executed	executed = {test, argument};
+
+	return kv_sql_any_word(text, len, &execute, test_executed, &executed);
 }

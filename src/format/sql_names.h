@@ -21,11 +21,15 @@ typedef struct KvSqlName
 {
 	unsigned char schema_len;	/* 0: none */
 	unsigned char name_len;
+	unsigned char rarest;		/* of the name: see sql_words.h */
 	char		schema[KV_SQL_NAME_MAX];
 	char		name[KV_SQL_NAME_MAX];
 } KvSqlName;
 
-/* key_vault.set and its like, however the two words are quoted and set apart. */
+/*
+ * key_vault.set and its like, however the two words are quoted and set apart; and set(...)
+ * where the schema is named elsewhere in the text, which may put it into the search_path.
+ */
 extern bool kv_sql_names_ours(const char *text, size_t len);
 
 /* set(...) and its like without a schema, which may be an application's own. */
@@ -44,11 +48,11 @@ extern bool kv_sql_names_listed(const char *text, size_t len,
  */
 extern bool kv_sql_names_parse(const char *list, KvSqlName *names, size_t size, size_t *count);
 
-/*
- * The name of the next prepared statement that the text executes, and where to look
- * for the one after it; false when there is none.  *at is 0 at first.
- */
-extern bool kv_sql_next_executed(const char *text, size_t len, size_t *at,
-								 char name[KV_SQL_NAME_MAX + 1]);
+/* What is asked of the name of a prepared statement; "" when it is none that can be read here. */
+typedef bool (*KvSqlNameTest) (const char *name, void *argument);
+
+/* Whether the test holds for a prepared statement that the text executes. */
+extern bool kv_sql_any_executed(const char *text, size_t len,
+								KvSqlNameTest test, void *argument);
 
 #endif							/* KV_SQL_NAMES_H */

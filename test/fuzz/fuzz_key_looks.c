@@ -42,14 +42,14 @@ check_keys(const char *text, size_t len, const KvKeyPrefix *prefixes, int count)
 	size_t		start;
 	size_t		key_len;
 
-	while (kv_find_key(text + at, len - at, prefixes, count, &start, &key_len))
+	require(!kv_looks_like_key(text, len, prefixes, count) ||
+			(kv_find_key(text, len, 0, prefixes, count, &start, &key_len) && start == 0));
+	while (kv_find_key(text, len, at, prefixes, count, &start, &key_len))
 	{
-		require(start < len - at && key_len > 0 && key_len <= len - at - start);
-		require(kv_looks_like_key(text + at + start, len - at - start, prefixes, count));
-		at += start + key_len;
+		require(start >= at && start < len && key_len > 0 && key_len <= len - start);
+		require(kv_looks_like_key(text + start, len - start, prefixes, count));
+		at = start + key_len;
 	}
-	/* None is left out at the start of a text */
-	require(!kv_looks_like_key(text + at, len - at, prefixes, count));
 }
 
 static void
@@ -59,13 +59,36 @@ check_tokens(const char *text, size_t len)
 	size_t		start;
 	size_t		jwt_len;
 
-	while (kv_find_jwt(text + at, len - at, &start, &jwt_len))
+	require(!kv_looks_like_jwt(text, len) ||
+			(kv_find_jwt(text, len, 0, &start, &jwt_len) && start == 0));
+	while (kv_find_jwt(text, len, at, &start, &jwt_len))
 	{
-		require(jwt_len >= KV_LOOKS_MIN && start < len - at && jwt_len <= len - at - start);
-		require(kv_looks_like_jwt(text + at + start, jwt_len));
-		at += start + jwt_len;
+		require(jwt_len >= KV_LOOKS_MIN && start >= at && start < len && jwt_len <= len - start);
+		require(kv_looks_like_jwt(text + start, jwt_len));
+		at = start + jwt_len;
 	}
-	require(!kv_looks_like_jwt(text + at, len - at));
+}
+
+/* Every stretch that is long enough is found, and nothing else. */
+static void
+check_runs(const char *text, size_t len)
+{
+	size_t		count = 0;
+	size_t		at = 0;
+	size_t		end;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		count = strchr("+-./=_~", text[i]) != NULL ? (text[i] != '\0' ? count + 1 : 0) :
+			((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'A' && text[i] <= 'Z') ||
+			 (text[i] >= 'a' && text[i] <= 'z')) ? count + 1 : 0;
+		if (count != KV_LOOKS_MIN)
+			continue;
+		require(kv_next_long_run(text, len, &at, &end));
+		require(at == i + 1 - KV_LOOKS_MIN && end > i);
+		at = end;
+	}
+	require(!kv_next_long_run(text, len, &at, &end));
 }
 
 int
@@ -80,6 +103,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data + at, len);
 	check_keys(text, len, prefixes, count);
 	check_tokens(text, len);
+	check_runs(text, len);
 	free(text);
 	return 0;
 }

@@ -99,6 +99,12 @@ check_in_place(size_t (*hide) (char *, size_t, bool), const char *text, KvSqlSca
 	free(second);
 }
 
+static bool
+is_long(const char *name, void *max)
+{
+	return strlen(name) > *(size_t *) max;
+}
+
 /* Those that hide more than literals: at least they stay where they are. */
 static void
 check_bounds(const char *text, size_t len)
@@ -106,8 +112,6 @@ check_bounds(const char *text, size_t len)
 	static size_t (*const hide[]) (char *, size_t) = {
 		kv_log_hide_quoted, kv_log_hide_row, kv_log_hide_copied
 	};
-	char		name[KV_SQL_NAME_MAX + 1];
-	size_t		at = 0;
 	char	   *copy;
 
 	for (size_t i = 0; i < sizeof(hide) / sizeof(hide[0]); i++)
@@ -124,8 +128,7 @@ check_bounds(const char *text, size_t len)
 	free(copy);
 	(void) kv_sql_names_ours(text, len);
 	(void) kv_sql_calls_ours(text, len);
-	while (kv_sql_next_executed(text, len, &at, name))
-		require(strlen(name) <= KV_SQL_NAME_MAX);
+	require(!kv_sql_any_executed(text, len, is_long, &(size_t){KV_SQL_NAME_MAX}));
 }
 
 static void

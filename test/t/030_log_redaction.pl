@@ -64,6 +64,12 @@ my @cases = (
 	[ 'PREPARE and EXECUTE', undef, 0, sub { my $r = $_[0]->simple("PREPARE p AS SELECT key_vault.set('user_a', 'gemini', \$1); EXECUTE p('$_[1]'); DEALLOCATE p"); $r } ],
 	[ 'EXECUTE that fails', '42704', 1, sub { $_[0]->simple("PREPARE q AS SELECT key_vault.set('user_a', 'nonesuch', \$1)");
 			my $r = $_[0]->simple("EXECUTE q('$_[1]')"); $_[0]->simple('DEALLOCATE q'); $r } ],
+	[ 'an escaped name', '42704', 1, sub { $_[0]->simple(qq{SELECT U&"key\\005fvault" . U&"s!0065t" UESCAPE '!' ('user_a', 'nonesuch', '$_[1]')}) } ],
+	[ 'a name over several lines', '42704', 1, sub { $_[0]->simple(qq{SELECT KEY_VAULT\n-- of the extension\n. /* here */ "set"('user_a', 'nonesuch', '$_[1]')}) } ],
+	[ 'a bare name', '42704', 1, sub { $_[0]->simple('SET search_path = key_vault'); $_[0]->simple("SELECT set('user_a', 'nonesuch', '$_[1]')") } ],
+	[ 'a bare name behind its search_path', '42704', 1, sub { $_[0]->simple("SET search_path = key_vault; SELECT set('user_a', 'nonesuch', '$_[1]')") } ],
+	[ 'EXECUTE of an escaped name', '42704', 1, sub { $_[0]->simple("PREPARE r AS SELECT key_vault.set('user_a', 'nonesuch', \$1)");
+			my $r = $_[0]->simple("EXECUTE U&\"\\0072\"('$_[1]')"); $_[0]->simple('DEALLOCATE r'); $r } ],
 	[ 'DO', undef, 0, sub { $_[0]->simple("DO \$\$ BEGIN PERFORM key_vault.set('user_a', 'gemini', '$_[1]'); END \$\$") } ],
 	[ 'DO that fails', '42704', 1, sub { $_[0]->simple("DO \$\$ BEGIN PERFORM key_vault.set('user_a', 'nonesuch', '$_[1]'); END \$\$") } ],
 	[ 'dynamic SQL that fails', '42601', 1, sub { $_[0]->simple("DO \$\$ BEGIN EXECUTE format('SELECT key_vault.set(%L, %L %L)', 'user_a', 'gemini', '$_[1]'); END \$\$") } ],

@@ -42,7 +42,7 @@ BEGIN
     END LOOP;
 END \$\$;
 END
-my $session = session($node, undef);
+my $session = session($node, undef, client_encoding => 'SQL_ASCII');
 $session->run('SELECT setseed(0.5)');
 
 my $tricky = <<'END';

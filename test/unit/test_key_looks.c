@@ -61,7 +61,7 @@ finds(const char *text, const char *key)
 	char	   *copy = exact_copy(text, strlen(text));
 	size_t		start = 4711;
 	size_t		len = 4712;
-	bool		found = kv_find_key(copy, strlen(text), prefixes, PREFIX_COUNT, &start, &len);
+	bool		found = kv_find_key(copy, strlen(text), 0, prefixes, PREFIX_COUNT, &start, &len);
 	bool		as_told = found ?
 		key != NULL && len == strlen(key) && memcmp(copy + start, key, len) == 0 :
 		key == NULL && start == 4711 && len == 4712;
@@ -76,7 +76,7 @@ finds_jwt(const char *text, const char *jwt)
 	char	   *copy = exact_copy(text, strlen(text));
 	size_t		start = 4711;
 	size_t		len = 4712;
-	bool		found = kv_find_jwt(copy, strlen(text), &start, &len);
+	bool		found = kv_find_jwt(copy, strlen(text), 0, &start, &len);
 	bool		as_told = found ?
 		jwt != NULL && len == strlen(jwt) && memcmp(copy + start, jwt, len) == 0 :
 		jwt == NULL && start == 4711 && len == 4712;
@@ -167,8 +167,8 @@ prefixes_that_are_none_match_nothing(void)
 	check(kv_has_key_prefix(key, strlen(key), prefixes, PREFIX_COUNT));
 	check(kv_has_key_prefix("sk-", 3, prefixes, PREFIX_COUNT));
 	check(!kv_has_key_prefix("sk", 2, prefixes, PREFIX_COUNT));
-	check(!kv_find_key(key, strlen(key), odd, 3, &start, &len));
-	check(!kv_find_key(key, strlen(key), NULL, 0, &start, &len));
+	check(!kv_find_key(key, strlen(key), 0, odd, 3, &start, &len));
+	check(!kv_find_key(key, strlen(key), 0, NULL, 0, &start, &len));
 }
 
 static void
@@ -251,8 +251,8 @@ time_is_linear(void)
 	{
 		for (size_t i = 0; i < len; i++)
 			text[i] = parts[p][i % strlen(parts[p])];
-		check(!kv_find_key(text, len, prefixes, PREFIX_COUNT, &start, &found));
-		check(kv_find_jwt(text, len, &start, &found) == (p == 2));
+		check(!kv_find_key(text, len, 0, prefixes, PREFIX_COUNT, &start, &found));
+		check(kv_find_jwt(text, len, 0, &start, &found) == (p == 2));
 	}
 	free(text);
 }

@@ -55,6 +55,43 @@ qualified_in_other_spellings(void)
 }
 
 static void
+qualified_with_escapes(void)
+{
+	ours("SELECT U&\"key\\005fvault\".set()");
+	ours("SELECT u&\"\\006b\\+000065y_vault\" . U&\"s\\0065t\"()");
+	ours("SELECT key_vault.u&\"s\\0065T\"()");
+	ours("SELECT U&\"key!005fvault\" UESCAPE '!' . \"set\"()");
+	ours("SELECT U&\"key!005fvault\"/* c */ uescape\n'!'.set()");
+	ours("SELECT U&\"key_vault\" UESCAPE '!' . set()");
+	ours("DO 'BEGIN EXECUTE ''SELECT U&\"key!005fvault\" UESCAPE !.set()''; END'");
+	ours("DO E'BEGIN PERFORM U&\"key\\\\005fvault\".set(); END'");
+	ours("\"Query Text\": \"SELECT U&\\\"key\\\\005fvault\\\".set()\"");
+	ours("AUDIT: SESSION,1,1,READ,SELECT,,,\"SELECT U&\"\"key\\005fvault\"\".\"\"set\"\"('u', 'g')\",<none>");
+	not_ours("SELECT U&\"key\\005evault\".set()");
+	not_ours("SELECT U&\"key\\005fvaults\".set()");
+	not_ours("SELECT U&\"key\\005fvault\".get()");
+	not_ours("SELECT U&\"key\\05fvault\".set()");
+	not_ours("SELECT U&\"key\\00e9vault\".set()");
+	not_ours("SELECT U&'key\\005fvault.set()'");
+	not_ours("SELECT MU&\"key\\005fvault\".set()");
+	not_ours("SELECT U&\"key\\005fvault");
+	not_ours("SELECT U&\"key\\005f");
+	not_ours("SELECT U&\"key\\005");
+	not_ours("U&\"");
+	not_ours("U&");
+	not_ours("&");
+}
+
+static void
+bare_where_the_schema_is_named(void)
+{
+	ours("SET search_path = key_vault; SELECT set('u', 'g', 'k')");
+	ours("SELECT set_config('search_path', 'key_vault', false); SELECT import_dotenv('u', 'k')");
+	not_ours("UPDATE key_vault.t SET (a, b, c) = (1, 2, 3)");
+	not_ours("SET search_path = key_vault; SELECT get('u', 'g')");
+}
+
+static void
 others(void)
 {
 	not_ours("");
@@ -113,7 +150,20 @@ listed(void)
 	check(!is_listed("INSERT INTO api_keys_old VALUES ($1)"));
 	check(is_listed("INSERT INTO \"My App\".\"Keys\" VALUES ($1)"));
 	check(!is_listed("INSERT INTO \"My\".\"Keys\" VALUES ($1)"));
+	check(is_listed("SELECT U&\"save\\005fkey\"('u', 'k')"));
+	check(is_listed("SELECT app.U&\"save\\005fkey\"('u', 'k')"));
+	check(is_listed("SELECT U&\"\\0061pp\".save_key('u', 'k')"));
+	check(is_listed("SELECT U&\"!0061pp\" UESCAPE '!' . save_key('u', 'k')"));
+	check(!is_listed("SELECT other.U&\"save\\005fkey\"('u', 'k')"));
+	check(!is_listed("SELECT \"oth er\".save_key('u', 'k')"));
+	check(is_listed("SELECT SAVE_KEY('u', 'k')"));
+	check(is_listed("save_key"));
+	check(!is_listed(".save_ke"));
 	check(!is_listed(""));
+	require(kv_sql_names_parse("schl\303\274ssel", names, 4, &count));
+	check(is_listed("SELECT schl\303\274ssel()"));
+	check(is_listed("SELECT U&\"schl\\00fcssel\"()"));
+	check(!is_listed("SELECT U&\"schl\\0075ssel\"()"));
 #undef is_listed
 }
 
@@ -146,22 +196,30 @@ lists(void)
 	check(parses("a23456789012345678901234567890123456789012345678901234567890123", 1));
 }
 
+static bool
+is_same_name(const char *name, void *argument)
+{
+	return strcmp(name, argument) == 0;
+}
+
 static void
 executed(void)
 {
+	static const char *const expected[] = {"p", "Q q", "r", ""};
 	const char *text = "EXECUTE p('k'); EXPLAIN ANALYZE execute\n\"Q q\"(1); executes x; EXECUTE 'k'; CREATE TABLE t AS EXECUTE R";
-	static const char *const expected[] = {"p", "Q q", "r"};
-	char		name[KV_SQL_NAME_MAX + 1];
-	size_t		at = 0;
 
+#define is_executed(t, name) kv_sql_any_executed((t), strlen(t), is_same_name, (void *) (name))
 	for (int i = 0; i < 3; i++)
-	{
-		require(kv_sql_next_executed(text, strlen(text), &at, name));
-		check(strcmp(name, expected[i]) == 0);
-	}
-	check(!kv_sql_next_executed(text, strlen(text), &at, name));
-	at = 0;
-	check(!kv_sql_next_executed("EXECUTE", 7, &at, name));
+		check(is_executed(text, expected[i]));
+	check(!is_executed(text, "x"));
+	check(!is_executed(text, "k"));
+	check(!is_executed(text, ""));
+	check(!is_executed("EXECUTE", ""));
+	/* what cannot be told is told to be so */
+	check(is_executed("EXECUTE U&\"\\0070\"('k')", ""));
+	check(is_executed("EXECUTE \"a\"\"b\"('k')", ""));
+	check(is_executed("EXECUTE a2345678901234567890123456789012345678901234567890123456789012345('k')", ""));
+#undef is_executed
 }
 
 int
@@ -169,6 +227,8 @@ main(void)
 {
 	run(qualified);
 	run(qualified_in_other_spellings);
+	run(qualified_with_escapes);
+	run(bare_where_the_schema_is_named);
 	run(others);
 	run(bare);
 	run(listed);

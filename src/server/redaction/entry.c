@@ -54,7 +54,6 @@ hide_all(char *field)
 static void
 hide_known(char *field, const KvKnownValues *known)
 {
-	Size		start;
 	Size		len;
 
 	if (field == NULL)
@@ -62,7 +61,7 @@ hide_known(char *field, const KvKnownValues *known)
 	len = strlen(field);
 	if (known != NULL && kv_known_values_stand_in(known, field, len))
 		field[len = kv_known_values_hide(known, field, len)] = '\0';
-	if (kv_find_look(field, len, &start, &(Size){0}))
+	if (kv_has_look(field, len))
 		field[kv_hide_looks(field, len)] = '\0';
 }
 
@@ -95,20 +94,31 @@ carries(const Entry *entry, const char *field)
 
 /*
  * `statement: SELECT ...`, `duration: ... execute p: SELECT ...`: the message ends
- * with the statement's text.  False when it does not, or there is no memory.
+ * with the statement's text.  Where that begins; the message's length when it does not.
  */
-static bool
-replace_statement(ErrorData *edata)
+static Size
+statement_in(const char *message, Size len)
 {
 	Size		text_len;
 	const char *text = kv_statement_text(&text_len);
-	Size		len = strlen(edata->message);
-	char	   *copy;
 
 	if (text_len == 0 || text_len > len ||
-		memcmp(edata->message + len - text_len, text, text_len) != 0)
+		memcmp(message + len - text_len, text, text_len) != 0)
+		return len;
+	return len - text_len;
+}
+
+/* False when the message has no statement's text, or there is no memory. */
+static bool
+replace_statement(ErrorData *edata)
+{
+	Size		len = strlen(edata->message);
+	Size		begin = statement_in(edata->message, len);
+	char	   *copy;
+
+	if (begin == len)
 		return false;
-	copy = kv_without_literals(edata->message, len - text_len, text, text_len,
+	copy = kv_without_literals(edata->message, begin, edata->message + begin, len - begin,
 							   edata->assoc_context);
 	if (copy == NULL)
 		return false;
@@ -145,12 +155,22 @@ hide_quoted_value(ErrorData *edata)
 		edata->message[kv_log_hide_quoted(edata->message, len)] = '\0';
 }
 
+/* As carries; of the running statement's text it is known already. */
+static bool
+message_carries(const Entry *entry)
+{
+	const char *message = entry->edata->message;
+	Size		len = strlen(message);
+
+	return entry->carries || kv_text_carries_secrets(message, statement_in(message, len));
+}
+
 static void
 redact_message(Entry *entry)
 {
 	ErrorData  *edata = entry->edata;
 
-	if (edata->message == NULL || !carries(entry, edata->message))
+	if (edata->message == NULL || !message_carries(entry))
 		return;
 	entry->is_exact = replace_statement(edata);
 	if (entry->is_exact)
@@ -180,7 +200,7 @@ is_tree_with_secrets(const char *tree)
 
 	while (!found && kv_tree_next_bytes(tree, len, &at, bytes, sizeof(bytes), &count))
 		found = (known != NULL && kv_known_values_stand_in(known, bytes, count)) ||
-			kv_find_look(bytes, count, &(Size){0}, &(Size){0});
+			kv_has_look(bytes, count);
 	explicit_bzero(bytes, sizeof(bytes));
 	return found;
 }

@@ -45,22 +45,36 @@ first_of(Look one, Look other)
 	return one;
 }
 
-bool
-kv_find_look(const char *text, Size len, Size *start, Size *found_len)
+static Look
+find_in_run(const char *text, Size begin, Size end)
 {
 	Look		of_builtin = {0};
 	Look		of_registered = {0};
 	Look		token = {0};
-	Look		first;
 
-	(void) kv_find_key(text, len, builtin, lengthof(builtin), &of_builtin.start, &of_builtin.len);
-	(void) kv_find_key(text, len, registered, registered_count,
+	(void) kv_find_key(text, end, begin, builtin, lengthof(builtin), &of_builtin.start, &of_builtin.len);
+	(void) kv_find_key(text, end, begin, registered, registered_count,
 					   &of_registered.start, &of_registered.len);
-	(void) kv_find_jwt(text, len, &token.start, &token.len);
-	first = first_of(first_of(of_builtin, of_registered), token);
-	*start = first.start;
-	*found_len = first.len;
-	return first.len > 0;
+	(void) kv_find_jwt(text, end, begin, &token.start, &token.len);
+	return first_of(first_of(of_builtin, of_registered), token);
+}
+
+/* The first one from an offset on. */
+static Look
+find(const char *text, Size len, Size from)
+{
+	Look		look = {0};
+	Size		end;
+
+	for (; look.len == 0 && kv_next_long_run(text, len, &from, &end); from = end)
+		look = find_in_run(text, from, end);
+	return look;
+}
+
+bool
+kv_has_look(const char *text, Size len)
+{
+	return find(text, len, 0).len > 0;
 }
 
 Size
@@ -68,16 +82,16 @@ kv_hide_looks(char *text, Size len)
 {
 	Size		read = 0;
 	Size		written = 0;
-	Size		start;
-	Size		found_len;
+	Look		look;
 
-	while (kv_find_look(text + read, len - read, &start, &found_len))
+	/* what find looks back at has not been written over: a key has more bytes than stars */
+	while ((look = find(text, len, read)).len > 0)
 	{
-		memmove(text + written, text + read, start);
-		written += start;
+		memmove(text + written, text + read, look.start - read);
+		written += look.start - read;
 		memset(text + written, '*', 4);
 		written += 4;
-		read += start + found_len;
+		read = look.start + look.len;
 	}
 	memmove(text + written, text + read, len - read);
 	return written + len - read;

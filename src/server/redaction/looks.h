@@ -5,8 +5,8 @@
 #ifndef KV_REDACTION_LOOKS_H
 #define KV_REDACTION_LOOKS_H
 
-/* The first key or token in the text; false when there is none. */
-extern bool kv_find_look(const char *text, Size len, Size *start, Size *found_len);
+/* Whether there is a key or a token in the text. */
+extern bool kv_has_look(const char *text, Size len);
 
 /* Masks them in place, and returns how many bytes are left. */
 extern Size kv_hide_looks(char *text, Size len);

@@ -80,26 +80,27 @@ names_secrets(const char *text, Size len)
 }
 
 static bool
+is_prepared_with_secrets(const char *name, void *argument)
+{
+	PreparedStatement *prepared;
+
+	if (*name == '\0')
+		return true;
+	prepared = FetchPreparedStatement(name, false);
+	return prepared != NULL && names_secrets(prepared->plansource->query_string,
+											 strlen(prepared->plansource->query_string));
+}
+
+static bool
 executes_secrets(const char *text, Size len)
 {
-	char		name[KV_SQL_NAME_MAX + 1];
-	size_t		at = 0;
-
-	while (kv_sql_next_executed(text, len, &at, name))
-	{
-		PreparedStatement *prepared = FetchPreparedStatement(name, false);
-
-		if (prepared != NULL && names_secrets(prepared->plansource->query_string,
-											  strlen(prepared->plansource->query_string)))
-			return true;
-	}
-	return false;
+	return may_be_prepared && kv_sql_any_executed(text, len, is_prepared_with_secrets, NULL);
 }
 
 bool
 kv_text_carries_secrets(const char *text, Size len)
 {
-	return names_secrets(text, len) || (may_be_prepared && executes_secrets(text, len));
+	return names_secrets(text, len) || executes_secrets(text, len);
 }
 
 bool
@@ -107,5 +108,5 @@ kv_text_binds_secrets(const char *text, Size len)
 {
 	return kv_sql_binds_secrets(text, len, kv_backslashes_escape()) &&
 		!names_listed(text, len) && !calls_by_search_path(text, len) &&
-		!(may_be_prepared && executes_secrets(text, len));
+		!executes_secrets(text, len);
 }

@@ -135,14 +135,13 @@ void
 kv_statement_hide_known(const KvKnownValues *known)
 {
 	Size		len;
-	Size		start;
 	char	   *copy;
 
 	if (debug_query_string == NULL)
 		return;
 	len = strlen(debug_query_string);
 	if (!(known != NULL && kv_known_values_stand_in(known, debug_query_string, len)) &&
-		!kv_find_look(debug_query_string, len, &start, &(Size){0}))
+		!kv_has_look(debug_query_string, len))
 		return;
 	copy = MemoryContextAllocExtended(context_of_shown(), len + 1,
 									  MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);

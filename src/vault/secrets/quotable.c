@@ -24,8 +24,8 @@ may_be_key(const char *name, size_t len)
 	size_t		start;
 	size_t		found;
 
-	return kv_looks_mixed(name, len) || kv_find_key(name, len, prefixes, count, &start, &found) ||
-		kv_find_jwt(name, len, &start, &found);
+	return kv_looks_mixed(name, len) || kv_find_key(name, len, 0, prefixes, count, &start, &found) ||
+		kv_find_jwt(name, len, 0, &start, &found);
 }
 
 static char *
