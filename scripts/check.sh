@@ -114,6 +114,15 @@ demo() {
 		'^ user_a .*\| 01[0-9a-f]{46}\.\.\.$' 'SQLSTATE XX001' '^ root_key +\| ok' 'What to type next:'; do
 		grep -qE -e "$what" "$work/demo.out" || { say "the demo did not show: $what"; return 1; }
 	done
+	what_readme_shows | while IFS= read -r what; do
+		grep -qE -e "$what" "$work/demo.out" || { say "the README shows of the demo, which did not: $what"; return 1; }
+	done
+}
+
+# The lines that the README shows of the demo, as patterns: ... stands for anything.
+what_readme_shows() {
+	sed -n '/^<!-- shows: scripts\/demo.sh -->$/,/^```$/p' "$top/README.md" | grep -vE '^(<!--.*|```.*|)$' |
+		sed -E -e 's/[][\.*^$()+?{}|]/\\&/g' -e 's/\\\.\\\.\\\./.*/g' -e 's/.*/^&$/'
 }
 
 # The demo that stays shows an address, where there is a page, and how to stop it all.

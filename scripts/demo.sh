@@ -93,6 +93,6 @@ else
 		    scripts/demo.sh --keep    the same, and the server stays up for you to try
 		    scripts/check.sh          all tests
 
-		README.md goes on with your own database.
+		README.md and docs/start.md go on with your own database.
 	END
 fi

@@ -83,7 +83,9 @@ test('a connection goes back without an identity, after an error too', async () 
 });
 
 test("the main README's function, as it stands there", async () => {
-  const [, code] = readFileSync('../README.md', 'utf8').match(/^```js\n(.*?)^```/ms);
+  const codes = [...readFileSync('../README.md', 'utf8').matchAll(/^<!-- by: examples\/node\/test\.js -->\n```js\n(.*?)^```/msg)];
+  assert.equal(codes.length, 1);
+  const [[, code]] = codes;
   const keyFor = new Function(`${code}; return keyFor`)();
   assert.deepEqual([await keyFor(pool, 'user_a', 'gemini'), await keyFor(pool, 'user_b', 'gemini')], [keys.user_a, keys.user_b]);
   await assert.rejects(keyFor(pool, 'user_a', 'exa'), { code: 'P0002' });

@@ -322,7 +322,7 @@ is($waits, $node->pg_version >= 18, 'DROP OWNED waits for no table, before 18');
 $keeper->run('ROLLBACK');
 $super->run('DROP POLICY IF EXISTS named ON key_vault_data.secrets');
 
-# --- What remains, as the README says
+# --- What remains, as docs/security.md says
 
 my $get = q{SELECT key_vault.get('user_2', 'exa')};
 

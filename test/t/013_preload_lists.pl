@@ -1,11 +1,12 @@
 # A list of libraries to preload: what status() says adds ours to the list that is there,
 # wherever it comes from.  And when a list keeps sessions or the server from starting, what
-# the README says undoes it.
+# docs/troubleshooting.md says undoes it.
 use strict;
 use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultDocs;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -112,11 +113,9 @@ judged('no more', 'warning', 'ALTER ROLE regress_kv_app IN DATABASE app RESET se
 judged('the superuser alone', 'warning', q{DO $$ BEGIN EXECUTE format('ALTER ROLE %I SET session_preload_libraries = key_vault', current_user); END $$});
 $node->safe_psql('app', q{DO $$ BEGIN EXECUTE format('ALTER ROLE %I RESET session_preload_libraries', current_user); END $$});
 
-# --- Locked out, and back by what the README says
+# --- Locked out, and back by what docs/troubleshooting.md says
 
-my $readme = slurp_file("$FindBin::RealBin/../../README.md");
-my ($section) = $readme =~ /^\*\*Sessions, or the server, do not start any more\.\*\*(.*?)^(?:\*\*|#|\| )/ms or die 'the README has no such section';
-my @blocks = $section =~ /^```sh\n(.*?)^```$/msg;
+my @blocks = map { $_->{text} } blocks_by('013_preload_lists.pl');
 is(scalar @blocks, 2, 'two ways back');
 
 sub is_locked_out
@@ -137,9 +136,9 @@ sub type
 	local @ENV{qw(PATH PGHOST PGPORT PGDATABASE)} = ("$install/bin:$ENV{PATH}", $node->host, $node->port, 'postgres');
 	my $control = sprintf 'pg_ctl -D %s -l %s -w', $node->data_dir, $node->logfile;
 	$block =~ s/pg_ctlcluster 15 main/$control/g;
-	$block =~ s/\Q$_\E/$instead{$_}/g or die "no $_ in the README" for keys %instead;
+	$block =~ s/\Q$_\E/$instead{$_}/g or die "no $_ in the block" for keys %instead;
 	my ($out, $err) = ('', '');
-	ok(IPC::Run::run([ qw(bash -e -s) ], '<', \$block, '>', \$out, '2>', \$err), "$name: what the README says runs") or diag("$block\n$out\n$err");
+	ok(IPC::Run::run([ qw(bash -e -s) ], '<', \$block, '>', \$out, '2>', \$err), "$name: what the page says runs") or diag("$block\n$out\n$err");
 	return;
 }
 

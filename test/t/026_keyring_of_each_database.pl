@@ -300,7 +300,7 @@ configure('keyring_file', $pattern);
 	unlike(in('a')->value(q{SELECT detail FROM key_vault.status() WHERE item = 'keyring'}), qr/\. /, 'one file, one database: status finds nothing');
 	$node->safe_psql('postgres', 'SELECT key_vault.create_root_key()');
 	is_deeply(in('a')->query(q{SELECT state, detail ~ 'It holds root keys that database "postgres" made', remedy FROM key_vault.status() WHERE item = 'keyring'})->{rows}[0],
-		[ 'warning', 't', 'Give each database a keyring of its own, with its own lines only: see "One keyring becomes several" in the README.' ], 'one file, two databases: status warns');
+		[ 'warning', 't', 'Give each database a keyring of its own, with its own lines only: see "One keyring becomes several" in docs/operating.md.' ], 'one file, two databases: status warns');
 
 	# Lines that say nothing of who made them
 	(my $text = slurp_file("$folder/one")) =~ s/ #.*//mg;

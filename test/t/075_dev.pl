@@ -3,6 +3,8 @@ use strict;
 use warnings;
 
 use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultDocs;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -62,6 +64,22 @@ append_to_file($dotenv, "DEPLOY_ENV=render\n");
 my $text = slurp_file($dotenv) =~ s/DEBUG=true/DEBUG=false/r;
 unlink $dotenv;
 append_to_file($dotenv, $text);
+# What docs/start.md says, from a project's folder
+my @blocks = blocks_by('075_dev.pl');
+is(scalar @blocks, 1, 'docs/start.md says how');
+mkdir "$folder/project";
+mkdir "$folder/project/backend";
+for my $block (@blocks)
+{
+	local $ENV{KEY_VAULT_DEV} = "$folder/project/dev";
+	my $text = $block->{text} =~ s{scripts/dev\.sh}{$script}gr;
+	my $out = '';
+	append_to_file("$folder/block", $text);
+	ok(IPC::Run::run([ qw(bash -e), "$folder/block" ], '<', \undef, '>', \$out, '2>&1', init => sub { chdir "$folder/project" or die }), 'its block runs') or diag($out);
+	like($out, qr/The server is up.*The server is stopped/s, '... from start to stop');
+	like(slurp_file("$folder/project/backend/.env"), qr/^DEBUG=true$/m, '... with the .env file that it names');
+}
+
 $started = time;
 like(dev('start'), qr/^ok: .*production, because .*\Q$dotenv\E/s, 'another start keeps the .env file that it was told');
 cmp_ok(time - $started, '<', 20, '... and is quick');

@@ -1,4 +1,4 @@
-# pg_upgrade to a newer PostgreSQL, then its delete_old_cluster.sh, with the README's commands:
+# pg_upgrade to a newer PostgreSQL, then its delete_old_cluster.sh, with the commands of docs/operating.md:
 # every secret, level and provider is there, and the keyring is, because it was not in the
 # data directory.
 #
@@ -149,7 +149,7 @@ if ($difference !~ /^('.*') and \g1$/)
 }
 
 my @blocks = map { { %$_, dbname => 'postgres' } } grep { $_->{on} eq 'newer' } operating_blocks();
-is(scalar @blocks, 3, 'the README says how');
+is(scalar @blocks, 3, 'docs/operating.md says how');
 my %instead = (
 	'/usr/lib/postgresql/15/bin' => $old_bindir,
 	'/usr/lib/postgresql/17/bin' => $bindir,

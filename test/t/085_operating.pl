@@ -1,4 +1,4 @@
-# The README's section "Operating key_vault": each block of commands is run as it stands there,
+# docs/operating.md: each block of commands that names a server is run as it stands there,
 # in the order in which it stands there, on the server that the comment above it names.
 # Only hosts, ports, folders and what is in angle brackets are replaced.
 use strict;
@@ -205,7 +205,7 @@ is($node{rehearsal}->safe_psql('app', q{SELECT state FROM key_vault.status() WHE
 is((stat keyring('rehearsal'))[2] & 07777, 0600, 'the keyring from the escrow has the right mode');
 outcome_is(session($node{rehearsal}, 'regress_kv_tenant', dbname => 'app'), 'AIza-of-user_b', 'tenants have their identity', q{SELECT key_vault.get(NULL, 'gemini')});
 
-# As the section says: again after each create_root_key()
+# As the page says: again after each create_root_key()
 sub run_escrow_again
 {
 	run_block(grep { $_->{text} =~ /^gpg --armor/ } @all);

@@ -7,6 +7,7 @@ use Digest::SHA;
 use File::Basename qw(basename);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultDocs;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -157,10 +158,10 @@ my $import_dotenv = 'import_dotenv(text, text)';
 is($node->safe_psql('updated', $levels),
 	'regress_kv_admin t {}, regress_kv_service f {"EXECUTE ON ROUTINE key_vault.import_dotenv"}, regress_kv_user f {"EXECUTE ON ROUTINE key_vault.import_dotenv"}',
 	'who lacks what the new version brought is told');
-my ($upgrading) = slurp("$top/README.md") =~ /^## Upgrading\n.*?^```sql\nALTER EXTENSION key_vault UPDATE;\n(.*?)^```/ms;
+my ($upgrading) = map { $_->{text} =~ /^ALTER EXTENSION key_vault UPDATE;\n(.*)/s } blocks_by('090_upgrade.pl');
 $node->safe_psql('updated', $upgrading);
 is($node->safe_psql('updated', $levels), 'regress_kv_admin t {}, regress_kv_service t {}, regress_kv_user t {}',
-	'what the README says makes the levels complete');
+	'what docs/operating.md says makes the levels complete');
 is(may('regress_kv_user', $import_dotenv), 't', 'the function reaches level user');
 is(may('regress_kv_service', $import_dotenv), 't', 'and level service');
 is(may('regress_kv_admin', $import_dotenv), 'f', 'but not level admin');

@@ -106,7 +106,7 @@ kv_keyring_check(char **detail, char **remedy)
 	{
 		*detail = psprintf("%s. %s Who can write tables in one database opens there what was dumped from another.",
 						   *detail, sharing);
-		*remedy = pstrdup("Give each database a keyring of its own, with its own lines only: see \"One keyring becomes several\" in the README.");
+		*remedy = pstrdup("Give each database a keyring of its own, with its own lines only: see \"One keyring becomes several\" in docs/operating.md.");
 		return KV_KEYRING_SHARED;
 	}
 	if (kv_locked_memory_is_locked())
