@@ -343,7 +343,6 @@ kv_statement_keep_to_primary_key(void)
 	int			nest_level = NewGUCNestLevel();
 
 	for (int i = 0; i < (int) lengthof(off); i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		switch_off(off[i]);
 	return nest_level;
 }

@@ -318,7 +318,11 @@ add_role($node, 'named');
 $super->run('CREATE POLICY named ON key_vault_data.secrets TO named USING (false)');
 $keeper->run('BEGIN', 'LOCK TABLE key_vault_data.secrets IN ACCESS EXCLUSIVE MODE');
 my $waits = !defined result_unless_it_waits(session($node, 'named'), 'DROP OWNED BY named');
-is($waits, $node->pg_version >= 18, 'DROP OWNED waits for no table, before 18');
+SKIP:
+{
+	skip 'what DROP OWNED does differs between minor releases of 16', 1 if $node->pg_version =~ /^16/;
+	is($waits, $node->pg_version >= 18, 'DROP OWNED waits for no table, before 18');
+}
 $keeper->run('ROLLBACK');
 $super->run('DROP POLICY IF EXISTS named ON key_vault_data.secrets');
 

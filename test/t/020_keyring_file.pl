@@ -281,7 +281,8 @@ sub says
 {
 	my ($sql) = @_;
 	$session->{stderr} = '';
-	return $session->query($sql) =~ s{\R\z}{}r;    # 16 leaves the line end in some minor releases
+	# 16 leaves its mark for the end, or a line end, in some minor releases
+	return $session->query($sql) =~ s{(?:^background_psql: QUERY_SEPARATOR)?\R*\z}{}r;
 }
 
 sub in_ring
