@@ -11,6 +11,7 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
+#include "vault/roots/opening_many.h"
 #include "vault/secrets/key_checks.h"
 #include "vault/secrets/secrets.h"
 
@@ -86,7 +87,10 @@ Datum
 kv_sql_get(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 2);
-	text	   *api_key = kv_secret_get(&args);
+	text	   *api_key;
+
+	kv_opening_many(fcinfo->flinfo);
+	api_key = kv_secret_get(&args);
 
 	if (api_key == NULL)
 		PG_RETURN_NULL();
@@ -103,6 +107,7 @@ kv_sql_require(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 2);
 
+	kv_opening_many(fcinfo->flinfo);
 	PG_RETURN_TEXT_P(kv_secret_require(&args));
 }
 

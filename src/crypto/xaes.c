@@ -24,11 +24,14 @@
  * Fetched and allocated once: a fetch by name costs more than the rest of an
  * open.  The contexts are reset after every use, which costs about 0.2 us and
  * frees (after wiping) the key schedules, so that none stays in ordinary memory.
+ * One exception: while many are opened, gcm_ctx stays as the last open left it.
  */
 static EVP_CIPHER *aes_ecb;
 static EVP_CIPHER *aes_gcm;
 static EVP_CIPHER_CTX *ecb_ctx;
 static EVP_CIPHER_CTX *gcm_ctx;
+static unsigned opening_many;	/* how many said that they do */
+static bool gcm_ctx_serves_on;	/* it has its cipher, and the key of the last open */
 
 static bool
 ciphers_ready(void)
@@ -141,9 +144,18 @@ gcm_encrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 		EVP_EncryptFinal_ex(gcm_ctx, none, &out_len) == 1 &&
 		EVP_CIPHER_CTX_get_params(gcm_ctx, tag) == 1;
 
+	gcm_ctx_serves_on = false;
 	if (EVP_CIPHER_CTX_reset(gcm_ctx) != 1)
 		done = false;
 	return done;
+}
+
+/* After an open: false when that fails. */
+static bool
+put_away_gcm(KvStatus status)
+{
+	gcm_ctx_serves_on = opening_many > 0 && status != KV_CRYPTO_FAILURE;
+	return gcm_ctx_serves_on || EVP_CIPHER_CTX_reset(gcm_ctx) == 1;
 }
 
 static KvStatus
@@ -162,7 +174,8 @@ gcm_decrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 											   KV_XAES_TAG_LEN);
 	tag[1] = OSSL_PARAM_construct_end();
 
-	if (EVP_DecryptInit_ex2(gcm_ctx, aes_gcm, key, iv, tag) == 1 &&
+	/* Told of a cipher, even of the same, it would free all that it has */
+	if (EVP_DecryptInit_ex2(gcm_ctx, gcm_ctx_serves_on ? NULL : aes_gcm, key, iv, tag) == 1 &&
 		(aad_len == 0 ||
 		 EVP_DecryptUpdate(gcm_ctx, NULL, &out_len, aad, aad_len) == 1) &&
 		(len == 0 ||
@@ -171,9 +184,26 @@ gcm_decrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 		status = EVP_DecryptFinal_ex(gcm_ctx, none, &out_len) == 1 ?
 			KV_OK : KV_TAMPERED;
 
-	if (EVP_CIPHER_CTX_reset(gcm_ctx) != 1)
+	if (!put_away_gcm(status))
 		status = KV_CRYPTO_FAILURE;
 	return status;
+}
+
+void
+kv_xaes_begin_opening_many(void)
+{
+	opening_many++;
+}
+
+void
+kv_xaes_end_opening_many(void)
+{
+	opening_many--;
+	if (opening_many == 0 && gcm_ctx_serves_on)
+	{
+		(void) EVP_CIPHER_CTX_reset(gcm_ctx);
+		gcm_ctx_serves_on = false;
+	}
 }
 
 KvStatus

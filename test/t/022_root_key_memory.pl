@@ -1,5 +1,5 @@
 # A core dump of a backend that worked with root keys holds no part of one: not as
-# bytes, not as the text of the keyring.
+# bytes, not as the text of the keyring; nor of a key that was derived from one.
 use strict;
 use warnings;
 
@@ -49,6 +49,35 @@ sub parts_in
 	return \@found;
 }
 
+sub aes_256_ecb
+{
+	my ($key, $block) = @_;
+	open my $handle, '>:raw', "$folder/block" or die $!;
+	print $handle $block;
+	close $handle;
+	system('openssl', 'enc', '-aes-256-ecb', '-nopad', '-K', unpack('H*', $key), '-in', "$folder/block", '-out', "$folder/encrypted") == 0 or die 'openssl failed';
+	return slurp_file("$folder/encrypted");
+}
+
+# The keys that the secrets of the database were sealed with, each derived from its
+# root key and its nonce as XAES-256-GCM says.
+sub derived_keys
+{
+	my %root_key = slurp_file("$folder/keyring") =~ /^([0-9a-f]{16}) (\S{44}) /mg;
+	my @derived;
+	for my $row (split /\n/, $node->safe_psql('postgres',
+		q{SELECT root_key_id, encode(substring(sealed FROM 10 FOR 12), 'hex') FROM key_vault.secrets}))
+	{
+		my ($id, $nonce) = split /\|/, $row;
+		my $key = decode_base64($root_key{$id});
+		my @k1 = unpack 'C*', aes_256_ecb($key, "\0" x 16);
+		my $overflow = $k1[0] >> 7;
+		@k1 = ((map { ($k1[$_] << 1 | $k1[ $_ + 1 ] >> 7) & 255 } 0 .. 14), ($k1[15] << 1 & 255) ^ ($overflow ? 0x87 : 0));
+		push @derived, map { aes_256_ecb($key, pack('C4', 0, $_, ord 'X', 0) . pack('H*', $nonce) ^ pack('C*', @k1)) } 1, 2;
+	}
+	return @derived;
+}
+
 sub keys_in_keyring
 {
 	return slurp_file("$folder/keyring") =~ /^[0-9a-f]{16} (\S{44}) /mg;
@@ -70,6 +99,8 @@ sub check_session
 	my @keys = keys_in_keyring();
 	ok(@keys > 0, "$name: there are root keys to look for");
 	is_deeply(parts_in($core, $_), [], "$name: no part of a root key is in it") for @keys;
+	my @derived = derived_keys();
+	is(index($core, $_), -1, "$name: half of a derived key is not in it") for @derived;
 	return 1;
 }
 
@@ -78,11 +109,34 @@ my $use = q{
 	SELECT key_vault.set('user_a', 'gemini', 'AIza' || repeat('x', 35));
 	SELECT count(key_vault.get('user_a', 'gemini')) FROM generate_series(1, 100)};
 
+# In the midst of a statement that opens many: the key of the last one is there, for so
+# is what it opens; and at its end, which is an error here, it is not.
+sub check_statement
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $pid = $session->query('SELECT pg_backend_pid()') =~ s{\R\z}{}r;
+	$session->query_until(qr/begun/, q{\echo begun
+		SELECT key_vault.get('user_a', 'gemini'), pg_sleep(CASE n WHEN 3 THEN 600 ELSE 0 END) FROM generate_series(1, 3) n;
+	});
+	$node->poll_query_until('postgres', "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $pid");
+	my $during = core_of($pid);
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+	$node->poll_query_until('postgres', "SELECT state = 'idle' FROM pg_stat_activity WHERE pid = $pid");
+	my $after = core_of($pid);
+	$session->quit;
+
+	is_deeply(parts_in($during, $_), [], 'in a statement: no part of a root key') for keys_in_keyring();
+	ok((grep { index($during, $_) >= 0 } derived_keys()), 'in a statement: a derived key');
+	is(index($after, $_), -1, 'after an error: no derived key') for derived_keys();
+	return;
+}
+
 SKIP:
 {
 	check_session('made and used', 'SELECT key_vault.create_root_key()', $use)
 	  or skip 'the system does not let gcore look at a process', 1;
 	check_session('used', $use);
+	check_statement();
 
 	$node->safe_psql('postgres', 'SELECT key_vault.create_root_key()');
 	check_session('another one activated', $use,

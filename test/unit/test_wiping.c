@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 
 #include "crypto/envelope.h"
+#include "crypto/xaes.h"
 #include "tap.h"
 
 #define ARENA_LEN	(16 * 1024 * 1024)
@@ -140,6 +141,62 @@ no_key_stays_behind(void)
 	}
 }
 
+/* What is opened in a row leaves the last derived key, and that until the end only. */
+static void
+opening_many_ends_with_nothing_left(void)
+{
+	static const uint8_t id[KV_ROOT_KEY_ID_LEN] = {1, 2, 3};
+	KvBinding	binding = {.user_id = {(const uint8_t *) "user_b", 6}, .version = 1};
+	KvXaesKey	xaes_key;
+	uint8_t		key[32];
+	uint8_t		derived[3][32];
+	uint8_t		sealed[3][16 + KV_ENVELOPE_OVERHEAD];
+	uint8_t		plaintext[16];
+
+	for (int i = 0; i < 32; i++)
+		key[i] = (uint8_t) (0x47 * i + 0x1d);
+	require(kv_xaes_key_init(&xaes_key, key) == KV_OK);
+	for (int i = 0; i < 3; i++)
+	{
+		require(kv_envelope_seal(&xaes_key, id, &binding, (const uint8_t *) "the plain text 2",
+								 16, sealed[i]) == KV_OK);
+		derived_key(key, sealed[i] + 1 + KV_ROOT_KEY_ID_LEN, derived[i]);
+		check(!arena_holds(derived[i], 16));
+	}
+
+	kv_xaes_begin_opening_many();
+	kv_xaes_begin_opening_many();
+	for (int i = 0; i < 3; i++)
+	{
+		check(kv_envelope_open(&xaes_key, id, &binding, sealed[i], sizeof(sealed[i]),
+							   plaintext) == KV_OK);
+		check(memcmp(plaintext, "the plain text 2", 16) == 0);
+		check(arena_holds(derived[i], 16));
+		check(i == 0 || !arena_holds(derived[i - 1], 16));
+		check(!arena_holds(key, 16));
+		check(!arena_holds((const uint8_t *) "the plain text 2", 16));
+
+		/* one that does not open, and a seal, between those that do */
+		sealed[i][sizeof(sealed[i]) - 1] ^= 1;
+		check(kv_envelope_open(&xaes_key, id, &binding, sealed[i], sizeof(sealed[i]),
+							   plaintext) == KV_TAMPERED);
+		if (i == 1)
+			check(kv_envelope_seal(&xaes_key, id, &binding,
+								   (const uint8_t *) "the plain text 2", 16,
+								   sealed[0]) == KV_OK);
+	}
+	kv_xaes_end_opening_many();
+	check(arena_holds(derived[2], 16));
+	kv_xaes_end_opening_many();
+	for (int i = 0; i < 3; i++)
+		check(!arena_holds(derived[i], 16) && !arena_holds(derived[i] + 16, 16));
+
+	/* and it goes on as before */
+	check(kv_envelope_open(&xaes_key, id, &binding, sealed[0], sizeof(sealed[0]),
+						   plaintext) == KV_OK);
+	check(!arena_holds(key, 16));
+}
+
 static bool
 all_zero(const uint8_t *bytes, size_t len)
 {
@@ -245,6 +302,7 @@ main(void)
 	}
 	run(the_arena_shows_what_stays);
 	run(no_key_stays_behind);
+	run(opening_many_ends_with_nothing_left);
 	run(when_memory_runs_out_nothing_is_produced_and_no_error_stays);
 	return finish();
 }
