@@ -10,6 +10,7 @@
 #include "crypto/prepare.h"
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
+#include "store/held_locks.h"
 #include "store/root_key_rows.h"
 #include "store/secret_access.h"
 #include "store/secret_table.h"
@@ -30,6 +31,7 @@ _PG_init(void)
 	kv_statement_init();
 	kv_secret_table_init();
 	kv_access_init();
+	kv_held_locks_init();
 	kv_root_key_rows_init();
 	kv_identity_init();
 	kv_providers_init();

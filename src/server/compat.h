@@ -47,6 +47,19 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 17 has the transaction's number, by which locks are held, in a structure. */
+#if PG_VERSION_NUM >= 170000
+#define kv_local_transaction_id() (MyProc->vxid.lxid)
+#else
+#define kv_local_transaction_id() (MyProc->lxid)
+#endif
+
+/*
+ * How a scan is kept for another use depends on what is in its descriptor; 19's was not
+ * looked at.
+ */
+#define KV_INDEX_SCANS_ARE_KNOWN (PG_VERSION_NUM < 190000)
+
 /* 18 tells CHECK constraints apart from others, and has some that are not enforced. */
 #if PG_VERSION_NUM >= 180000
 #define kv_check_is_enforced(check) ((check)->ccenforced)

@@ -21,6 +21,7 @@
 
 #include "server/compat.h"
 #include "server/invalidation.h"
+#include "store/held_locks.h"
 #include "store/policy.h"
 #include "store/privileges.h"
 #include "store/secret_access.h"
@@ -230,7 +231,8 @@ kv_access_go_straight(LOCKMODE lock, KvStraightWork work, void *arg)
 
 	/* As for any statement: not while the schema has another name. */
 	(void) kv_schema();
-	rel = table_open(kv_secret_table_oid(), lock);
+	rel = lock == AccessShareLock ? kv_table_open_to_read(kv_secret_table_oid()) :
+		table_open(kv_secret_table_oid(), lock);
 	access = kv_access_now(rel);
 	if (!access->straight || access->slot_in_use)
 	{

@@ -12,6 +12,7 @@
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
+#include "store/kept_scan.h"
 #include "store/policy.h"
 
 /* The columns that a call reads, and has to have SELECT on. */
@@ -44,6 +45,7 @@ typedef struct KvAccess
 	KvPolicy   *may_update;
 	KvPolicy   *may_delete;
 	TupleTableSlot *slot;		/* where a scan is */
+	KvKeptScan	scan_of_name;	/* which all scans of one secret use */
 	struct KvInsertion *insertion;	/* secret_changes.c's, NULL until it is asked for */
 } KvAccess;
 

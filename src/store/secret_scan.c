@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 
 #include "server/compat.h"
+#include "store/held_locks.h"
 #include "store/policy.h"
 #include "store/secret_scan.h"
 #include "store/secret_table.h"
@@ -97,25 +98,52 @@ keys_for(const KvRange *range)
 	return keys;
 }
 
+/* The index's part of a scan allocates as it goes. */
+static bool
+next_row(IndexScanDesc scan, KvAccess *access)
+{
+	MemoryContext caller = MemoryContextSwitchTo(access->context);
+	bool		found = index_getnext_slot(scan, BackwardScanDirection, access->slot);
+
+	MemoryContextSwitchTo(caller);
+	return found;
+}
+
+/* Whether the scan of a range is the one that is kept. */
+static bool
+is_kept(Relation rel, const KvRange *range)
+{
+	return range->kind == KV_RANGE_NAME && kv_kept_scan_serves(rel);
+}
+
 static void
 scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapshot,
 		  KvVisit visit, void *arg)
 {
-	Relation	index = index_open(kv_primary_key_index(rel), AccessShareLock);
+	Relation	index = kv_index_open_to_read(kv_primary_key_index(rel));
 	int			nkeys = shapes[range->kind].count;
+	bool		kept = is_kept(rel, range);
 	IndexScanDesc scan;
 
 	PushActiveSnapshot(snapshot);
-	scan = kv_index_beginscan(rel, index, GetActiveSnapshot(), nkeys);
+	snapshot = GetActiveSnapshot();
+	if (kept)
+		scan = kv_kept_scan_begin(&access->scan_of_name, access->context, rel, index,
+								  snapshot, nkeys);
+	else
+		scan = kv_index_beginscan(rel, index, snapshot, nkeys);
 	index_rescan(scan, keys_for(range), nkeys, NULL, 0);
-	while (index_getnext_slot(scan, BackwardScanDirection, access->slot))
+	while (next_row(scan, access))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!visit(access->slot, arg))
 			break;
 	}
 	ExecClearTuple(access->slot);
-	index_endscan(scan);
+	if (kept)
+		kv_kept_scan_end(&access->scan_of_name);
+	else
+		index_endscan(scan);
 	PopActiveSnapshot();
 	/* the lock stays to the end of the transaction, as the executor's would */
 	index_close(index, NoLock);

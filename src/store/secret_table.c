@@ -91,6 +91,21 @@ kv_secret_table_is_as_shipped(Relation rel)
 		primary_key_is_usable(rel);
 }
 
+/* A copy that is as short as what is in the row: its header may be of one byte. */
+static struct varlena *
+packed_copy(Datum value)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+	struct varlena *plain = PG_DETOAST_DATUM_PACKED(value);
+	struct varlena *copy;
+
+	if (plain != stored)
+		return plain;
+	copy = palloc(VARSIZE_ANY(plain));
+	memcpy(copy, plain, VARSIZE_ANY(plain));
+	return copy;
+}
+
 void
 kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row)
 {
@@ -103,9 +118,9 @@ kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row)
 	id = DatumGetTextPP(slot_getattr(slot, KV_SECRETS_ROOT_KEY_ID, &id_null));
 	if (!id_null && VARSIZE_ANY_EXHDR(id) == KV_ROOT_KEY_ID_HEX)
 		memcpy(row->root_key_id, VARDATA_ANY(id), KV_ROOT_KEY_ID_HEX);
-	row->sealed = DatumGetByteaPCopy(slot->tts_values[KV_SECRETS_SEALED - 1]);
+	row->sealed = packed_copy(slot->tts_values[KV_SECRETS_SEALED - 1]);
 	if (!slot->tts_isnull[KV_SECRETS_HINT - 1])
-		row->hint = DatumGetTextPCopy(slot->tts_values[KV_SECRETS_HINT - 1]);
+		row->hint = packed_copy(slot->tts_values[KV_SECRETS_HINT - 1]);
 	row->has_expiry = !slot->tts_isnull[KV_SECRETS_EXPIRES_AT - 1];
 	if (row->has_expiry)
 		row->expires_at = DatumGetTimestampTz(slot->tts_values[KV_SECRETS_EXPIRES_AT - 1]);
