@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -77,14 +78,16 @@ static KvStatement any_replicas = {
 	"WHERE slot_type OPERATOR(pg_catalog.=) 'physical'"
 };
 
-/* The ids that are registered, sorted: get asks for one each time. */
+/* What every get and set asks for: which ids are registered, and which one is active. */
 static struct
 {
 	Oid			relid;			/* InvalidOid: look it up */
 	bool		valid;
 	uint64		invalidations;
 	int			count;
-	uint8	  (*ids)[ID_LEN];
+	uint8	  (*ids)[ID_LEN];	/* sorted */
+	bool		any_active;
+	uint8		active[ID_LEN];
 }			registered = {0};
 
 static void
@@ -196,19 +199,6 @@ kv_root_key_rows_active(const KvRootKeyRow *rows, int count)
 	return active;
 }
 
-bool
-kv_root_key_row_active(uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
-{
-	int			count;
-	KvRootKeyRow *rows = kv_root_key_rows_read(&count);
-	const KvRootKeyRow *active = kv_root_key_rows_active(rows, count);
-
-	if (active != NULL)
-		memcpy(id, active->id, ID_LEN);
-	pfree(rows);
-	return active != NULL;
-}
-
 static int
 compare_ids(const void *a, const void *b)
 {
@@ -220,6 +210,7 @@ load_registered(void)
 {
 	int			count;
 	KvRootKeyRow *rows;
+	const KvRootKeyRow *active;
 	uint8	  (*ids)[ID_LEN];
 	uint64		invalidations;
 
@@ -229,6 +220,10 @@ load_registered(void)
 	for (int i = 0; i < count; i++)
 		memcpy(ids[i], rows[i].id, ID_LEN);
 	qsort(ids, count, ID_LEN, compare_ids);
+	active = kv_root_key_rows_active(rows, count);
+	registered.any_active = active != NULL;
+	if (active != NULL)
+		memcpy(registered.active, active->id, ID_LEN);
 	pfree(rows);
 
 	if (registered.ids != NULL)
@@ -253,6 +248,22 @@ kv_root_key_row_registered(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 		return true;
 	load_registered();
 	return is_in_registered(id);
+}
+
+/*
+ * From memory, too: who changes the rows tells all others before letting go of the
+ * lock on them.  So whoever retires a root key finds that all who have not been told
+ * that another one is active hold their locks on secrets already, and waits for them.
+ */
+bool
+kv_root_key_row_active(uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
+	AcceptInvalidationMessages();
+	if (!registered.valid)
+		load_registered();
+	if (registered.any_active)
+		memcpy(id, registered.active, ID_LEN);
+	return registered.any_active;
 }
 
 /* Runs a statement as the owner; the id of a root key is its first argument. */

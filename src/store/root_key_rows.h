@@ -32,7 +32,10 @@ extern KvRootKeyRow *kv_root_key_rows_read(int *count);
 /* Of these rows the active one: not retired, activated last; or NULL. */
 extern const KvRootKeyRow *kv_root_key_rows_active(const KvRootKeyRow *rows, int count);
 
-/* The id of the active root key.  False when no root key is active. */
+/*
+ * The id of the active root key.  False when no root key is active.  Whoever goes on to
+ * seal with it holds the lock on secrets before asking.
+ */
 extern bool kv_root_key_row_active(uint8 id[KV_ROOT_KEY_ROW_ID_LEN]);
 
 /*
