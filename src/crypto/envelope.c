@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "envelope.h"
+#include "nonces.h"
 
 #define FORMAT			1
 #define ID_OFFSET		1
@@ -159,7 +160,7 @@ kv_envelope_seal(const KvXaesKey *key,
 {
 	uint8_t		nonce[KV_XAES_NONCE_LEN];
 
-	if (kv_envelope_draw_nonces(nonce, 1) != KV_OK)
+	if (kv_nonce_take(nonce) != KV_OK)
 	{
 		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
 		return KV_CRYPTO_FAILURE;
