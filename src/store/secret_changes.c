@@ -196,7 +196,7 @@ insert_row(KvAccess *access, Relation rel, void *arg)
 	InitResultRelInfo(target, rel, 0, NULL, 0);
 	target->ri_CheckConstraintExprs = insertion->checks;
 	if (insert->row->has_expiry)
-		ExecOpenIndices(target, true);
+		ExecOpenIndices(target, false);
 	else
 		kv_secret_indexes_open_primary_key(target);
 
@@ -326,4 +326,55 @@ kv_secret_settle_straight(const KvSecretName *name, int32 stored, int32 version,
 	done = remove_straight(trim_unless_overtaken, &trim);
 	*overtaken = trim.overtaken;
 	return done;
+}
+
+typedef struct Seen
+{
+	const KvSecretLook *look;
+	bool		met_change;
+} Seen;
+
+/* The policy was run when they were seen. */
+static void
+remove_seen(KvAccess *access, Relation rel, void *arg)
+{
+	Seen	   *seen = arg;
+	Snapshot	snapshot = GetTransactionSnapshot();
+	TM_FailureData failure;
+
+	CheckCmdReplicaIdentity(rel, CMD_DELETE);
+	for (int i = 0; i < seen->look->old_count && !seen->met_change; i++)
+	{
+		ItemPointerData place = seen->look->old[i];
+
+		seen->met_change = kv_table_tuple_delete(rel, &place, GetCurrentCommandId(true),
+												 snapshot, &failure) != TM_Ok;
+	}
+}
+
+/*
+ * A snapshot counts the transactions that have ended and wrote something.  This one's
+ * own commands are counted as well, for a policy may call functions that write.
+ */
+static bool
+nothing_has_changed_since(const KvSecretLook *look)
+{
+	return look->ended != 0 &&
+		GetTransactionSnapshot()->snapXactCompletionCount == look->ended &&
+		GetCurrentCommandId(false) == look->command + 1;
+}
+
+bool
+kv_secret_settle_as_seen(const KvSecretLook *look)
+{
+	Seen		seen = {look, false};
+
+	if (kv_privileges_are_watched() || !nothing_has_changed_since(look))
+		return false;
+	if (look->old_count == 0)
+		return true;
+	if (!kv_access_go_straight(RowExclusiveLock, remove_seen, &seen))
+		return false;
+	CommandCounterIncrement();
+	return !seen.met_change;
 }

@@ -28,4 +28,10 @@ extern bool kv_secret_trim_straight(const KvSecretName *name, int32 version);
 extern bool kv_secret_settle_straight(const KvSecretName *name, int32 stored,
 									  int32 version, bool *overtaken);
 
+/*
+ * The same without a scan: removes what look saw.  Only where no transaction has ended
+ * since then, so that nobody can have stored a newer one.
+ */
+extern bool kv_secret_settle_as_seen(const KvSecretLook *look);
+
 #endif							/* KV_SECRET_CHANGES_H */

@@ -71,7 +71,6 @@ kv_secret_indexes_open_primary_key(ResultRelInfo *target)
 	Relation	index = index_open(kv_primary_key_index(rel), RowExclusiveLock);
 	IndexInfo  *info = BuildIndexInfo(index);
 
-	BuildSpeculativeIndexInfo(index, info);
 	target->ri_NumIndices = 1;
 	target->ri_IndexRelationDescs = palloc(sizeof(Relation));
 	target->ri_IndexRelationDescs[0] = index;

@@ -106,6 +106,16 @@ kv_secret_rows_highest(const KvSecretName *name)
 	return version;
 }
 
+KvSecretLook
+kv_secret_rows_look(const KvSecretName *name, int32 keep)
+{
+	KvSecretLook look = {0};
+
+	if (!kv_scan_look(name, keep, &look))
+		look.highest = highest_by_plan(name, kv_statement_run_as_owner);
+	return look;
+}
+
 bool
 kv_secret_rows_lock_version(const KvSecretName *name, int32 version)
 {
@@ -191,10 +201,13 @@ is_overtaken(const KvSecretName *name, int32 version)
 }
 
 bool
-kv_secret_rows_settle(const KvSecretName *name, int32 stored, int32 version)
+kv_secret_rows_settle(const KvSecretName *name, int32 stored, int32 version,
+					  const KvSecretLook *look)
 {
 	bool		overtaken;
 
+	if (kv_secret_settle_as_seen(look))
+		return true;
 	if (kv_secret_settle_straight(name, stored, version, &overtaken))
 		return !overtaken;
 	if (is_overtaken(name, stored))

@@ -11,6 +11,7 @@
 #define KV_SECRET_ROWS_H
 
 #include "datatype/timestamp.h"
+#include "storage/itemptr.h"
 
 #define KV_PROVIDER_MAX 63		/* bytes */
 #define KV_LABEL_MAX 63			/* bytes */
@@ -49,6 +50,21 @@ typedef struct KvSecretRow
 	" AND newest.label OPERATOR(pg_catalog.=) " s ".label" \
 	" ORDER BY newest.version DESC LIMIT 1)"
 
+#define KV_SEEN_MAX 4			/* more old versions are looked for again */
+
+/*
+ * What a set saw when it looked for the highest version.  While no transaction has
+ * ended since, there is nothing else to see.
+ */
+typedef struct KvSecretLook
+{
+	int32		highest;		/* 0: there is none */
+	uint64		ended;			/* how many transactions had; 0: look again */
+	CommandId	command;		/* of this transaction */
+	int			old_count;
+	ItemPointerData old[KV_SEEN_MAX];	/* versions that the next one makes superfluous */
+} KvSecretLook;
+
 /* What became of an INSERT. */
 typedef enum KvInsertResult
 {
@@ -65,14 +81,18 @@ extern void kv_secret_rows_lock_for_write(void);
 /* The highest version there is, with the newest snapshot; 0 for none. */
 extern int32 kv_secret_rows_highest(const KvSecretName *name);
 
+/* The same, and the versions that are more than so many below the next one. */
+extern KvSecretLook kv_secret_rows_look(const KvSecretName *name, int32 keep);
+
 /*
  * After the transaction has inserted version stored: removes versions up to and
- * including another one (0: none).  False, and nothing removed, when a higher one
- * than stored was committed meanwhile.  If none was, none will be before the
- * transaction ends: whoever stores the next one waits for it.
+ * including another one (0: none), which are those that look saw if it saw any.
+ * False, and nothing removed, when a higher one than stored was committed meanwhile.
+ * If none was, none will be before the transaction ends: whoever stores the next one
+ * waits for it.
  */
 extern bool kv_secret_rows_settle(const KvSecretName *name, int32 stored,
-								  int32 version);
+								  int32 version, const KvSecretLook *look);
 
 /*
  * Keeps others from removing a version to the end of the transaction, once

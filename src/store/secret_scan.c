@@ -8,6 +8,7 @@
 #include "access/nbtree.h"
 #include "access/skey.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -249,4 +250,58 @@ KvStraight
 kv_scan_latest(const KvSecretName *name, int32 *version)
 {
 	return find_version(find_latest, name, version);
+}
+
+/* For what a set wants to know. */
+typedef struct Looking
+{
+	KvRange		range;
+	int32		keep;			/* versions below the highest, one less than after the set */
+	KvPolicy   *policy;
+	KvSecretLook *look;
+} Looking;
+
+/* The rows come newest first. */
+static bool
+note_version(TupleTableSlot *slot, void *arg)
+{
+	Looking    *looking = arg;
+	KvSecretLook *look = looking->look;
+	bool		isnull;
+	int32		version = DatumGetInt32(slot_getattr(slot, KV_SECRETS_VERSION, &isnull));
+
+	if (look->highest == 0)
+		look->highest = version;
+	if (version > look->highest - looking->keep)
+		return true;
+	if (look->old_count == KV_SEEN_MAX ||
+		(looking->policy != NULL && !kv_policy_admits(looking->policy, slot)))
+	{
+		look->ended = 0;
+		return false;
+	}
+	look->old[look->old_count++] = slot->tts_tid;
+	return true;
+}
+
+static void
+look_at_versions(KvAccess *access, Relation rel, void *arg)
+{
+	Looking    *looking = arg;
+	Snapshot	snapshot = GetTransactionSnapshot();
+
+	looking->policy = kv_access_policy(access, rel, KV_POLICY_DELETE);
+	looking->look->command = GetCurrentCommandId(false);
+	/* an older snapshot does not show who overtakes */
+	if (!IsolationUsesXactSnapshot())
+		looking->look->ended = snapshot->snapXactCompletionCount;
+	scan_rows(access, rel, &looking->range, snapshot, note_version, looking);
+}
+
+bool
+kv_scan_look(const KvSecretName *name, int32 keep, KvSecretLook *look)
+{
+	Looking		looking = {{.kind = KV_RANGE_NAME, .name = *name}, keep, NULL, look};
+
+	return kv_access_go_straight(AccessShareLock, look_at_versions, &looking);
 }

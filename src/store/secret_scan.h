@@ -33,6 +33,12 @@ extern bool kv_scan_as_caller(const KvRange *range, KvColumns columns,
 extern KvStraight kv_scan_highest(const KvSecretName *name, int32 *version);
 
 /*
+ * The same, and what kv_secret_rows_look() says; false when it has to be asked of the
+ * planner.
+ */
+extern bool kv_scan_look(const KvSecretName *name, int32 keep, KvSecretLook *look);
+
+/*
  * The same of all that is committed by now, which at REPEATABLE READ and above can
  * be more than the transaction's snapshot shows.
  */

@@ -13,7 +13,8 @@ use Time::HiRes qw(sleep);
 my $node = new_vault('overtaken');
 add_role($node, 'regress_kv_service', 'service');
 
-# A set of this key waits where it has decided on its version: in a trigger
+# A set of this key waits where it has decided on its version: in a trigger, or
+# in the policy, before the row is stored
 $node->safe_psql('postgres', q{
 	CREATE TABLE public.gate ();
 	CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -23,7 +24,16 @@ $node->safe_psql('postgres', q{
 		END IF;
 		RETURN NEW;
 	END $$;
-	CREATE TRIGGER wait BEFORE INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION public.wait()});
+	CREATE TRIGGER wait BEFORE INSERT ON key_vault_data.secrets FOR EACH ROW EXECUTE FUNCTION public.wait();
+	CREATE FUNCTION public.wait_for(u text, p text, l text, v int) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
+	BEGIN
+		IF current_setting('application_name') = 'slow' AND NOT EXISTS (
+			SELECT FROM key_vault_data.secrets WHERE (user_id, provider, label, version) = (u, p, l, v))
+		THEN
+			LOCK TABLE public.gate IN SHARE MODE;
+		END IF;
+		RETURN true;
+	END $$});
 
 my $gate = session($node);
 my $super = session($node);
@@ -63,77 +73,88 @@ sub sets
 	return sub { my ($user) = @_; $other->value($set, $user, 'gemini', 'AIza-fast-' . ++$number) for 1 .. $times; };
 }
 
-# --- READ COMMITTED: it is stored all the same, as the newest
+# --- A trigger has the row written another way; a policy that is a single one has not
 
-for my $times (1 .. 6)
+for my $way ('trigger', 'policy')
 {
-	for my $existing (0, 1, 5)
+	$super->run('DROP TRIGGER wait ON key_vault_data.secrets',
+		'ALTER POLICY own_rows ON key_vault_data.secrets
+			USING (user_id = key_vault.current_user_id() AND public.wait_for(user_id, provider, label, version))')
+		if $way eq 'policy';
+
+	# READ COMMITTED: it is stored all the same, as the newest
+
+	for my $times (1 .. 6)
 	{
-		my $user = "user_${times}_$existing";
-		my $name = "$existing versions, then overtaken $times times";
-		$other->value($set, $user, 'gemini', "AIza-old-$_") for 1 .. $existing;
-		my $result = overtake($user, $set, sets($times));
-		is($result->{rows}[0][0], $existing + $times + 1, "$name: its version is the next") or diag(explain($result->{error}));
-		is($other->value($get, $user, 'gemini'), "AIza-slow-of-$user", "$name: and is the current one");
-		my $kept = $existing + $times + 1;
-		is($super->value(q{SELECT string_agg(version::text, ',' ORDER BY version) FROM key_vault.secrets WHERE user_id = $1}, $user),
-			join(',', ($kept > 3 ? $kept - 2 : 1) .. $kept), "$name: nothing else is left");
+		for my $existing (0, 1, 5)
+		{
+			my $user = "${way}_${times}_$existing";
+			my $name = "$way: $existing versions, then overtaken $times times";
+			$other->value($set, $user, 'gemini', "AIza-old-$_") for 1 .. $existing;
+			my $result = overtake($user, $set, sets($times));
+			is($result->{rows}[0][0], $existing + $times + 1, "$name: its version is the next") or diag(explain($result->{error}));
+			is($other->value($get, $user, 'gemini'), "AIza-slow-of-$user", "$name: and is the current one");
+			my $kept = $existing + $times + 1;
+			is($super->value(q{SELECT string_agg(version::text, ',' ORDER BY version) FROM key_vault.secrets WHERE user_id = $1}, $user),
+				join(',', ($kept > 3 ? $kept - 2 : 1) .. $kept), "$name: nothing else is left");
+		}
+	}
+
+	# if_version does not hold any more
+
+	for my $existing (0, 1)
+	{
+		my $user = "${way}_if_$existing";
+		$other->value($set, $user, 'gemini', 'AIza-old') for 1 .. $existing;
+		my $result = overtake($user, "SELECT key_vault.set(\$1, \$2, \$3, if_version => $existing)", sets(4));
+		is($result->{error}{state}, '55000', "if_version => $existing, overtaken four times: it does not hold");
+		is($other->value($get, $user, 'gemini'), "AIza-fast-$number", 'and the other\'s is current');
+	}
+
+	# Other isolation levels fail, and can be tried again
+
+	for my $level ('REPEATABLE READ', 'SERIALIZABLE')
+	{
+		my $user = "${way}_" . lc $level;
+		my $result = overtake($user, $set, sets(4), "SET default_transaction_isolation = '$level'");
+		is($result->{error}{state}, '40001', "$level, overtaken four times: a serialization failure");
+		is($other->value($get, $user, 'gemini'), "AIza-fast-$number", "$level: and the other's is current");
+		is($super->value('SELECT count(*) FROM key_vault.secrets WHERE user_id = $1', $user), 3, "$level: nothing of it is left");
+	}
+
+	# Removed meanwhile
+
+	{
+		my $result = overtake("${way}_deleted", $set, sub { sets(4)->(@_); $other->value('SELECT key_vault.delete($1, $2)', $_[0], 'gemini'); });
+		is($result->{error}, undef, 'set and deleted meanwhile: it is stored');
+		is($other->value($get, "${way}_deleted", 'gemini'), "AIza-slow-of-${way}_deleted", 'and is the current one');
+		$other->value($set, "${way}_again", 'gemini', "AIza-old-$_") for 1 .. 4;
+		$result = overtake("${way}_again", $set, sub { $other->value('SELECT key_vault.delete($1, $2)', $_[0], 'gemini'); sets(2)->(@_); });
+		is($result->{rows}[0][0], 5, 'deleted and set anew meanwhile: its version is above both');
+		is($other->value($get, "${way}_again", 'gemini'), "AIza-slow-of-${way}_again", 'and is the current one');
+	}
+
+	# rollback and import go the same way
+
+	{
+		my $user = "${way}_rollback";
+		$other->value($set, $user, 'gemini', "AIza-old-$_") for 1 .. 2;
+		my $slow = session($node, 'regress_kv_service');
+		$slow->run(q{SET application_name = 'slow'});
+		$gate->run('BEGIN', 'LOCK TABLE public.gate');
+		$slow->send('SELECT key_vault.rollback($1, $2, 1)', $user, 'gemini');
+		waits($slow->pid);
+		sets(4)->($user);
+		$gate->run('ROLLBACK');
+		is($slow->receive->{rows}[0][0], 7, 'rollback, overtaken four times: its version is the next');
+		is($other->value($get, $user, 'gemini'), 'AIza-old-1', 'and is the current one');
 	}
 }
 
-# --- if_version does not hold any more
+# --- Many at once that keep no versions
 
-for my $existing (0, 1)
-{
-	my $user = "user_if_$existing";
-	$other->value($set, $user, 'gemini', 'AIza-old') for 1 .. $existing;
-	my $result = overtake($user, "SELECT key_vault.set(\$1, \$2, \$3, if_version => $existing)", sets(4));
-	is($result->{error}{state}, '55000', "if_version => $existing, overtaken four times: it does not hold");
-	is($other->value($get, $user, 'gemini'), "AIza-fast-$number", 'and the other\'s is current');
-}
-
-# --- Other isolation levels fail, and can be tried again
-
-for my $level ('REPEATABLE READ', 'SERIALIZABLE')
-{
-	my $user = 'user_' . lc $level;
-	my $result = overtake($user, $set, sets(4), "SET default_transaction_isolation = '$level'");
-	is($result->{error}{state}, '40001', "$level, overtaken four times: a serialization failure");
-	is($other->value($get, $user, 'gemini'), "AIza-fast-$number", "$level: and the other's is current");
-	is($super->value('SELECT count(*) FROM key_vault.secrets WHERE user_id = $1', $user), 3, "$level: nothing of it is left");
-}
-
-# --- Removed meanwhile
-
-{
-	my $result = overtake('user_deleted', $set, sub { sets(4)->(@_); $other->value('SELECT key_vault.delete($1, $2)', $_[0], 'gemini'); });
-	is($result->{error}, undef, 'set and deleted meanwhile: it is stored');
-	is($other->value($get, 'user_deleted', 'gemini'), 'AIza-slow-of-user_deleted', 'and is the current one');
-	$other->value($set, 'user_again', 'gemini', "AIza-old-$_") for 1 .. 4;
-	$result = overtake('user_again', $set, sub { $other->value('SELECT key_vault.delete($1, $2)', $_[0], 'gemini'); sets(2)->(@_); });
-	is($result->{rows}[0][0], 5, 'deleted and set anew meanwhile: its version is above both');
-	is($other->value($get, 'user_again', 'gemini'), 'AIza-slow-of-user_again', 'and is the current one');
-}
-
-# --- rollback and import go the same way
-
-{
-	my $user = 'user_rollback';
-	$other->value($set, $user, 'gemini', "AIza-old-$_") for 1 .. 2;
-	my $slow = session($node, 'regress_kv_service');
-	$slow->run(q{SET application_name = 'slow'});
-	$gate->run('BEGIN', 'LOCK TABLE public.gate');
-	$slow->send('SELECT key_vault.rollback($1, $2, 1)', $user, 'gemini');
-	waits($slow->pid);
-	sets(4)->($user);
-	$gate->run('ROLLBACK');
-	is($slow->receive->{rows}[0][0], 7, 'rollback, overtaken four times: its version is the next');
-	is($other->value($get, $user, 'gemini'), 'AIza-old-1', 'and is the current one');
-}
-
-# --- Without a trigger, which has the row written another way: many at once that keep no versions
-
-$super->run('DROP TRIGGER wait ON key_vault_data.secrets', 'ALTER ROLE regress_kv_service SET key_vault.keep_versions = 0');
+$super->run('ALTER POLICY own_rows ON key_vault_data.secrets USING (user_id = key_vault.current_user_id())',
+	'ALTER ROLE regress_kv_service SET key_vault.keep_versions = 0');
 {
 	my @sessions = map { session($node, 'regress_kv_service') } 1 .. 16;
 	my $end = time + ($ENV{KV_LONG} ? 30 : 3);

@@ -94,12 +94,22 @@ take_back(const KvSecretName *name, int32 version)
 	kv_secret_rows_delete_through(name, version);
 }
 
+/* With if_version old versions go last, after another look at the highest. */
+static KvSecretLook
+look_before(const KvSecretName *name, const KvSetOptions *options)
+{
+	if (options->has_if_version)
+		return (KvSecretLook){.highest = kv_secret_rows_highest(name)};
+	return kv_secret_rows_look(name, kv_setting_keep_versions);
+}
+
 /* As store(), which nothing keeps from being called within itself. */
 static int32
 store_once(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 	  const KvSetOptions *options)
 {
 	uint8		active[KV_ROOT_KEY_ID_LEN];
+	KvSecretLook look;
 	int32		highest;
 	int32		superfluous;
 	int			attempts = 0;
@@ -116,7 +126,8 @@ store_once(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 
 	for (;;)
 	{
-		highest = kv_secret_rows_highest(name);
+		look = look_before(name, options);
+		highest = look.highest;
 		check_if_version(name, highest, options);
 		if (highest == PG_INT32_MAX)
 			ereport(ERROR,
@@ -133,7 +144,7 @@ store_once(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 		{
 			superfluous = Max(row->version - kv_setting_keep_versions - 1, 0);
 			if (kv_secret_rows_settle(name, row->version,
-									  options->has_if_version ? 0 : superfluous))
+									  options->has_if_version ? 0 : superfluous, &look))
 				break;
 			take_back(name, row->version);
 		}
