@@ -154,6 +154,7 @@ server_tests() {
 	for test in examples/*/test.sh; do
 		[[ ! -x $test ]] || step "example-$(basename "${test%/*}")" as_server "${network[@]}" "$test"
 	done
+	step clients as_server "${network[@]}" test/clients/test.sh "$mode"
 }
 
 # --- Tests without a server -------------------------------------------------
@@ -225,8 +226,8 @@ for name in http_proxy https_proxy no_proxy npm_config_registry NODE_EXTRA_CA_CE
 done
 
 sections=(demo test)
-[[ $mode == --server-tests ]] || sections+=(lint examples browser)
-! is_long || sections+=(long)
+[[ $mode == --server-tests ]] || sections+=(lint examples clients browser)
+! is_long || sections+=(long clients-long)
 need_packages "${sections[@]}"
 
 make_work

@@ -1,0 +1,56 @@
+"""SQLAlchemy, on psycopg2."""
+
+import os
+
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+
+import client_lines
+
+KEY = "AIza-a-key-of-sqlalchemy-0123456789"
+
+
+def engine_for(port, **options):
+    return sqlalchemy.create_engine(f"postgresql+psycopg2://?port={port}", **options)
+
+
+class Client:
+    IDENTITY = "with engine.begin()"
+
+    def __init__(self):
+        self.engine = engine_for(os.environ["PGPORT"], hide_parameters=True)
+
+    def connect(self, port):
+        return engine_for(port).connect()
+
+    def mark(self, number):
+        return f":p{number}"
+
+    def run(self, conn, sql, parameters):
+        return conn.execute(sqlalchemy.text(sql), {f"p{n}": p for n, p in enumerate(parameters, 1)}).scalar()
+
+    def value(self, sql, *parameters):
+        with self.engine.begin() as conn:
+            return self.run(conn, sql, parameters)
+
+    def value_as(self, user_id, sql, *parameters):
+        with self.engine.begin() as conn:
+            self.run(conn, "SELECT set_config('key_vault.user_id', :p1, true)", [user_id])
+            return self.run(conn, sql, parameters)
+
+    def describe(self, error):
+        return getattr(getattr(error, "orig", None), "pgcode", None), client_lines.class_name(error)
+
+
+def error_text(**options):
+    with engine_for(os.environ["PGPORT"], **options).connect() as conn:
+        try:
+            conn.execute(sqlalchemy.text("SELECT key_vault.set(:u, 'nonesuch', :k)"), {"u": "user_a", "k": KEY})
+        except DBAPIError as error:
+            return str(error)
+    raise AssertionError("the provider is not registered")
+
+
+assert KEY in error_text() and KEY not in error_text(hide_parameters=True)
+print("trap: SQLAlchemy: exceptions show parameters, unless the engine has hide_parameters=True")
+client_lines.report(Client())
