@@ -91,7 +91,7 @@ sub is_said
 	my ($message) = @_;
 	my $pattern = join '.*', map { quotemeta } split /\.\.\./, $message, -1;
 	return 1 if grep { /$pattern/ } @said;
-	for my $filled ($message =~ s/"[^"]*"/"%s"/gr, $message =~ s/\bkey_vault\b/%s/gr, $message =~ s/\.\.\./%s/gr, $message =~ s/"[^"]*"|\.\.\./"%s"/gr)
+	for my $filled ($message =~ s/"[^"]*"/"%s"/gr, $message =~ s/\bkey_vault\w*/%s/gr, $message =~ s/\.\.\./%s/gr, $message =~ s/"[^"]*"|\.\.\./"%s"/gr)
 	{
 		return 1 if index($server, $filled) >= 0;
 	}
