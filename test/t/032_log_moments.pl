@@ -66,6 +66,33 @@ for my $protocol (qw(simple extended named pipeline))
 	}
 }
 
+# --- The same text, time and again
+
+{
+	my $position = log_position($node);
+	my $session = session($node, 'regress_kv_service');
+	my $own = '(SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid())';
+	my $run = sub { my ($text, @keys) = @_; return $session->value($text, @keys) . ' after ' . activity_of($observer, $session); };
+	for my $alias (qw(one two))
+	{
+		my $text = "SELECT $own AS $alias, key_vault.set('user_a', 'exa', \$1)";
+		is($run->($text, canary()), join(' after ', ("SELECT (SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS $alias, key_vault.set(\$2, \$3, \$1)") x 2),
+			"$alias, $_: is shown as it is, without its literals") for 1 .. 3;
+	}
+	my $canary = canary();
+	like($run->("SELECT $own AS tri, key_vault.set('user_a', 'exa', '$canary')"), qr/AS tri, key_vault\.set\(\$1, \$2, \$3\)/, 'the same but for a literal key: it is not shown') for 1 .. 2;
+	if ($node->pg_version->major < 19)
+	{
+		# a name, or within a literal: it depends on whether backslashes escape
+		my $text = "SELECT $own, key_vault.set('user_a', 'exa', \$1), '\\'', ' $canary --'\n";
+		$session->run('SET escape_string_warning = off');
+		ok(shows($run->($text, canary()), $canary), 'a name is shown');
+		$session->run('SET standard_conforming_strings = off');
+		ok(!shows($run->($text, canary()), $canary), 'and not any more where it has become a literal');
+	}
+	is_deeply(shown_in_formats(log_since($node, $position), $canary), [], 'nor is it logged');
+}
+
 # --- pg_stat_statements
 
 SKIP:

@@ -22,6 +22,8 @@
 /* What stands there when there is no memory for more. */
 static const char hidden[] = "<statement hidden by key_vault>";
 
+#define REMEMBERED_MAX	2048	/* bytes of a text */
+
 /* What was looked at last.  A pointer alone could be another text's by now. */
 static struct
 {
@@ -33,6 +35,18 @@ static struct
 
 /* Of a process that has no MessageContext. */
 static char *kept = NULL;
+
+/*
+ * The last text of which every secret is a parameter, and what is shown in its place:
+ * who prepares a statement has the same text each time.  Other texts are not kept.
+ */
+static struct
+{
+	char	   *text;			/* NULL: there is none */
+	char	   *shown;
+	Size		len;			/* of text */
+	bool		backslashes;	/* escape in its literals */
+} remembered;
 
 static bool
 is_looked_at(void)
@@ -82,22 +96,67 @@ context_of_shown(void)
 }
 
 static void
-show(char *copy)
+show(const char *text)
+{
+	statement.shown = text;
+	debug_query_string = text;
+	pgstat_report_activity(STATE_RUNNING, text);
+}
+
+/* A copy that was made in context_of_shown(), or NULL. */
+static void
+show_copy(char *copy)
 {
 	if (MessageContext == NULL && copy != NULL)
 		kept = copy;
-	statement.shown = copy != NULL ? copy : hidden;
-	debug_query_string = statement.shown;
-	pgstat_report_activity(STATE_RUNNING, statement.shown);
+	show(copy != NULL ? copy : hidden);
+}
+
+static bool
+is_remembered(const char *text, Size len)
+{
+	return remembered.text != NULL && remembered.len == len &&
+		remembered.backslashes == kv_backslashes_escape() &&
+		memcmp(remembered.text, text, len) == 0;
+}
+
+/* Without memory for it, nothing is remembered. */
+static void
+remember(const char *text, Size len, const char *shown)
+{
+	Size		shown_len = strlen(shown);
+	char	   *copy;
+
+	if (len > REMEMBERED_MAX || debug_query_string == remembered.shown ||
+		!kv_text_binds_secrets(text, len))
+		return;
+	copy = MemoryContextAllocExtended(TopMemoryContext, len + shown_len + 2, MCXT_ALLOC_NO_OOM);
+	if (copy == NULL)
+		return;
+	if (remembered.text != NULL)
+		pfree(remembered.text);
+	remembered.text = memcpy(copy, text, len + 1);
+	remembered.shown = memcpy(copy + len + 1, shown, shown_len + 1);
+	remembered.len = len;
+	remembered.backslashes = kv_backslashes_escape();
 }
 
 static void
 hide(void)
 {
-	Size		len = strlen(debug_query_string);
+	const char *text = debug_query_string;
+	Size		len = strlen(text);
 
-	if (kv_has_literals(debug_query_string, len))
-		show(kv_without_literals("", 0, debug_query_string, len, context_of_shown()));
+	if (is_remembered(text, len))
+	{
+		show(remembered.shown);
+		return;
+	}
+	if (!kv_has_literals(text, len))
+		return;
+	show_copy(kv_without_literals("", 0, text, len, context_of_shown()));
+	if (statement.shown != hidden)
+		remember(text, len, statement.shown);
 }
 
 static void
@@ -152,7 +211,7 @@ kv_statement_hide_known(const KvKnownValues *known)
 			len = kv_known_values_hide(known, copy, len);
 		copy[kv_hide_looks(copy, len)] = '\0';
 	}
-	show(copy);
+	show_copy(copy);
 }
 
 const char *
