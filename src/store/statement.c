@@ -33,6 +33,8 @@ static Oid	known_schema = InvalidOid;
 static Oid	known_data_schema = InvalidOid;
 static Oid	known_owner = InvalidOid;
 
+static bool has_plans = false;
+
 static void
 forget_schemas(void)
 {
@@ -131,12 +133,14 @@ kv_spi_connect(void)
 
 /*
  * Whether row-level security applies to a role is part of a plan, and PostgreSQL
- * does not plan again when BYPASSRLS is given or taken.
+ * does not plan again when BYPASSRLS is given or taken.  A session that has none of
+ * our plans keeps its own.
  */
 static void
 forget_plans(void)
 {
-	ResetPlanCache();
+	if (has_plans)
+		ResetPlanCache();
 }
 
 void
@@ -154,6 +158,7 @@ prepare(KvStatement *statement)
 {
 	SPIPlanPtr	plan;
 
+	has_plans = true;
 	/* No parallel plans: a worker would not know for whom the call acts. */
 	plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
 	if (plan == NULL)

@@ -127,19 +127,20 @@ replace_statement(ErrorData *edata)
 	return true;
 }
 
-/* The word that the message quotes is in the statement as it is shown. */
+/* The word that the message quotes is in the statement, or the query in it, as that is shown. */
 static bool
-quotes_what_is_shown(const char *message)
+quotes_what_is_shown(const ErrorData *edata)
 {
-	const char *begin = strchr(message, '"');
-	const char *end = strrchr(message, '"');
+	const char *shown = edata->internalquery != NULL ? edata->internalquery : debug_query_string;
+	const char *begin = strchr(edata->message, '"');
+	const char *end = strrchr(edata->message, '"');
 
-	if (begin == NULL || end == begin || debug_query_string == NULL)
+	if (begin == NULL || end == begin || shown == NULL)
 		return false;
 	begin++;
 	if (kv_sql_is_digit(*begin) || *begin == '"')
 		return false;
-	return memmem(debug_query_string, strlen(debug_query_string), begin, end - begin) != NULL;
+	return memmem(shown, strlen(shown), begin, end - begin) != NULL;
 }
 
 /* Errors that quote what they are about: a value, or a piece of the text. */
@@ -151,7 +152,7 @@ hide_quoted_value(ErrorData *edata)
 	if (edata->elevel < ERROR)
 		return;
 	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
-		(edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && !quotes_what_is_shown(edata->message)))
+		(edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && !quotes_what_is_shown(edata)))
 		edata->message[kv_log_hide_quoted(edata->message, len)] = '\0';
 }
 
@@ -283,6 +284,7 @@ kv_entry_redact(ErrorData *edata)
 	const KvKnownValues *known;
 
 	entry.carries = kv_statement_look();
+	redact_internal_query(&entry);
 	redact_message(&entry);
 	if (is_from(edata, "elog_node_display"))
 		redact_tree(&entry, edata->detail);
@@ -291,7 +293,6 @@ kv_entry_redact(ErrorData *edata)
 	redact_detail(&entry, edata->detail_log);
 	hide_arguments(&entry);
 	redact_context(&entry);
-	redact_internal_query(&entry);
 
 	known = kv_known_secrets();
 	hide_known(edata->message, known);

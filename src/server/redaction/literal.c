@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "nodes/params.h"
 #include "utils/elog.h"
 
 #include "server/redaction/redaction.h"
@@ -82,13 +83,42 @@ stands_literally_in(const char *text, const char *secret, int len)
 	return found;
 }
 
+/*
+ * The callbacks without the one that quotes bound parameters, which are no text of a
+ * statement.
+ */
+static ErrorContextCallback *
+without_parameters(const ErrorContextCallback *stack)
+{
+	ErrorContextCallback *first = NULL;
+	ErrorContextCallback **next = &first;
+
+	for (; stack != NULL; stack = stack->previous)
+	{
+		if (stack->callback == ParamsErrorCallback)
+			continue;
+		*next = palloc(sizeof(ErrorContextCallback));
+		**next = *stack;
+		next = &(*next)->previous;
+	}
+	*next = NULL;
+	return first;
+}
+
 /* A function's body: its statements are quoted as the context of errors. */
 static bool
 stands_literally_in_context(const char *secret, int len)
 {
-	char	   *context = error_context_stack != NULL ? GetErrorContextStack() : NULL;
-	bool		found = stands_literally_in(context, secret, len);
+	ErrorContextCallback *stack = error_context_stack;
+	char	   *context = NULL;
+	bool		found;
 
+	/* an error puts it back by itself */
+	error_context_stack = without_parameters(stack);
+	if (error_context_stack != NULL)
+		context = GetErrorContextStack();
+	error_context_stack = stack;
+	found = stands_literally_in(context, secret, len);
 	if (context)
 	{
 		explicit_bzero(context, strlen(context));
