@@ -136,11 +136,19 @@ sub simple
 # Runs COPY ... FROM STDIN with its data, by the simple protocol or the extended one.
 sub copy
 {
+	my ($self, @copy) = @_;
+	$self->send_copy(@copy);
+	return $self->receive;
+}
+
+# As copy, but does not wait for the result.
+sub send_copy
+{
 	my ($self, $sql, $data, $protocol) = @_;
 	my $extended = ($protocol // '') eq 'extended';
 	$self->_write(($extended ? _parse('', $sql) . _execute('') : _message('Q', "$sql\0"))
 		. _message('d', $data) . _message('c', '') . ($extended ? _message('S', '') : ''));
-	return $self->receive;
+	return;
 }
 
 # Waits for the result of what was sent.

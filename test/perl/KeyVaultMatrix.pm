@@ -8,7 +8,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(matrix_objects matrix_settings matrix_cells matrix_impossible run_cell keys_in);
+our @EXPORT = qw(matrix_objects matrix_settings matrix_cells matrix_impossible run_cell keys_in NAP_LOCK);
 
 our @protocols = qw(simple extended named pipeline);
 
@@ -74,6 +74,20 @@ my %functions = (
 		failing => sub { "(SELECT imported FROM key_vault.import_keys('SELECT nonesuch', $_[0]))" },
 		secret => sub { $_[0] } });
 our @functions = sort keys %functions;
+
+# All of a function, or all with a nap in front of the call: see matrix_objects().
+sub function_with
+{
+	my ($name, $nap) = @_;
+	my %function = (%{ $functions{$name} }, name => $name);
+	return \%function unless $nap;
+	for my $how (qw(call named failing))
+	{
+		my $call = $function{$how};
+		$function{$how} = sub { '(matrix.nap() + ' . $call->(@_) . ')' };
+	}
+	return \%function;
+}
 
 # --- How a secret is written
 
@@ -156,14 +170,25 @@ my %forms = (
 		(['BEGIN'], ['SELECT 1/0'], [ 'SELECT ' . $f->{call}->(plain($k)) ], ['ROLLBACK']) } });
 our @forms = sort keys %forms;
 
+# Who holds this advisory lock lets those wait who take a nap: where the setting matrix.nap is on.
+use constant NAP_LOCK => 4711;
+
 # What wrappers, triggers and rules need.
 sub matrix_objects
 {
-	my $sql = 'CREATE SCHEMA matrix;';
+	my $lock = NAP_LOCK;
+	my $sql = <<"END";
+CREATE SCHEMA matrix;
+CREATE FUNCTION matrix.nap() RETURNS int LANGUAGE plpgsql AS \$\$ BEGIN
+	IF current_setting('matrix.nap', true) = 'on' THEN
+		PERFORM pg_advisory_lock_shared($lock), pg_advisory_unlock_shared($lock);
+	END IF;
+	RETURN 0;
+END \$\$;
+END
 	for my $name (@functions)
 	{
-		my $call = $functions{$name}{call};
-		my $failing = $functions{$name}{failing};
+		my ($call, $failing) = @{ function_with($name, 1) }{qw(call failing)};
 		my ($of_k, $of_new, $failing_k, $failing_new) = ($call->('k'), $call->('NEW.k'), $failing->('k'), $failing->('NEW.k'));
 		$sql .= <<"END";
 CREATE FUNCTION matrix.sql_$name(k text) RETURNS bigint LANGUAGE sql AS \$\$ SELECT ($of_k)::bigint \$\$;
@@ -204,10 +229,12 @@ sub matrix_settings
 		'log_min_duration_sample' => { log_min_duration_sample => 0, log_statement_sample_rate => 1 },
 		'log_transaction_sample_rate' => { log_transaction_sample_rate => 1 },
 		'log_duration' => { log_duration => 'on' },
+		'log_parameter_max_length = -1' => { log_statement => 'all', log_parameter_max_length => -1 },
 		'log_parameter_max_length = 0' => { log_statement => 'all', log_parameter_max_length => 0 },
 		'log_parameter_max_length = 5' => { log_statement => 'all', log_parameter_max_length => 5 },
 		'log_parameter_max_length = 30' => { log_min_duration_statement => 0, log_parameter_max_length => 30 },
 		'log_parameter_max_length_on_error' => { log_parameter_max_length_on_error => -1 },
+		'log_parameter_max_length_on_error = 0' => { log_parameter_max_length_on_error => 0 },
 		'log_parameter_max_length_on_error = 5' => { log_parameter_max_length_on_error => 5 },
 		'log_parameter_max_length_on_error = 30' => { log_parameter_max_length_on_error => 30 },
 		(map { ("log_min_error_statement = $_" => { log_min_error_statement => $_ }) }
@@ -228,14 +255,21 @@ sub matrix_settings
 			'auto_explain.log_verbose' => 'on', 'auto_explain.log_analyze' => 'on');
 		$explain{'auto_explain.log_parameter_max_length'} = -1 if $has{version} >= 16;
 		$one_by_one{"auto_explain, $_"} = { %explain, 'auto_explain.log_format' => $_ } for qw(text json xml yaml);
+		$one_by_one{"auto_explain, only $_"} = { 'auto_explain.log_min_duration' => 0, "auto_explain.$_" => 'on' } for qw(log_nested_statements log_verbose log_analyze);
+		$one_by_one{"auto_explain, parameters = $_"} = { 'auto_explain.log_min_duration' => 0, 'auto_explain.log_parameter_max_length' => $_ }
+		  for $has{version} >= 16 ? (-1, 0, 5, 30) : ();
 	}
 	if ($has{pgaudit})
 	{
 		$one_by_one{pgaudit} = { 'pgaudit.log' => 'all', 'pgaudit.log_parameter' => 'on', 'pgaudit.log_relation' => 'on' };
+		$one_by_one{"pgaudit, only $_"} = { 'pgaudit.log' => 'all', "pgaudit.$_" => 'on' } for qw(log_parameter log_relation);
 		$one_by_one{'pgaudit, once'} = { 'pgaudit.log' => 'all', 'pgaudit.log_parameter' => 'on', 'pgaudit.log_statement_once' => 'on' };
 	}
-	$one_by_one{pg_stat_statements} = { 'pg_stat_statements.track' => 'all', 'pg_stat_statements.track_utility' => 'on' }
-	  if $has{pg_stat_statements};
+	if ($has{pg_stat_statements})
+	{
+		$one_by_one{pg_stat_statements} = { 'pg_stat_statements.track' => 'all', 'pg_stat_statements.track_utility' => 'on' };
+		$one_by_one{'pg_stat_statements, only track_utility'} = { 'pg_stat_statements.track' => 'top', 'pg_stat_statements.track_utility' => 'on' };
+	}
 	# those that go together; the last of each is what counts
 	my %all;
 	for my $name ('log_statement = all', 'log_min_duration_statement', 'log_transaction_sample_rate', 'log_duration',
@@ -277,8 +311,8 @@ sub matrix_impossible
 
 my $number = 0;
 
-# matrix_cells(protocol, plain => 1): all cells of it, each with a new key.  plain: without
-# standard_conforming_strings, so no backslashes and no U&.
+# matrix_cells(protocol, plain => 1, nap => 1): all cells of it, each with a new key.  plain:
+# without standard_conforming_strings, so no backslashes and no U&.
 sub matrix_cells
 {
 	my ($protocol, %option) = @_;
@@ -291,43 +325,67 @@ sub matrix_cells
 			next if $option{plain} && $form eq 'unicode';    # the server refuses it
 			my $kind = $number++ % ($forms{$form}{raises} ? @kinds - 1 : @kinds);
 			$kind = 0 if $kind == 2 && $option{plain};
-			my $secret = $functions{$function}{secret}->($kinds[$kind]->());
+			my $with = function_with($function, $option{nap});
+			my $secret = $with->{secret}->($kinds[$kind]->());
 			$secret =~ tr/\\//d if $option{plain};
 			push @cells, {
 				name => "$protocol, $form, $function", protocol => $protocol, form => $form, function => $function,
 				secret => $secret, fails => $forms{$form}{fails},
-				steps => [ $forms{$form}{steps}->({ %{ $functions{$function} }, name => $function }, $secret) ] };
+				binds => $forms{$form}{binds}, steps => [ $forms{$form}{steps}->($with, $secret) ] };
 		}
 	}
 	return @cells;
 }
 
-# Runs a cell's statements: the SQLSTATEs that they raised, the expected 1/0 left out.
+# Runs a cell's statements: the SQLSTATEs that they raised, the expected 1/0 left out.  The
+# observer, if there is one, holds the lock that naps wait for: see receive_watched().
 sub run_cell
 {
-	my ($session, $cell) = @_;
+	my ($session, $cell, $observer) = @_;
 	my @states;
 	for my $step (@{ $cell->{steps} })
 	{
 		my ($sql, @parameters) = @$step;
-		my $result;
+		# no key is in these, and a pipeline would not get to them when it has failed
+		my $protocol = $sql =~ /^(?:BEGIN|COMMIT|ROLLBACK)$/ ? 'simple' : $cell->{protocol};
 		if (@parameters && ref $parameters[0])
 		{
 			my $data = $parameters[0]{copy};
 			$data =~ s/\\/\\\\/g;
-			$result = $session->copy($sql, "$data\n", $cell->{protocol});
+			$session->send_copy($sql, "$data\n", $protocol);
 		}
 		else
 		{
-			# no key is in these, and a pipeline would not get to them when it has failed
-			my $protocol = $sql =~ /^(?:BEGIN|COMMIT|ROLLBACK)$/ ? 'simple' : $cell->{protocol};
 			$session->send_by($protocol, $sql, @parameters);
-			$result = $session->receive;
 		}
+		my $result = $observer ? receive_watched($session, $cell, $observer) : $session->receive;
 		push @states, $result->{error}{state} if $result->{error} && $sql ne 'SELECT 1/0';
 	}
 	$session->simple('ROLLBACK') if @states && $cell->{form} eq 'cursor';
 	return @states;
+}
+
+# What another session sees of it while it naps, if it does, as seen_meanwhile, and then its
+# result.  With resets, pg_stat_statements is emptied then; what it had kept until then, is kept.
+sub receive_watched
+{
+	my ($session, $cell, $observer) = @_;
+	my $result;
+	until ($result = $session->ready)
+	{
+		my $row = $observer->query(q{SELECT query FROM pg_stat_activity WHERE pid = $1::int AND wait_event = 'advisory'}, $session->pid)->{rows}[0] // next;
+		$cell->{seen_meanwhile} .= $row->[0];
+		if ($cell->{resets})
+		{
+			$cell->{kept} = $observer->value('SELECT string_agg(query, chr(10)) FROM pg_stat_statements');
+			$observer->value('SELECT pg_stat_statements_reset()');
+		}
+		$observer->value('SELECT pg_advisory_unlock($1::int)', NAP_LOCK);
+		$result = $session->receive;
+		$observer->value('SELECT pg_advisory_lock($1::int)', NAP_LOCK);
+		last;
+	}
+	return $result;
 }
 
 1;

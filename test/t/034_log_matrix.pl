@@ -51,6 +51,36 @@ sub found_of
 	return scalar grep { $found->{$_} } keys %{ keys_in($cell->{secret}) };
 }
 
+# Runs all cells of a protocol, another session looking on in the middle of each that gets so
+# far, and emptying pg_stat_statements then: the cells.
+sub watch_cells
+{
+	my ($protocol, $redact) = @_;
+	my ($session) = matrix_session('defaults', $redact);
+	my @cells = matrix_cells($protocol, nap => 1);
+	$session->run('SET matrix.nap = on');
+	$observer->value('SELECT pg_advisory_lock($1::int)', NAP_LOCK);
+	for my $cell (@cells)
+	{
+		$cell->{resets} = $has{pg_stat_statements};
+		run_cell($session, $cell, $observer);
+	}
+	$observer->value('SELECT pg_advisory_unlock($1::int)', NAP_LOCK);
+	$session->close;
+	return grep { defined $_->{seen_meanwhile} } @cells;
+}
+
+# The files that pg_stat_statements and the like leave when the server stops, in which keys are.
+sub files_with_keys
+{
+	$node->stop;
+	my @files = grep { -f } glob($node->data_dir . '/pg_stat/*');
+	my @found = grep { %{ keys_in(slurp_file($_)) } } @files;
+	$node->start;
+	$observer = session($node);
+	return (scalar @files, \@found);
+}
+
 # Runs all cells of a setting and a protocol: those, what the log got, and which cells did not
 # run as they should.
 sub run_cells
@@ -71,6 +101,16 @@ sub run_cells
 	return (\@cells, $since, \@odd);
 }
 
+my $cells_watched = 0;
+for my $protocol (@protocols)
+{
+	my @watched = watch_cells($protocol, 'on');
+	is_deeply([ map { $_->{name} } grep { found_of(keys_in($_->{seen_meanwhile}), $_) } @watched ], [], "$protocol: no key in pg_stat_activity while a statement runs");
+	cmp_ok(scalar @watched, '>', 80, "$protocol: many do run for a while");
+	is_deeply([ keys %{ keys_in(join "\n", map { $_->{kept} // () } @watched) } ], [], "$protocol: nor in pg_stat_statements, when it is emptied meanwhile");
+	$cells_watched += @watched;
+}
+
 my $cells_run = 0;
 for my $name (@settings)
 {
@@ -89,8 +129,11 @@ if ($has{pg_stat_statements})
 {
 	my $statements = $observer->value('SELECT string_agg(query, chr(10)) FROM pg_stat_statements');
 	is_deeply([ keys %{ keys_in($statements) } ], [], 'no key in pg_stat_statements');
-	like($statements, qr/SELECT key_vault\.set\(\$\d, \$\d, \$\d\)/, 'but calls with bound keys');
+	like($statements, qr/SELECT .*key_vault\.set\(\$\d, \$\d, \$\d\)/, 'but calls with bound keys');
 }
+my ($files, $with_keys) = files_with_keys();
+is_deeply($with_keys, [], 'no key in the files of statistics');
+cmp_ok($files, '>', 0, 'and there are such files') if $has{pg_stat_statements};
 
 # --- The same with redaction off
 
@@ -114,6 +157,15 @@ for my $name (@settings)
 	}
 }
 
+($files, $with_keys) = files_with_keys();
+cmp_ok(scalar @$with_keys, '>', 0, 'they are in the files of statistics') if $has{pg_stat_statements};
+my @watched = map { watch_cells($_, 'off') } @protocols;
+my %shown = map { ($_->{form} => 1) } grep { found_of(keys_in($_->{seen_meanwhile}), $_) } @watched;
+my %hidden = map { ($_->{form} => 1) } grep { !$shown{ $_->{form} } } @watched;
+my @unseen = (qw(copy copy_failing cursor), map { $_->{form} } grep { $_->{binds} } @watched);
+is_deeply([ sort keys %hidden ], [ sort keys %{ { map { ($_ => 1) } @unseen } } ], 'they are in pg_stat_activity, but for forms that do not have them in the text');
+ok(%{ keys_in(join "\n", map { $_->{kept} // () } @watched) }, 'they are in pg_stat_statements, when it is emptied meanwhile') if $has{pg_stat_statements};
+
 # These log no text of a statement, and no parameter
 my %silent = map { ($_ => 1) } 'log_min_error_statement = fatal', 'log_min_error_statement = panic';
 my @empty = sort grep { !$canaries{$_} } keys %runs;
@@ -125,11 +177,7 @@ note("$_: not possible: @{ $why->{$_} }") for sort keys %$why;
 note('standard_conforming_strings = off: not possible: unicode, and keys with backslashes are left out');
 my $canaries = 0;
 $canaries += $canaries{$_} for @settings;
-note("$cells_run cells were run with redaction on, and as many off, of which $canaries brought their key into the log");
+note("$cells_watched cells were watched in their middle, $cells_run cells were run with redaction on, and as many off, of which $canaries brought their key into the log");
 cmp_ok($canaries, '>', $cells_run / 4, 'with redaction off, many cells do');
-
-$node->stop;
-my @files = grep { -f } glob($node->data_dir . '/pg_stat/*');
-is_deeply([ grep { %{ keys_in(slurp_file($_)) } } grep { !$canaries } @files ], [], 'no key in the files of statistics');
 
 done_testing();
