@@ -70,6 +70,34 @@ for my $what (
 	like($log, qr/duration: [0-9.]+ ms  statement: SELECT key_vault\.set\('\*\*\*\*', '\*\*\*', '\*\*\*\*'\)/, 'in place, where there is no memory for a copy');
 }
 
+# No memory for other copies: of a query within a function, and of a statement that carries no
+# secrets and has what looks like a key
+{
+	my $canary = canary();
+	my $half = q{repeat(' ', 1500000)};
+	my $sql = "DO \$\$ BEGIN EXECUTE 'SELECT key_vault.set(''user_a'', ''exa'' here, ''$canary' || repeat('x', 100000) || ''')' || $half || $half; END \$\$";
+	append_to_file($switch, '');
+	my ($state, $log) = logged($canary, $sql);
+	is($state, '42601', 'no memory, a query within a function: its error is as ever');
+	like($log, qr/QUERY:  \(not shown by key_vault\)\n/, 'the query is hidden as a whole');
+	like($log, qr/STATEMENT:  DO \$1\n/, 'its statement keeps its shape');
+	($state, $log) = logged($canary, $sql);
+	is($state, '42601', 'memory, a query within a function: its error');
+	like($log, qr/QUERY:  SELECT key_vault\.set\(\$1, \$2 here, \$3\)/, 'it keeps its shape');
+}
+{
+	my $canary = canary();
+	my $sql = "SELECT 'sk-${canary}0A1b2C3d4E5', nonesuch" . ' ' x 3_010_000;
+	append_to_file($switch, '');
+	my ($state, $log) = logged($canary, $sql);
+	# the parser has none, either
+	is($state, '53200', 'no memory, what looks like a key: the error is as ever');
+	like($log, qr/STATEMENT:  <statement hidden by key_vault>\n/, 'the statement is hidden as a whole');
+	($state, $log) = logged($canary, $sql);
+	is($state, '42703', 'memory, what looks like a key: its error');
+	like($log, qr/STATEMENT:  SELECT '\*\*\*\*', nonesuch/, 'it keeps its shape');
+}
+
 # --- Long, many, odd
 
 {
@@ -79,6 +107,12 @@ for my $what (
 	my ($state, $log) = logged($canary, "SELECT key_vault.set('user_a', 'exa', '$long')");
 	is($state, '22023', "a statement of $size MB");
 	like($log, qr/STATEMENT:  SELECT key_vault\.set\(\$1, \$2, \$3\)\n/, 'is logged');
+}
+{
+	my $canary = canary();
+	my ($state, $log) = logged($canary, "SELECT key_vault.set('user_a', 'exa', '$canary')" . ", ''" x 1_000_000);
+	is($state, '54011', 'a million literals');
+	like($log, qr/, \$1000003\n/, 'are logged as parameters');
 }
 {
 	my @canaries = map { canary() } 1 .. 10_000;

@@ -38,6 +38,7 @@ log_statement = none
 autovacuum = off
 fsync = off
 max_wal_senders = 0
+max_logical_replication_workers = 0
 deadlock_timeout = 100ms
 END
 	$node->append_conf('postgresql.conf', "auto_explain.log_timing = off\n") if $has{auto_explain};
@@ -121,7 +122,7 @@ sub normalized
 	$text =~ s/^\t?!.*$/!/mg;
 	$text =~ s/!\\t[^"]*/!/g;
 	$text =~ s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \w+/(time)/g;
-	$text =~ s/\b$pid\b/(pid)/g;
+	$text =~ s/\b$pid\b|\bPID \d+/(pid)/g;
 	$text =~ s/\b[0-9a-f]{8}\.[0-9a-f]+\b/(session)/g;
 	$text =~ s{\b\d+/\d+\b}{(transaction)}g;
 	$text =~ s/\d+\.\d+ ms/(duration)/g;
