@@ -122,7 +122,9 @@ sub normalized
 	$text =~ s/^\t?!.*$/!/mg;
 	$text =~ s/!\\t[^"]*/!/g;
 	$text =~ s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \w+/(time)/g;
-	$text =~ s/\b$pid\b|\bPID \d+/(pid)/g;
+	# not anywhere: trees are full of numbers
+	$text =~ s/\[$pid\]|(?<="pid":)$pid\b|\bPID \d+/(pid)/g;
+	$text =~ s/^((?:[^,]*,){3})$pid,/$1(pid),/;
 	$text =~ s/\b[0-9a-f]{8}\.[0-9a-f]+\b/(session)/g;
 	$text =~ s{\b\d+/\d+\b}{(transaction)}g;
 	$text =~ s/\d+\.\d+ ms/(duration)/g;
