@@ -82,8 +82,8 @@ isolation() {
 	installcheck PGUSER=postgres REGRESS= TAP_TESTS= || { cat output_iso/regression.diffs; return 1; }
 }
 
-# Files as only root can make them: one that neither the server's user nor root owns, and a
-# keyring of root's that all may read.
+# Files as only root can make them: one that neither the server's user nor root owns, and
+# keyrings of root's, one that all may read, one that the server's group may.
 files_of_others() {
 	local key
 	is_root || sudo -n true || return 0
@@ -91,6 +91,7 @@ files_of_others() {
 	key=$(printf '%032d' 7)
 	printf '%s %s 2026-01-31T23:59:59Z\n' "$(printf 'key_vault root key v1%s' "$key" | sha256sum | cut -c1-16)" \
 		"$(printf '%s' "$key" | base64 -w 0)" | as_root install -m 0444 -o root -g root /dev/stdin "$work/tmp/of_root"
+	as_root install -m 0640 -o root -g "$(id -g "$(server_user)")" "$work/tmp/of_root" "$work/tmp/of_root_for_group"
 }
 
 tap() {

@@ -202,6 +202,15 @@ SKIP:
 		OR current_setting('key_vault.keyring_command', true) IS NULL}) or die;
 }
 
+# As an administrator installs one: the server can read it, and not change it
+SKIP:
+{
+	my $installed = ($ENV{KV_FILE_OF_ROOT} // '') . '_for_group';
+	skip 'there is no keyring of root\'s for the server\'s group: check.sh makes one', 1 unless -r $installed && (stat $installed)[4] == 0;
+	set_path($installed);
+	is(attempt(id_of(slurp_file($installed))), 'ok', 'root\'s, and readable by the server\'s group');
+}
+
 # --- Places that will not do
 
 my $data = $node->data_dir;

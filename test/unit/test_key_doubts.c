@@ -18,10 +18,14 @@
 #define PGP_BASE64_LINES "ww0EBwMCijscDZ4vTGFg0gABAgMEBQYHCAkKCwwNDg8Q\r\nERITFBUWFxgZGhscHR4fICEiIyQlJic=\n"
 #define PGP_PUBLIC_HEX "c1c04c03112233445566778801000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627"
 #define PGP_PUBLIC_BASE64 "hQEMAxEiM0RVZneIAQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJic="
+#define PGP_HEX_UPPER "C30D040703028A3B1C0D9E2F4C6160D2000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F2021222324252627"
+#define PGP_BASE64URL "ww0EBwMC-_-_DZ4vTGFg0gABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJic"
 #define FERNET "gAAAAABlU_EAAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw=="
+#define HEX_32 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define FERNET_BYTES_HEX "80000000006553f100000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
 #define SALTED "U2FsdGVkX18AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSYn"
-#define BCRYPT "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+#define BCRYPT_HASH "10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+#define BCRYPT "$2b$" BCRYPT_HASH
 #define JWE "eyJhbGciOiJkaXIifQ..aXY.Y2lw.dGFn"
 
 /* A copy of exactly len bytes, so that a read past its end is seen. */
@@ -136,7 +140,30 @@ masks_are_known(void)
 	check(is_masked("abcd..."));
 	check(is_masked("[REDACTED]"));
 	check(is_masked("<hidden>"));
+	check(is_masked("(masked)"));
+	check(is_masked("{Withheld}"));
 	check(is_masked("redacted"));
+}
+
+/* Each character that masks, as often as it takes. */
+static void
+each_mask_character_is_known(void)
+{
+	static const char *const masks[] = {
+		"***", "...", "\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2", "\xe2\x80\xa6",
+		"\xe2\x97\x8f\xe2\x97\x8f\xe2\x97\x8f", "\xe2\x88\x97\xe2\x88\x97\xe2\x88\x97",
+		"\xe2\x88\x99\xe2\x88\x99\xe2\x88\x99", "\xe2\x8b\xaf", "\xe2\x96\x88\xe2\x96\x88\xe2\x96\x88",
+		"\xe2\x96\xa0\xe2\x96\xa0\xe2\x96\xa0", "\xef\xbc\x8a\xef\xbc\x8a\xef\xbc\x8a", "\xc2\xb7\xc2\xb7\xc2\xb7"
+	};
+
+	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++)
+	{
+		char		text[64];
+
+		snprintf(text, sizeof(text), "sk-%s0004", masks[i]);
+		if (!check(is_masked(text)))
+			printf("# %s\n", text);
+	}
 }
 
 static void
@@ -153,6 +180,8 @@ keys_are_not_masked(void)
 	check(is_masked("abcdefghijklmnopqrstuvwx***12345678"));
 	check(!is_masked("abcdefghijklmnopqrstuvwxy***12345678"));
 	check(!is_masked("abcdefghijklmnopqrstuvwx***123456789"));
+	/* which are characters, not bytes */
+	check(is_masked("***\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f"));
 	check(!is_masked("redacted-key"));
 	check(!is_masked("red"));
 	check(!is_masked("\xff\x80\x80***\xff\xff\xff\xff\xff\xff\xff\xff\xff"));
@@ -185,14 +214,33 @@ unsendable_characters_are_found(void)
 	check(unsendable("sk\xe2\x80\x8bx") == 2);
 	check(unsendable("\xd0\xb0") == 0);
 	check(unsendable("ab\xff") == 2);
-	check(strcmp(name_of("\n"), "a line break") == 0);
-	check(strstr(name_of("\xe2\x80\x8bx"), "U+200B") != NULL);
-	check(strstr(name_of("\xc2\xa0"), "U+00A0") != NULL);
 	check(strcmp(name_of("\x01"), "a control character") == 0);
 	check(strcmp(name_of("\x7f"), "a control character") == 0);
 	/* a letter is not named */
 	check(strcmp(name_of("\xd0\xb0"), "") == 0);
 	check(strcmp(name_of(""), "") == 0);
+}
+
+/* What nobody sees has to be named. */
+static void
+unseen_characters_have_names(void)
+{
+	static const struct
+	{
+		const char *text;
+		const char *name;
+	}			named[] = {
+		{"\nx", "line break"}, {"\r", "line break"}, {"\t", "tab"}, {"\xc2\xa0", "(U+00A0)"}, {"\xc2\xad", "(U+00AD)"},
+		{"\xe2\x80\x8bx", "(U+200B)"}, {"\xe2\x80\x8c", "(U+200C)"}, {"\xe2\x80\x8d", "(U+200D)"}, {"\xe2\x80\x8e", "(U+200E)"},
+		{"\xe2\x80\x8f", "(U+200F)"}, {"\xe2\x80\xa8", "(U+2028)"}, {"\xe2\x80\xaf", "(U+202F)"}, {"\xe2\x81\xa0", "(U+2060)"},
+		{"\xe3\x80\x80", "(U+3000)"}, {"\xef\xbb\xbf", "(U+FEFF)"}
+	};
+
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+	{
+		if (!check(strstr(name_of(named[i].text), named[i].name) != NULL))
+			printf("# %s: %s\n", named[i].name, name_of(named[i].text));
+	}
 }
 
 static void
@@ -216,6 +264,12 @@ ciphertexts_are_known(void)
 	check(says(PGP_BASE64_LINES, "OpenPGP"));
 	check(says("\\x" PGP_PUBLIC_HEX, "OpenPGP"));
 	check(says(PGP_PUBLIC_BASE64, "OpenPGP"));
+	check(says("\\x" PGP_HEX_UPPER, "OpenPGP"));
+	check(says(PGP_BASE64URL, "OpenPGP"));
+	/* Twofish; a length of five bytes; version 5, with OCB */
+	check(says("c30d040a03028a3b1c0d9e2f4c6160d2000102030405060708090a0b", "OpenPGP"));
+	check(says("c3ff0000000d040703028a3b1c0d9e2f4c6160d2000102030405060708090a0b", "OpenPGP"));
+	check(says("c31e05090203088a3b1c0d9e2f4c6160d2000102030405060708090a0b", "OpenPGP"));
 	check(says(hex_of("\\x", "-----BEGIN PGP MESSAGE-----\n\nww0E"), "OpenPGP"));
 	check(says(FERNET, "Fernet"));
 	check(says(" " FERNET "\n", "Fernet"));
@@ -224,21 +278,42 @@ ciphertexts_are_known(void)
 	check(says("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n", "age"));
 	check(says("age-encryption.org/v1\n-> X25519 abc", "age"));
 	check(says("YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBhYmM=", "age"));
-	check(says(BCRYPT, "bcrypt"));
 	check(says(hex_of("", BCRYPT), "bcrypt"));
-	check(says("$argon2id$v=19$m=65536,t=3,p=4$abc$def", "password hash"));
 	check(says(JWE, "JWE"));
 	check(says(hex_of("\\x", JWE), "JWE"));
 	check(says("vault:v1:8SDd3WHDOjf7mq69CyCqYjBXAiQQAVZRkFM13ok481zoCmHnSeDX9vyf7w==", "Vault"));
 	check(says(hex_of("0x", "vault:v1:8SDd3WHDOjf7mq69"), "Vault"));
 	check(says(SALTED, "OpenSSL"));
-	check(says("ENC[AES256_GCM,data:abc]", "ciphertext"));
-	check(says("null", "nothing"));
 	check(says(" None\n", "nothing"));
-	check(says("undefined", "nothing"));
 	check(says("", "blank"));
 	check(says(" \t\n", "blank"));
 	check(says("\xc2\xa0 \xe2\x80\x8b", "blank"));
+	check(says("\xef\xbb\xbf", "blank"));
+}
+
+/* Each beginning that says what a text is, and each word for nothing. */
+static void
+each_beginning_is_known(void)
+{
+	static const struct
+	{
+		const char *text;
+		const char *what;
+	}			begun[] = {
+		{"$2a$" BCRYPT_HASH, "bcrypt"}, {"$2b$" BCRYPT_HASH, "bcrypt"}, {"$2y$" BCRYPT_HASH, "bcrypt"},
+		{"$argon2id$v=19$m=65536,t=3,p=4$abc$def", "password hash"}, {"$scrypt$ln=16,r=8,p=1$aM15713r3Xsv$nFNh2CVHVjNl", "password hash"},
+		{"$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o", "password hash"}, {"$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hs", "password hash"},
+		{"$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8i", "password hash"}, {"$pbkdf2-sha256$29000$N2YMIWQs$1t8iyB2A", "password hash"},
+		{"pbkdf2_sha256$260000$abc$def", "password hash"}, {"SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy", "password hash"},
+		{"AQICAH" HEX_32 HEX_32, "AWS KMS"}, {"ENC[AES256_GCM,data:abc]", "ciphertext"}, {"{cipher}AQA1b2c3", "ciphertext"},
+		{"null", "nothing"}, {"none", "nothing"}, {"NIL", "nothing"}, {"NaN", "nothing"}, {"undefined", "nothing"}
+	};
+
+	for (size_t i = 0; i < sizeof(begun) / sizeof(begun[0]); i++)
+	{
+		if (!check(says(begun[i].text, begun[i].what)))
+			printf("# %s: %s\n", begun[i].text, ciphertext(begun[i].text));
+	}
 }
 
 static void
@@ -252,6 +327,11 @@ keys_are_no_ciphertexts(void)
 		/* hex that begins as OpenPGP does, with an unknown version, cipher or hash */
 		"c30d070703028a3b1c0d9e2f4c6160d2000102030405060708090a0b", "c30d041703028a3b1c0d9e2f4c6160d2000102030405060708090a0b",
 		"c30d0407030e8a3b1c0d9e2f4c6160d2000102030405060708090a0b", "c1c04c04112233445566778801000102030405060708090a0b",
+		"c1c04c03112233445566778863000102030405060708090a0b0c0d0e", "AQICAHkey",
+		/* too short for a Fernet token, and for a hash in hex or in base64 */
+		"8000000000" HEX_32, "2435246162636465", "JDUkYWJjZGVm",
+		/* four dots, but no JWE */
+		"eyJhbGci OiJkaXIifQ..aXY.Y2lw.dGFn", "eyJ.a.b.c/!d.e",
 		PGP_HEX "0", PGP_HEX "zz", PGP_BASE64 "a"
 	};
 
@@ -279,11 +359,14 @@ int
 main(void)
 {
 	run(masks_are_known);
+	run(each_mask_character_is_known);
 	run(keys_are_not_masked);
 	run(documents_are_known);
 	run(unsendable_characters_are_found);
+	run(unseen_characters_have_names);
 	run(white_space_is_trimmed);
 	run(ciphertexts_are_known);
+	run(each_beginning_is_known);
 	run(keys_are_no_ciphertexts);
 	run(openpgp_has_three_spellings);
 	return finish();
