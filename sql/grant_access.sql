@@ -126,6 +126,19 @@ SELECT key_vault.grant_access('regress_kv_app', 'admin');
 SELECT key_vault.grant_access('regress_kv_dba', 'admin');
 GRANT SET ON PARAMETER key_vault.user_id TO regress_kv_dba;
 RESET ROLE;
+-- one who holds all that a level gives, and may pass none of it on: PostgreSQL only warns of that
+SELECT key_vault.grant_access('regress_kv_dba', 'monitor'), key_vault.grant_access('regress_kv_app', 'monitor');
+SET client_min_messages = error;
+SET ROLE regress_kv_dba;
+SELECT key_vault.revoke_access('regress_kv_app');
+RESET ROLE;
+SELECT key_vault.revoke_access('regress_kv_app');
+SET ROLE regress_kv_dba;
+SELECT key_vault.grant_access('regress_kv_app', 'monitor');
+RESET ROLE;
+SET client_min_messages = warning;
+SELECT role, level FROM held WHERE role = 'regress_kv_app';
+SELECT key_vault.revoke_access('regress_kv_dba');
 -- as its grant options go; the level service stays a superuser's to give
 GRANT USAGE ON SCHEMA key_vault, key_vault_data TO regress_kv_dba WITH GRANT OPTION;
 GRANT SELECT ON ALL TABLES IN SCHEMA key_vault, key_vault_data TO regress_kv_dba WITH GRANT OPTION;

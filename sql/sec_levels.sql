@@ -83,6 +83,10 @@ RESET ROLE;
 SET client_min_messages = warning;
 \set VERBOSITY sqlstate
 SHOW search_path;
+-- which of the rights a role has is asked for by names that nobody can lay before
+SELECT key_vault.grant_access('regress_kv_next', 'admin'), key_vault.grant_access('regress_kv_next', 'user');
+SELECT level, complete, missing, extra FROM key_vault.access WHERE role OPERATOR(pg_catalog.=) 'regress_kv_next';
+SELECT key_vault.revoke_access('regress_kv_next');
 SELECT public.note_levels();
 (TABLE noted EXCEPT TABLE public.level_before) UNION ALL (TABLE public.level_before EXCEPT TABLE noted);
 SELECT role, level, complete, missing, extra FROM key_vault.access WHERE role OPERATOR(pg_catalog.~) '^regress_kv_|^PUBLIC' ORDER BY role;

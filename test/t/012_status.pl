@@ -98,6 +98,13 @@ mends('policies', 'error', qr/row-level security is off on key_vault_data\.usage
 mends('policies', 'error', qr/own_rows is not as installed on key_vault_data\.secrets/, [ 'DROP POLICY own_rows ON key_vault_data.secrets' ]);
 mends('policies', 'error', qr/own_rows is not as installed on key_vault_data\.secrets/, [ 'ALTER POLICY own_rows ON key_vault_data.secrets USING (true)' ],
 	q{SELECT count(*) = 1 FROM key_vault.secrets});
+for my $other ('FOR ALL TO PUBLIC USING (user_id = key_vault.current_user_id()) WITH CHECK (true)',
+	'FOR SELECT TO PUBLIC USING (user_id = key_vault.current_user_id())', 'FOR ALL TO regress_kv_app USING (user_id = key_vault.current_user_id())',
+	'AS RESTRICTIVE FOR ALL TO PUBLIC USING (user_id = key_vault.current_user_id())')
+{
+	mends('policies', 'error', qr/own_rows is not as installed on key_vault_data\.secrets/,
+		[ 'DROP POLICY own_rows ON key_vault_data.secrets', "CREATE POLICY own_rows ON key_vault_data.secrets $other" ]);
+}
 mends('policies', 'warning', qr/policy Mine on secrets/, [ 'CREATE POLICY "Mine" ON key_vault_data.secrets USING (true)' ]);
 mends('tables', 'error', qr/routine key_vault\.set\(.*schema key_vault_data.*table key_vault_data\.secrets belongs to regress_kv_app; table key_vault_data\.usage is unlogged/,
 	[ 'ALTER TABLE key_vault_data.secrets OWNER TO regress_kv_app', 'ALTER FUNCTION key_vault.set OWNER TO regress_kv_app',
@@ -111,6 +118,9 @@ mends('pgcrypto', 'warning', qr/regress_kv_other owns schema theirs/,
 
 $super->run('CREATE DATABASE second');
 $node->safe_psql('second', 'CREATE EXTENSION key_vault');
+$super->run(q{ALTER ROLE regress_kv_app IN DATABASE second SET log_statement = 'all'}, q{ALTER DATABASE second SET log_min_duration_statement = 0});
+is((finding('log_settings'))[0], 'ok', 'log_settings: what is set for another database is not told of');
+is((finding('log_settings', 'second'))[0], 'warning', 'log_settings: but there');
 {
 	my ($state, undef, $remedy) = finding('root_key', 'second');
 	is($state, 'error', 'root_key: there is none');

@@ -178,6 +178,13 @@ outcome_is(in('copied'), 'AIza-of-a', 'copied: what the hint says helps', $get);
 is(in('copied')->value(q{SELECT state FROM key_vault.status() WHERE item = 'keyring'}), 'warning', 'copied: status warns');
 like(in('copied')->value(q{SELECT detail FROM key_vault.status() WHERE item = 'keyring'}), qr/It holds root keys that database "a" made\. Who can write tables in one database opens there what was dumped from another\./,
 	'copied: that two databases share root keys');
+# In another cluster the numbers of databases are others'
+(my $of_another_cluster = slurp_file(path_of('copied'))) =~ s/\[\d+\//[12345\//g;
+unlink path_of('copied');
+append_to_file(path_of('copied'), $of_another_cluster);
+chmod 0600, path_of('copied');
+unlike(in('copied')->value(q{SELECT detail FROM key_vault.status() WHERE item = 'keyring'}), qr/made/, 'copied from another cluster: nothing is said of the database that has that number here');
+outcome_is(in('copied'), 'AIza-of-a', 'copied from another cluster: it opens', $get);
 
 # Under the name of another database, whose keyring is there
 $node->safe_psql('postgres', 'DROP DATABASE b');

@@ -275,6 +275,9 @@ ciphertexts_are_known(void)
 	check(says(" " FERNET "\n", "Fernet"));
 	check(says(hex_of("\\x", FERNET), "Fernet"));
 	check(says("\\x" FERNET_BYTES_HEX, "Fernet"));
+	/* with the fewest bytes that one has, and that are decoded at all */
+	check(says("8000000000" HEX_32 HEX_32 "20212223", "Fernet"));
+	check(says("2435246162636465666768696a6b6c6d", "password hash"));
 	check(says("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n", "age"));
 	check(says("age-encryption.org/v1\n-> X25519 abc", "age"));
 	check(says("YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBhYmM=", "age"));
@@ -329,7 +332,7 @@ keys_are_no_ciphertexts(void)
 		"c30d0407030e8a3b1c0d9e2f4c6160d2000102030405060708090a0b", "c1c04c04112233445566778801000102030405060708090a0b",
 		"c1c04c03112233445566778863000102030405060708090a0b0c0d0e", "AQICAHkey",
 		/* too short for a Fernet token, and for a hash in hex or in base64 */
-		"8000000000" HEX_32, "2435246162636465", "JDUkYWJjZGVm",
+		"8000000000" HEX_32, "8000000000" HEX_32 HEX_32 "202122", "2435246162636465666768696a6b6c", "JDUkYWJjZGVm",
 		/* four dots, but no JWE */
 		"eyJhbGci OiJkaXIifQ..aXY.Y2lw.dGFn", "eyJ.a.b.c/!d.e",
 		PGP_HEX "0", PGP_HEX "zz", PGP_BASE64 "a"
