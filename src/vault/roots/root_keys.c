@@ -2,8 +2,8 @@
  * root_keys.c
  *		Making, activating and retiring root keys.
  *
- * Locks are taken in one order: the registry, then the lock file.  Secrets are not
- * locked.
+ * Locks are taken in one order: the registry, then the lock files, one at a time.
+ * Secrets are not locked.
  */
 #include "postgres.h"
 
@@ -15,6 +15,7 @@
 #include "server/errors.h"
 #include "server/settings.h"
 #include "store/root_key_rows.h"
+#include "vault/roots/ids_in_use.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/keyring_change.h"
 #include "vault/roots/keyring_source.h"
@@ -79,6 +80,7 @@ kv_root_key_create(void)
 		kv_root_key_row_activate(id);
 		warn_of_replicas(id);
 	}
+	kv_ids_in_use_write();
 	return cstring_to_text(kv_root_key_id_spelled(id));
 }
 
@@ -113,10 +115,12 @@ kv_root_key_activate(const text *id_text)
 	kv_root_key_id_from_text(id_text, id);
 
 	kv_root_key_rows_lock();
-	if (!make_ready_to_activate(kv_keyring_require(id)))
-		return;
-	kv_root_key_row_activate(id);
-	warn_of_replicas(id);
+	if (make_ready_to_activate(kv_keyring_require(id)))
+	{
+		kv_root_key_row_activate(id);
+		warn_of_replicas(id);
+	}
+	kv_ids_in_use_write();
 }
 
 /*
@@ -194,6 +198,7 @@ kv_root_key_retire(const text *id_text)
 	if (sealed > 0)
 		report_in_use(id, sealed);
 	kv_root_key_row_retire(id);
+	kv_ids_in_use_write();
 }
 
 bool

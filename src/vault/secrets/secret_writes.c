@@ -17,6 +17,7 @@
 #include "store/secret_reads.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
+#include "vault/roots/ids_in_use.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/sealing.h"
 #include "vault/secrets/hint.h"
@@ -123,6 +124,7 @@ store_once(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 				 errmsg("no root key is active in this database"),
 				 errhint("An admin creates one with key_vault.create_root_key(), or activates one of the keyring with key_vault.activate_root_key().")));
 	(void) kv_keyring_require(active);
+	kv_ids_in_use_mend(active);
 
 	for (;;)
 	{
