@@ -25,3 +25,8 @@ include $(PGXS)
 # Every object depends on every header: there are few, and a stale object is
 # worse than a second of compiling.
 $(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h)
+
+# The source distribution, with the .zip for PGXN: the same files give the same bytes.
+.PHONY: dist
+dist:
+	$(srcdir)/scripts/dist.sh $(DIST)

@@ -198,6 +198,7 @@ fuzz() {
 other_tests() {
 	step_of test/unit/Makefile unit unit
 	step_of test/fuzz/Makefile fuzz fuzz
+	step dist as_server test/package/archive.sh
 	lint
 }
 
@@ -216,6 +217,14 @@ other_versions() {
 
 other_version() {
 	if is_root; then step "postgresql-$1" "$top/scripts/versions.sh" "$@"; else skip "postgresql-$1" 'making a Debian root needs root'; fi
+}
+
+# The Debian packages, each in a bare root of its suite.
+packages() {
+	local suite
+	for suite in bookworm trixie sid; do
+		if is_root; then step "package-$suite" "$top/test/package/check.sh" "$suite"; else skip "package-$suite" 'making a Debian root needs root'; fi
+	done
 }
 
 # --- All of it --------------------------------------------------------------
@@ -259,7 +268,7 @@ run() {
 }
 
 # The other versions come first: the test of pg_upgrade uses the servers that they install
-! is_long || run other_versions
+! is_long || run other_versions packages
 case "$mode" in
 	--server-tests) run server_tests ;;
 	*) run server_tests other_tests ;;
