@@ -78,6 +78,18 @@ kv_private_file_unlock(int lock)
 	(void) CloseTransientFile(lock);
 }
 
+static char *
+temporary_name(const char *target)
+{
+	return psprintf("%s" TEMPORARY_SUFFIX, target);
+}
+
+void
+kv_private_file_tidy(const char *path, int flags)
+{
+	(void) unlink(temporary_name(kv_private_file_resolve(path, flags)));
+}
+
 /* Writes and flushes all bytes.  False, with errno, when it cannot. */
 static bool
 write_all(int fd, const char *bytes, Size len)
@@ -127,7 +139,7 @@ kv_private_file_prepare(const char *path, const char *bytes, Size len,
 	int			fd;
 
 	pending->target = kv_private_file_resolve(path, flags);
-	pending->temporary = psprintf("%s" TEMPORARY_SUFFIX, pending->target);
+	pending->temporary = temporary_name(pending->target);
 	replaces = kv_private_file_is_own(pending->target, &old);
 
 	(void) unlink(pending->temporary);

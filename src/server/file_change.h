@@ -18,6 +18,12 @@
 extern int	kv_private_file_lock(const char *path, int flags);
 extern void kv_private_file_unlock(int lock);
 
+/*
+ * Removes the temporary file that a server left which was killed.  Hold the lock.
+ * Whoever writes the file need not call it.
+ */
+extern void kv_private_file_tidy(const char *path, int flags);
+
 /* A file that is written and on disk under another name. */
 typedef struct KvPendingFile
 {

@@ -241,7 +241,9 @@ kv_keyring_add_root_key(uint8 id[KV_ROOT_KEY_ID_LEN])
 	PG_TRY();
 	{
 		taken = read_file(&change, &made);
-		if (!taken)
+		if (taken)
+			kv_private_file_tidy(change.path, kv_keyring_file_flags());
+		else
 			make_key(&change, &made);
 	}
 	PG_FINALLY();
