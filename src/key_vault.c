@@ -10,6 +10,7 @@
 #include "crypto/prepare.h"
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
+#include "server/shared_slots.h"
 #include "store/held_locks.h"
 #include "store/root_key_rows.h"
 #include "store/secret_access.h"
@@ -39,5 +40,8 @@ _PG_init(void)
 
 	/* What a session inherits by the fork, it need not get for itself */
 	if (process_shared_preload_libraries_in_progress)
+	{
 		kv_crypto_prepare();
+		kv_slots_init();
+	}
 }

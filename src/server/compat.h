@@ -10,6 +10,7 @@
 #include "access/tableam.h"
 #include "executor/executor.h"
 #include "parser/analyze.h"
+#include "storage/lwlock.h"
 #include "utils/acl.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
@@ -202,5 +203,19 @@ typedef JumbleState KvJumbleState;
 	QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
 #define KV_EXECUTOR_RUN_ARGUMENTS query, direction, count, execute_once
 #endif
+
+/* 19 names a tranche of locks where it is made, and for all processes. */
+static inline int
+kv_new_tranche(const char *name)
+{
+#if PG_VERSION_NUM >= 190000
+	return LWLockNewTrancheId(name);
+#else
+	int			tranche = LWLockNewTrancheId();
+
+	LWLockRegisterTranche(tranche, name);
+	return tranche;
+#endif
+}
 
 #endif							/* KV_COMPAT_H */

@@ -22,20 +22,15 @@ round_to_pages(Size size)
 	return (size + page - 1) / page * page;
 }
 
-void *
-kv_locked_alloc(Size size)
+/* Pages that are never swapped and stay out of core dumps; NULL when there are none. */
+static void *
+map(Size length, int sharing)
 {
-	Size		length = round_to_pages(size);
-	void	   *memory;
+	void	   *memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
+							  sharing | MAP_ANONYMOUS, -1, 0);
 
-	memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("Failed to map %zu bytes for root keys.", length)));
-
+		return NULL;
 	if (mlock(memory, length) != 0)
 		all_locked = false;
 
@@ -45,6 +40,27 @@ kv_locked_alloc(Size size)
 #elif defined(MADV_NOCORE)
 	(void) madvise(memory, length, MADV_NOCORE);
 #endif
+	return memory;
+}
+
+/* What this process locked stays so for its children, which could not lock it all. */
+void *
+kv_locked_map_shared(Size size)
+{
+	return map(round_to_pages(size), MAP_SHARED);
+}
+
+void *
+kv_locked_alloc(Size size)
+{
+	Size		length = round_to_pages(size);
+	void	   *memory = map(length, MAP_PRIVATE);
+
+	if (memory == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed to map %zu bytes for root keys.", length)));
 #if defined(MADV_WIPEONFORK)
 	(void) madvise(memory, length, MADV_WIPEONFORK);
 #endif

@@ -22,7 +22,14 @@ extern void *kv_locked_alloc(Size size);
 extern void kv_locked_free(void *memory, Size size);
 
 /*
- * False when this process once could not lock a region, most often because of
+ * The same, but shared with the processes that this one forks from then on; the lock
+ * holds for as long as this one lives.  For the life of the server: it is never given
+ * back.  NULL when the system gives no memory.
+ */
+extern void *kv_locked_map_shared(Size size);
+
+/*
+ * False when this process, or who forked it, once could not lock a region, most often because of
  * RLIMIT_MEMLOCK.  The region then works, but may reach the swap device.
  */
 extern bool kv_locked_memory_is_locked(void);

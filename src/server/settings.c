@@ -14,6 +14,7 @@
 #include "server/database_path.h"
 #include "server/redaction/names.h"
 #include "server/settings.h"
+#include "server/shared_slots.h"
 
 char	   *kv_setting_user_id = "";
 char	   *kv_setting_keyring_file = "";
@@ -95,6 +96,7 @@ static void
 assign_keyring_source(const char *newval, void *extra)
 {
 	keyring_generation++;
+	kv_slots_outdate();
 }
 
 uint64

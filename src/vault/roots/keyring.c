@@ -13,10 +13,10 @@
 #include "utils/memutils.h"
 
 #include "server/errors.h"
-#include "server/locked_memory.h"
 #include "server/settings.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/keyring_source.h"
+#include "vault/roots/shared_ring.h"
 
 /*
  * Within one statement, the keyring is not read anew for the same root key more often
@@ -29,8 +29,12 @@ static KvRing ring;
 static int	ring_pid;			/* 0: there is no ring */
 static char *ring_source;		/* where it was read from, or is read from now */
 static uint64 ring_generation;	/* of the settings, when last tried */
+static uint64 ring_serial;		/* of the reading, as in shared_ring.h */
 
-/* When the ring was last read, or tried to, and what it lacked since. */
+/*
+ * When the ring was last read, or tried to, and what it lacked since.  What another
+ * session had read before does not count.
+ */
 static TimestampTz tried_in_statement;
 static instr_time tried_at;
 static bool tried_in_vain;		/* it could not be read */
@@ -49,26 +53,6 @@ static bool
 have_ring(void)
 {
 	return ring_pid != 0 && ring_pid == MyProcPid;
-}
-
-/* Reads and parses what the settings name. */
-static KvRing
-read_ring(const char *source)
-{
-	KvKeyringText text = kv_keyring_read_source();
-	KvRing		result = {0};
-
-	PG_TRY();
-	{
-		result = kv_ring_parse(text.bytes, text.len, source);
-	}
-	PG_FINALLY();
-	{
-		kv_locked_free(text.bytes, text.allocated);
-	}
-	PG_END_TRY();
-
-	return result;
 }
 
 char *
@@ -109,10 +93,31 @@ note_attempt(void)
 	tried_in_vain = true;
 }
 
-void
-kv_keyring_reload(void)
+/* What was read before this session asked for it tells nothing of how the keyring is now. */
+static void
+note_success(uint64 serial, uint64 last_serial_before)
 {
+	tried_in_vain = false;
+	if (serial != 0 && serial <= last_serial_before)
+		tried_in_statement = 0;
+	ring_serial = serial;
+}
+
+static void
+set_ring(KvRing fresh)
+{
+	forget_ring();
+	ring = fresh;
+	ring_pid = MyProcPid;
+}
+
+/* Reads the ring, or takes what another session read after the reading newer_than. */
+static void
+load(uint64 newer_than)
+{
+	const uint64 last_serial = kv_shared_ring_last_serial();
 	KvRing		fresh;
+	uint64		serial;
 	char	   *source;
 
 	note_attempt();
@@ -124,25 +129,19 @@ kv_keyring_reload(void)
 	}
 
 	source = kv_keyring_describe_source();
-	fresh = read_ring(source);
-	if (fresh.count == 0)
-	{
-		kv_ring_free(&fresh);
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_KEYRING),
-				 errmsg("the keyring holds no root key"),
-				 errdetail("%s", kv_keyring_source_detail(source)),
-				 errhint("Put back the lines that were in it, or use key_vault.create_root_key() when there never were any.")));
-	}
-
-	forget_ring();
-	ring = fresh;
-	ring_pid = MyProcPid;
-	tried_in_vain = false;
+	fresh = kv_shared_ring_read(source, newer_than, &serial);
+	set_ring(fresh);
+	note_success(serial, last_serial);
 	if (ring_source != NULL)
 		pfree(ring_source);
 	ring_source = MemoryContextStrdup(TopMemoryContext, source);
 	pfree(source);
+}
+
+void
+kv_keyring_reload(void)
+{
+	load(kv_shared_ring_last_serial());
 }
 
 /*
@@ -150,15 +149,15 @@ kv_keyring_reload(void)
  * cleaned up by then, so no subtransaction is needed.  A cancelled query stays
  * cancelled.
  */
-ErrorData *
-kv_keyring_try_reload(void)
+static ErrorData *
+try_load(uint64 newer_than)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ErrorData  *volatile problem = NULL;
 
 	PG_TRY();
 	{
-		kv_keyring_reload();
+		load(newer_than);
 	}
 	PG_CATCH();
 	{
@@ -170,6 +169,12 @@ kv_keyring_try_reload(void)
 	}
 	PG_END_TRY();
 	return problem;
+}
+
+ErrorData *
+kv_keyring_try_reload(void)
+{
+	return try_load(kv_shared_ring_last_serial());
 }
 
 /* Says that a reload failed. */
@@ -184,11 +189,11 @@ warn(const ErrorData *problem, const char *consequence)
 			 problem->hint ? errhint("%s", problem->hint) : 0));
 }
 
-/* Reads the ring, or warns that it cannot be read. */
+/* Loads the ring, or warns that it cannot be read. */
 static void
-reload_or_warn(void)
+load_or_warn(uint64 newer_than)
 {
-	ErrorData  *problem = kv_keyring_try_reload();
+	ErrorData  *problem = try_load(newer_than);
 
 	if (problem == NULL)
 		return;
@@ -200,12 +205,12 @@ reload_or_warn(void)
 
 /* As above, but throws when there is no old one that could serve on. */
 static void
-reload_or_keep(void)
+load_or_keep(uint64 newer_than)
 {
 	if (have_ring() && kv_keyring_is_configured())
-		reload_or_warn();
+		load_or_warn(newer_than);
 	else
-		kv_keyring_reload();
+		load(newer_than);
 }
 
 /* True when it is too early to read the ring again because this id is missing. */
@@ -230,17 +235,58 @@ note_missed(const uint8 *id)
 {
 	if (missed_count < MAX_MISSED_IDS)
 		memcpy(missed_ids[missed_count++], id, KV_ROOT_KEY_ID_LEN);
+	if (!tried_in_vain)
+		kv_shared_ring_note_lack(ring_serial, id);
+}
+
+/* The serial of the ring in memory, if there is one. */
+static uint64
+serial_in_memory(void)
+{
+	return have_ring() ? ring_serial : 0;
 }
 
 static const KvRootKey *
-find_after_reload(const uint8 *id)
+find_after_load(const uint8 *id, uint64 newer_than)
 {
 	const KvRootKey *key;
 
-	reload_or_keep();
+	load_or_keep(newer_than);
 	key = kv_ring_find(&ring, id);
-	if (key == NULL)
+	if (key == NULL && tried_just_now())
 		note_missed(id);
+	return key;
+}
+
+/* Takes what another session has read since, if any has. */
+static void
+catch_up(void)
+{
+	KvRing		fresh;
+	uint64		serial;
+
+	if (!kv_shared_ring_look(serial_in_memory(), &fresh, &serial))
+		return;
+	set_ring(fresh);
+	note_success(serial, serial);
+}
+
+/*
+ * The ring lacks the root key.  First comes what others have read meanwhile, or are
+ * reading; then a reading of one's own, unless one for this root key was just made.
+ */
+static const KvRootKey *
+find_anew(const uint8 *id)
+{
+	const KvRootKey *key;
+
+	catch_up();
+	key = kv_ring_find(&ring, id);
+	if (key != NULL || kv_shared_ring_lacks(id))
+		return key;
+	key = find_after_load(id, serial_in_memory());
+	if (key == NULL && !missed_just_now(id))
+		key = find_after_load(id, kv_shared_ring_last_serial());
 	return key;
 }
 
@@ -249,7 +295,7 @@ kv_keyring_peek(const uint8 id[KV_ROOT_KEY_ID_LEN])
 {
 	if (unlikely(!have_ring() ||
 				 ring_generation != kv_settings_keyring_generation()))
-		return find_after_reload(id);
+		return find_after_load(id, serial_in_memory());
 	return kv_ring_find(&ring, id);
 }
 
@@ -259,8 +305,15 @@ kv_keyring_find(const uint8 id[KV_ROOT_KEY_ID_LEN])
 	const KvRootKey *key = kv_keyring_peek(id);
 
 	if (key == NULL && !missed_just_now(id))
-		key = find_after_reload(id);
+		key = find_anew(id);
 	return key;
+}
+
+void
+kv_keyring_freshen(void)
+{
+	if (kv_shared_ring_is_shared() && !tried_just_now())
+		load_or_keep(kv_shared_ring_last_serial());
 }
 
 bool
@@ -313,7 +366,7 @@ kv_keyring_ask(const uint8 id[KV_ROOT_KEY_ID_LEN])
 	/* What is in memory may have gone from the file: others would not find it */
 	if (!tried_just_now() || (find_in_memory(id) == NULL && !missed_just_now(id)))
 	{
-		reload_or_warn();
+		load_or_warn(kv_shared_ring_last_serial());
 		if (find_in_memory(id) == NULL)
 			note_missed(id);
 	}

@@ -4,7 +4,9 @@
  *
  * The keyring is read at first use, and again when a setting says that it is
  * elsewhere, or when a root key is asked for that is not in it.  When that fails, a
- * WARNING says so, and the last good keyring serves on.
+ * WARNING says so, and the last good keyring serves on.  With shared_preload_libraries,
+ * what keyring_command printed for another session of this database since the
+ * configuration was loaded is as good, where not said otherwise.
  *
  * A pointer to a root key is good until the next call of a function of this file.
  */
@@ -32,6 +34,7 @@ extern const KvRootKey *kv_keyring_peek(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 /*
  * As kv_keyring_peek(), but reads the keyring anew before it returns NULL; for the
  * same root key not more often than once a statement, or once a second within one.
+ * Where sessions share what they read, they all together do so once a second.
  */
 extern const KvRootKey *kv_keyring_find(const uint8 id[KV_ROOT_KEY_ID_LEN]);
 
@@ -49,6 +52,12 @@ extern bool kv_keyring_is_outdated(void);
  * at least once in each statement.  A WARNING when it cannot be.
  */
 extern KvKeyringAnswer kv_keyring_ask(const uint8 id[KV_ROOT_KEY_ID_LEN]);
+
+/*
+ * For calls that no copy of the keyring will do for: where sessions share one, it is read
+ * now, unless this statement did.  Errors and warnings: as kv_keyring_find().
+ */
+extern void kv_keyring_freshen(void);
 
 /* Reads the keyring now.  Errors: F0000, and the old one stays. */
 extern void kv_keyring_reload(void);

@@ -114,6 +114,8 @@ kv_root_key_activate(const text *id_text)
 	PreventCommandIfReadOnly("key_vault.activate_root_key()");
 	kv_root_key_id_from_text(id_text, id);
 
+	/* What the keyring has lost must not become active */
+	kv_keyring_freshen();
 	kv_root_key_rows_lock();
 	if (make_ready_to_activate(kv_keyring_require(id)))
 	{

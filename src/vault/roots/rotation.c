@@ -312,6 +312,8 @@ start(Rotation *rotation, int batch_size)
 	INSTR_TIME_SET_CURRENT(rotation->started_at);
 	INSTR_TIME_SET_CURRENT(rotation->told_at);
 
+	/* Nothing is sealed anew with what the keyring has lost */
+	kv_keyring_freshen();
 	take_active_root_key(rotation);
 	rotation->progress.total = kv_rotation_rows_count(&rotation->goal);
 	kv_rotation_rows_started(rotation->goal.root_key_id, rotation->progress.total);

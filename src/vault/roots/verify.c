@@ -10,6 +10,7 @@
 
 #include "server/compat.h"
 #include "store/verify_rows.h"
+#include "vault/roots/keyring.h"
 #include "vault/roots/verify.h"
 
 #define BATCH_ROWS 1000
@@ -126,6 +127,7 @@ kv_verify_all(Tuplestorestate *result, TupleDesc columns)
 
 	findings.result = result;
 	findings.columns = columns;
+	kv_keyring_freshen();
 	try_in_order(&findings, PG_INT64_MAX);
 }
 
