@@ -24,19 +24,28 @@
  * Fetched and allocated once: a fetch by name costs more than the rest of an
  * open.  The contexts are reset after every use, which costs about 0.2 us and
  * frees (after wiping) the key schedules, so that none stays in ordinary memory.
- * One exception: while many are opened, gcm_ctx stays as the last open left it.
+ * One exception: while many are opened or sealed, those of AES-GCM stay as the last
+ * message left them.
  */
 static EVP_CIPHER *aes_ecb;
 static EVP_CIPHER *aes_gcm;
 static EVP_CIPHER_CTX *ecb_ctx;
-static EVP_CIPHER_CTX *gcm_ctx;
-static unsigned opening_many;	/* how many said that they do */
-static bool gcm_ctx_serves_on;	/* it has its cipher, and the key of the last open */
+
+/* One for each direction, because a context that serves on keeps its. */
+typedef struct Gcm
+{
+	EVP_CIPHER_CTX *ctx;
+	bool		serves_on;		/* it has its cipher, and the key of the last message */
+} Gcm;
+
+static Gcm	opening;
+static Gcm	sealing;
+static unsigned many;			/* how many said that they do many */
 
 static bool
 ciphers_ready(void)
 {
-	if (gcm_ctx != NULL)
+	if (sealing.ctx != NULL)
 		return true;
 
 	/* What an earlier attempt got is kept, so that failing again leaks nothing */
@@ -46,12 +55,14 @@ ciphers_ready(void)
 		aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	if (ecb_ctx == NULL)
 		ecb_ctx = EVP_CIPHER_CTX_new();
-	if (aes_ecb == NULL || aes_gcm == NULL || ecb_ctx == NULL)
+	if (opening.ctx == NULL)
+		opening.ctx = EVP_CIPHER_CTX_new();
+	if (aes_ecb == NULL || aes_gcm == NULL || ecb_ctx == NULL || opening.ctx == NULL)
 		return false;
 
-	/* Last, because it stands for all four */
-	gcm_ctx = EVP_CIPHER_CTX_new();
-	return gcm_ctx != NULL;
+	/* Last, because it stands for all five */
+	sealing.ctx = EVP_CIPHER_CTX_new();
+	return sealing.ctx != NULL;
 }
 
 /*
@@ -121,11 +132,27 @@ derive_key(const KvXaesKey *xaes_key,
 	return done;
 }
 
+/* Told of a cipher, even of the same, a context would free all that it has. */
+static const EVP_CIPHER *
+cipher_for(const Gcm *gcm)
+{
+	return gcm->serves_on ? NULL : aes_gcm;
+}
+
+/* After a message: false when that fails. */
+static bool
+put_away(Gcm *gcm, bool serves_on)
+{
+	gcm->serves_on = serves_on && many > 0;
+	return gcm->serves_on || EVP_CIPHER_CTX_reset(gcm->ctx) == 1;
+}
+
 static bool
 gcm_encrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 			const uint8_t *aad, int aad_len,
 			const uint8_t *plaintext, int len, uint8_t *sealed)
 {
+	EVP_CIPHER_CTX *ctx = sealing.ctx;
 	OSSL_PARAM	tag[2];
 	int			out_len = 0;
 	uint8_t		none[BLOCK_LEN];
@@ -135,27 +162,18 @@ gcm_encrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 											   sealed + len, KV_XAES_TAG_LEN);
 	tag[1] = OSSL_PARAM_construct_end();
 
-	done = EVP_EncryptInit_ex2(gcm_ctx, aes_gcm, key, iv, NULL) == 1 &&
+	done = EVP_EncryptInit_ex2(ctx, cipher_for(&sealing), key, iv, NULL) == 1 &&
 		(aad_len == 0 ||
-		 EVP_EncryptUpdate(gcm_ctx, NULL, &out_len, aad, aad_len) == 1) &&
+		 EVP_EncryptUpdate(ctx, NULL, &out_len, aad, aad_len) == 1) &&
 		(len == 0 ||
-		 (EVP_EncryptUpdate(gcm_ctx, sealed, &out_len, plaintext, len) == 1 &&
+		 (EVP_EncryptUpdate(ctx, sealed, &out_len, plaintext, len) == 1 &&
 		  out_len == len)) &&
-		EVP_EncryptFinal_ex(gcm_ctx, none, &out_len) == 1 &&
-		EVP_CIPHER_CTX_get_params(gcm_ctx, tag) == 1;
+		EVP_EncryptFinal_ex(ctx, none, &out_len) == 1 &&
+		EVP_CIPHER_CTX_get_params(ctx, tag) == 1;
 
-	gcm_ctx_serves_on = false;
-	if (EVP_CIPHER_CTX_reset(gcm_ctx) != 1)
+	if (!put_away(&sealing, done))
 		done = false;
 	return done;
-}
-
-/* After an open: false when that fails. */
-static bool
-put_away_gcm(KvStatus status)
-{
-	gcm_ctx_serves_on = opening_many > 0 && status != KV_CRYPTO_FAILURE;
-	return gcm_ctx_serves_on || EVP_CIPHER_CTX_reset(gcm_ctx) == 1;
 }
 
 static KvStatus
@@ -163,6 +181,7 @@ gcm_decrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 			const uint8_t *aad, int aad_len,
 			const uint8_t *sealed, int len, uint8_t *plaintext)
 {
+	EVP_CIPHER_CTX *ctx = opening.ctx;
 	OSSL_PARAM	tag[2];
 	int			out_len = 0;
 	uint8_t		none[BLOCK_LEN];
@@ -174,36 +193,41 @@ gcm_decrypt(const uint8_t key[static KV_XAES_KEY_LEN], const uint8_t *iv,
 											   KV_XAES_TAG_LEN);
 	tag[1] = OSSL_PARAM_construct_end();
 
-	/* Told of a cipher, even of the same, it would free all that it has */
-	if (EVP_DecryptInit_ex2(gcm_ctx, gcm_ctx_serves_on ? NULL : aes_gcm, key, iv, tag) == 1 &&
+	if (EVP_DecryptInit_ex2(ctx, cipher_for(&opening), key, iv, tag) == 1 &&
 		(aad_len == 0 ||
-		 EVP_DecryptUpdate(gcm_ctx, NULL, &out_len, aad, aad_len) == 1) &&
+		 EVP_DecryptUpdate(ctx, NULL, &out_len, aad, aad_len) == 1) &&
 		(len == 0 ||
-		 (EVP_DecryptUpdate(gcm_ctx, plaintext, &out_len, sealed, len) == 1 &&
+		 (EVP_DecryptUpdate(ctx, plaintext, &out_len, sealed, len) == 1 &&
 		  out_len == len)))
-		status = EVP_DecryptFinal_ex(gcm_ctx, none, &out_len) == 1 ?
+		status = EVP_DecryptFinal_ex(ctx, none, &out_len) == 1 ?
 			KV_OK : KV_TAMPERED;
 
-	if (!put_away_gcm(status))
+	if (!put_away(&opening, status != KV_CRYPTO_FAILURE))
 		status = KV_CRYPTO_FAILURE;
 	return status;
 }
 
 void
-kv_xaes_begin_opening_many(void)
+kv_xaes_begin_many(void)
 {
-	opening_many++;
+	many++;
+}
+
+static void
+end_service(Gcm *gcm)
+{
+	if (gcm->serves_on)
+		(void) EVP_CIPHER_CTX_reset(gcm->ctx);
+	gcm->serves_on = false;
 }
 
 void
-kv_xaes_end_opening_many(void)
+kv_xaes_end_many(void)
 {
-	opening_many--;
-	if (opening_many == 0 && gcm_ctx_serves_on)
-	{
-		(void) EVP_CIPHER_CTX_reset(gcm_ctx);
-		gcm_ctx_serves_on = false;
-	}
+	if (--many > 0)
+		return;
+	end_service(&opening);
+	end_service(&sealing);
 }
 
 KvStatus

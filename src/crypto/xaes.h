@@ -79,12 +79,13 @@ extern KV_MUST_CHECK KvStatus
 						 uint8_t *plaintext);
 
 /*
- * Between the two, kv_xaes_open() leaves the key of its last message, which it derived
- * from xaes_key and the nonce, in libcrypto's memory, where the next one needs no memory
- * anew: a third of what an open costs.  For who opens many in a row, and has what is in
- * them in memory all the while.  Each begin needs its end, and they may overlap.
+ * Between the two, kv_xaes_open() and kv_xaes_seal() each leave the key of its last
+ * message, which it derived from xaes_key and the nonce, in libcrypto's memory, where the
+ * next one needs no memory anew: a third of what it costs.  For who opens or seals many in
+ * a row, and has what is in them in memory all the while.  Each begin needs its end, and
+ * they may overlap.
  */
-extern void kv_xaes_begin_opening_many(void);
-extern void kv_xaes_end_opening_many(void);
+extern void kv_xaes_begin_many(void);
+extern void kv_xaes_end_many(void);
 
 #endif							/* KV_XAES_H */

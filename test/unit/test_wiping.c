@@ -141,15 +141,16 @@ no_key_stays_behind(void)
 	}
 }
 
-/* What is opened in a row leaves the last derived key, and that until the end only. */
+/* What is opened, or sealed, in a row leaves the last derived key, and that until the end only. */
 static void
-opening_many_ends_with_nothing_left(void)
+many_end_with_nothing_left(void)
 {
 	static const uint8_t id[KV_ROOT_KEY_ID_LEN] = {1, 2, 3};
 	KvBinding	binding = {.user_id = {(const uint8_t *) "user_b", 6}, .version = 1};
 	KvXaesKey	xaes_key;
 	uint8_t		key[32];
 	uint8_t		derived[3][32];
+	uint8_t		derived_by_seal[32];
 	uint8_t		sealed[3][16 + KV_ENVELOPE_OVERHEAD];
 	uint8_t		plaintext[16];
 
@@ -164,8 +165,8 @@ opening_many_ends_with_nothing_left(void)
 		check(!arena_holds(derived[i], 16));
 	}
 
-	kv_xaes_begin_opening_many();
-	kv_xaes_begin_opening_many();
+	kv_xaes_begin_many();
+	kv_xaes_begin_many();
 	for (int i = 0; i < 3; i++)
 	{
 		check(kv_envelope_open(&xaes_key, id, &binding, sealed[i], sizeof(sealed[i]),
@@ -185,9 +186,11 @@ opening_many_ends_with_nothing_left(void)
 								   (const uint8_t *) "the plain text 2", 16,
 								   sealed[0]) == KV_OK);
 	}
-	kv_xaes_end_opening_many();
+	kv_xaes_end_many();
 	check(arena_holds(derived[2], 16));
-	kv_xaes_end_opening_many();
+	kv_xaes_end_many();
+	derived_key(key, sealed[0] + 1 + KV_ROOT_KEY_ID_LEN, derived_by_seal);
+	check(!arena_holds(derived_by_seal, 16) && !arena_holds(derived_by_seal + 16, 16));
 	for (int i = 0; i < 3; i++)
 		check(!arena_holds(derived[i], 16) && !arena_holds(derived[i] + 16, 16));
 
@@ -302,7 +305,7 @@ main(void)
 	}
 	run(the_arena_shows_what_stays);
 	run(no_key_stays_behind);
-	run(opening_many_ends_with_nothing_left);
+	run(many_end_with_nothing_left);
 	run(when_memory_runs_out_nothing_is_produced_and_no_error_stays);
 	return finish();
 }

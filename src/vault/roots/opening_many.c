@@ -1,7 +1,7 @@
 /*
  * opening_many.c
- *		Lets libcrypto's memory serve on while one place of a statement opens secret
- *		after secret.
+ *		Lets libcrypto's memory serve on while secret after secret is opened, or sealed
+ *		anew.
  *
  * What stays in it is the key of the last message, as long as the statement may have
  * that message itself.  A statement that opens one secret leaves nothing.
@@ -19,14 +19,23 @@ static const char called_once;
 static void
 end(void *arg)
 {
-	kv_xaes_end_opening_many();
+	kv_xaes_end_many();
+}
+
+MemoryContextCallback *
+kv_doing_many(MemoryContext context)
+{
+	MemoryContextCallback *at_end = MemoryContextAllocZero(context, sizeof(*at_end));
+
+	at_end->func = end;
+	MemoryContextRegisterResetCallback(context, at_end);
+	kv_xaes_begin_many();
+	return at_end;
 }
 
 void
 kv_opening_many(FmgrInfo *place)
 {
-	MemoryContextCallback *at_end;
-
 	if (place == NULL)
 		return;
 	if (place->fn_extra == NULL)
@@ -36,10 +45,5 @@ kv_opening_many(FmgrInfo *place)
 	}
 	if (place->fn_extra != &called_once)
 		return;
-
-	at_end = MemoryContextAllocZero(place->fn_mcxt, sizeof(*at_end));
-	at_end->func = end;
-	MemoryContextRegisterResetCallback(place->fn_mcxt, at_end);
-	place->fn_extra = at_end;
-	kv_xaes_begin_opening_many();
+	place->fn_extra = kv_doing_many(place->fn_mcxt);
 }

@@ -1,6 +1,7 @@
 /*
  * opening_many.h
- *		For functions that may be called for row after row of one statement.
+ *		For functions that may be called for row after row of one statement, and for
+ *		what goes through rows by itself.
  */
 #ifndef KV_OPENING_MANY_H
 #define KV_OPENING_MANY_H
@@ -13,5 +14,8 @@
  * statement, or at an error.
  */
 extern void kv_opening_many(FmgrInfo *place);
+
+/* The same for opening and sealing, until the context is reset. */
+extern MemoryContextCallback *kv_doing_many(MemoryContext context);
 
 #endif							/* KV_OPENING_MANY_H */
