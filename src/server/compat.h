@@ -95,6 +95,26 @@ kv_table_tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapshot
 #endif
 }
 
+/*
+ * For a row that is locked.  True when its indexes need entries for its new place.  16 tells
+ * apart indexes that only summarize, of which we have none.
+ */
+static inline bool
+kv_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes indexes;
+
+	simple_table_tuple_update(rel, tid, slot, snapshot, &indexes);
+	return indexes == TU_All;
+#else
+	bool		indexes;
+
+	simple_table_tuple_update(rel, tid, slot, snapshot, &indexes);
+	return indexes;
+#endif
+}
+
 /* 19 has one state for building a jsonb, in which the result is at the end. */
 #if PG_VERSION_NUM >= 190000
 typedef JsonbInState KvJsonbState;

@@ -17,6 +17,7 @@
 
 #include "server/compat.h"
 #include "store/rotation_rows.h"
+#include "store/rotation_writes.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
 
@@ -173,13 +174,15 @@ pack(KvRotationRow **rows, int count, Datum *arrays)
 
 uint64
 kv_rotation_rows_update(const KvRotationGoal *goal, KvRotationRow **rows, int count,
-						void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
+						const KvRowCheck *check)
 {
 	Datum		values[5];
 	uint64		written;
 	int			nest_level;
 	bool		isnull;
 
+	if (kv_rotation_write_straight(goal, rows, count, check, &written))
+		return written;
 	values[0] = CStringGetTextDatum(goal->root_key_id);
 	pack(rows, count, &values[1]);
 	values[4] = BoolGetDatum(goal->without_hint);
@@ -193,7 +196,7 @@ kv_rotation_rows_update(const KvRotationGoal *goal, KvRotationRow **rows, int co
 		TupleDesc	columns = SPI_tuptable->tupdesc;
 		Datum		user_id = SPI_getbinval(tuple, columns, KV_SECRETS_USER_ID, &isnull);
 
-		check(DatumGetTextPP(user_id), tuple, columns);
+		check->returned(DatumGetTextPP(user_id), tuple, columns);
 	}
 	SPI_finish();
 	AtEOXact_GUC(true, nest_level);

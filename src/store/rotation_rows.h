@@ -12,6 +12,7 @@
 #include "access/tupdesc.h"
 #include "storage/itemptr.h"
 
+#include "store/policy.h"
 #include "store/secret_rows.h"
 
 /* One version of one secret. */
@@ -64,12 +65,22 @@ extern int	kv_rotation_rows_next(const KvRotationGoal *goal,
 								  KvLocked locked, KvRotationRow **rows);
 
 /*
- * Writes rows that are locked, all now sealed as they shall be, and calls check for
- * each row written.  Returns how many were.
+ * Runs the policy on a row that is written, acting for its user: on what a statement
+ * returned of it, or before it is written.  Errors: 42501.
+ */
+typedef struct KvRowCheck
+{
+	void		(*returned) (text *user_id, HeapTuple tuple, TupleDesc columns);
+	void		(*in_slot) (text *user_id, KvPolicy *policy, Relation rel, TupleTableSlot *slot);
+} KvRowCheck;
+
+/*
+ * Writes rows that are locked, all now sealed as they shall be, and checks each row
+ * written.  Returns how many were.
  */
 extern uint64 kv_rotation_rows_update(const KvRotationGoal *goal,
 									  KvRotationRow **rows, int count,
-									  void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns));
+									  const KvRowCheck *check);
 
 /* What the view key_vault.rotation_progress shows. */
 extern void kv_rotation_rows_started(const char *root_key_id, int64 total);

@@ -46,7 +46,7 @@ typedef struct KvAccess
 	KvPolicy   *may_delete;
 	TupleTableSlot *slot;		/* where a scan is */
 	KvKeptScan	scan_of_name;	/* which all scans of one secret use */
-	struct KvInsertion *insertion;	/* secret_changes.c's, NULL until it is asked for */
+	struct KvRowChecks *checks; /* secret_checks.c's, NULL until it is asked for */
 } KvAccess;
 
 /* Registers the callbacks that drop what is cached; once a process. */

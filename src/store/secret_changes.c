@@ -1,8 +1,7 @@
 /*
  * secret_changes.c
  *		Inserts and trims versions without a planner or an executor: to start
- *		one costs more than to do the work, not least because it reads the
- *		table's CHECK constraints anew, from their text.
+ *		one costs more than to do the work.
  *
  * What an INSERT runs for a row is run here too: constraints, defaults, every
  * index that the row is in, and the table's policy.
@@ -10,12 +9,9 @@
 #include "postgres.h"
 
 #include "access/tableam.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
-#include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -26,105 +22,16 @@
 #include "store/privileges.h"
 #include "store/secret_access.h"
 #include "store/secret_changes.h"
+#include "store/secret_checks.h"
 #include "store/secret_indexes.h"
 #include "store/secret_scan.h"
 #include "store/secret_table.h"
 
-/* What an INSERT needs of the table, prepared. */
-typedef struct KvInsertion
-{
-	bool		possible;
-	ExprState **checks;			/* in the order of the table's descriptor */
-	ExprState  *created_at;		/* its default, or NULL */
-	TupleTableSlot *slot;
-} KvInsertion;
-
-static bool
-is_foreign(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId;
-}
-
-/* Another's function is for the owner to run, and may come back here meanwhile. */
-static bool
-calls_foreign_function(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_foreign, context) ||
-		expression_tree_walker(node, calls_foreign_function, context);
-}
-
-/* False when there is one that calls a foreign function. */
-static bool
-prepare_checks(KvInsertion *new, const TupleConstr *constraints, EState *estate)
-{
-	new->checks = palloc0(sizeof(ExprState *) * Max(constraints->num_check, 1));
-	for (int i = 0; i < constraints->num_check; i++)
-	{
-		Node	   *expression;
-
-		if (!kv_check_is_enforced(&constraints->check[i]))
-			continue;
-		expression = stringToNode(constraints->check[i].ccbin);
-		if (calls_foreign_function(expression, NULL))
-			return false;
-		new->checks[i] = ExecPrepareExpr((Expr *) expression, estate);
-	}
-	return true;
-}
-
-/* False when it calls a foreign function. */
-static bool
-prepare_created_at(KvInsertion *new, Relation rel, EState *estate)
-{
-	Node	   *expression = build_column_default(rel, KV_SECRETS_CREATED_AT);
-
-	if (expression != NULL && calls_foreign_function(expression, NULL))
-		return false;
-	if (expression != NULL)
-		new->created_at = ExecPrepareExpr((Expr *) expression, estate);
-	return true;
-}
-
-/* Whether the table has our columns only. */
-static bool
-has_our_columns(Relation rel)
-{
-	TupleDesc	columns = RelationGetDescr(rel);
-	bool		nothing_else = columns->natts == KV_SECRETS_COLUMNS &&
-		columns->constr != NULL;
-
-	for (int i = 0; nothing_else && i < columns->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(columns, i);
-
-		nothing_else = !column->attisdropped && column->attgenerated == '\0';
-	}
-	return nothing_else;
-}
-
-static KvInsertion *
-prepare(KvAccess *access, Relation rel)
-{
-	MemoryContext caller = MemoryContextSwitchTo(access->context);
-	KvInsertion *new = palloc0(sizeof(KvInsertion));
-	EState	   *estate = CreateExecutorState();
-
-	new->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
-										 &TTSOpsVirtual);
-	new->possible = has_our_columns(rel) && kv_secret_indexes_are_ours(rel) &&
-		prepare_checks(new, RelationGetDescr(rel)->constr, estate) &&
-		prepare_created_at(new, rel, estate);
-	MemoryContextSwitchTo(caller);
-	return new;
-}
-
 static void
-fill_slot(KvInsertion *insertion, Relation rel, const KvSecretName *name,
+fill_slot(KvRowChecks *checks, Relation rel, const KvSecretName *name,
 		  const KvSecretRow *row, EState *estate)
 {
-	TupleTableSlot *slot = ExecClearTuple(insertion->slot);
+	TupleTableSlot *slot = ExecClearTuple(checks->slot);
 	Datum	   *values = slot->tts_values - 1;
 	bool	   *nulls = slot->tts_isnull - 1;
 
@@ -139,10 +46,10 @@ fill_slot(KvInsertion *insertion, Relation rel, const KvSecretName *name,
 	nulls[KV_SECRETS_HINT] = row->hint == NULL;
 	values[KV_SECRETS_EXPIRES_AT] = TimestampTzGetDatum(row->expires_at);
 	nulls[KV_SECRETS_EXPIRES_AT] = !row->has_expiry;
-	nulls[KV_SECRETS_CREATED_AT] = insertion->created_at == NULL;
-	if (insertion->created_at != NULL)
+	nulls[KV_SECRETS_CREATED_AT] = checks->created_at == NULL;
+	if (checks->created_at != NULL)
 		values[KV_SECRETS_CREATED_AT] =
-			ExecEvalExprSwitchContext(insertion->created_at,
+			ExecEvalExprSwitchContext(checks->created_at,
 									  GetPerTupleExprContext(estate),
 									  &nulls[KV_SECRETS_CREATED_AT]);
 	ExecStoreVirtualTuple(slot);
@@ -181,32 +88,29 @@ insert_row(KvAccess *access, Relation rel, void *arg)
 {
 	Insert	   *insert = arg;
 	KvPolicy   *policy = kv_access_policy(access, rel, KV_POLICY_INSERT);
-	KvInsertion *insertion;
+	KvRowChecks *checks = kv_row_checks(access, rel);
 	EState	   *estate;
 	ResultRelInfo *target;
 
-	if (access->insertion == NULL)
-		access->insertion = prepare(access, rel);
-	insertion = access->insertion;
-	if (!insertion->possible)
+	if (checks == NULL)
 		return;
 
 	estate = CreateExecutorState();
 	target = makeNode(ResultRelInfo);
 	InitResultRelInfo(target, rel, 0, NULL, 0);
-	target->ri_CheckConstraintExprs = insertion->checks;
+	target->ri_CheckConstraintExprs = checks->constraints;
 	if (insert->row->has_expiry)
 		ExecOpenIndices(target, false);
 	else
 		kv_secret_indexes_open_primary_key(target);
 
-	fill_slot(insertion, rel, insert->name, insert->row, estate);
-	ExecConstraints(target, insertion->slot, estate);
-	if (policy != NULL && !kv_policy_admits(policy, insertion->slot))
+	fill_slot(checks, rel, insert->name, insert->row, estate);
+	ExecConstraints(target, checks->slot, estate);
+	if (policy != NULL && !kv_policy_admits(policy, checks->slot))
 		kv_secret_table_refuse(rel);
-	insert->done = put_row(target, insertion->slot, estate);
+	insert->done = put_row(target, checks->slot, estate);
 
-	ExecClearTuple(insertion->slot);
+	ExecClearTuple(checks->slot);
 	ExecCloseIndices(target);
 	FreeExecutorState(estate);
 }

@@ -6,6 +6,7 @@
 
 #include "store/policy.h"
 #include "store/secret_access.h"
+#include "store/secret_table.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/row_policy.h"
 
@@ -23,6 +24,19 @@ void
 kv_row_policy_check_update(text *user_id, HeapTuple tuple, TupleDesc columns)
 {
 	check(KV_POLICY_UPDATE, user_id, tuple, columns);
+}
+
+void
+kv_row_policy_check_slot(text *user_id, KvPolicy *policy, Relation rel, TupleTableSlot *slot)
+{
+	if (policy == NULL)
+		return;
+	KV_ACT_FOR(user_id);
+	{
+		if (!kv_policy_admits(policy, slot))
+			kv_secret_table_refuse(rel);
+	}
+	KV_ACT_END();
 }
 
 void

@@ -11,8 +11,12 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 
+#include "store/policy.h"
+
 extern void kv_row_policy_check_update(text *user_id, HeapTuple tuple,
 									   TupleDesc columns);
+extern void kv_row_policy_check_slot(text *user_id, KvPolicy *policy, Relation rel,
+									 TupleTableSlot *slot);
 extern void kv_row_policy_check_delete(text *user_id, HeapTuple tuple,
 									   TupleDesc columns);
 

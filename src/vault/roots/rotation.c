@@ -25,6 +25,7 @@
 #include "store/row_holders.h"
 #include "vault/identity/row_policy.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/opening_many.h"
 #include "vault/roots/rotation.h"
 #include "vault/roots/sealing.h"
 #include "vault/roots/unopened.h"
@@ -118,6 +119,11 @@ remember_position(Rotation *rotation, const KvRotationRow *row)
 	MemoryContextSwitchTo(caller);
 }
 
+static const KvRowCheck check_policy = {
+	.returned = kv_row_policy_check_update,
+	.in_slot = kv_row_policy_check_slot
+};
+
 /* Re-seals the rows that open and writes them; how many that were. */
 static int
 reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
@@ -148,7 +154,7 @@ reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
 	if (opened_count == 0)
 		return 0;
 	return (int) kv_rotation_rows_update(&rotation->goal, opened, opened_count,
-										 kv_row_policy_check_update);
+										 &check_policy);
 }
 
 /* One transaction.  False when there were no more rows. */
@@ -160,6 +166,7 @@ run_batch(Rotation *rotation)
 	int			count;
 
 	take_active_root_key(rotation);
+	(void) kv_doing_many(rotation->batch_context);
 	count = kv_rotation_rows_next(&rotation->goal, rotation->after,
 								  rotation->batch_size, KV_LOCKED_SKIP, &rows);
 	if (count > 0)
