@@ -1,6 +1,6 @@
 /*
  * kept_scan.c
- *		Makes a scan of an index serve again.
+ *		Makes a scan of a B-tree serve again.
  *
  * A scan's descriptor points to the two relations, which the relation cache may have
  * built anew at other addresses since, and to a snapshot.  All three are put in at the
@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
+#include "access/nbtree.h"
 #include "access/relscan.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -61,13 +63,24 @@ kv_kept_scan_begin(KvKeptScan *kept, MemoryContext context, Relation rel, Relati
 	return kept->scan;
 }
 
+/* As a scan that starts over does; most have let go of the index's already. */
+static void
+let_go_of_buffers(IndexScanDesc scan)
+{
+	BTScanOpaque btree = (BTScanOpaque) scan->opaque;
+
+	if (BTScanPosIsPinned(btree->currPos) || btree->numKilled > 0)
+		index_rescan(scan, NULL, scan->numberOfKeys, NULL, 0);
+	else
+		table_index_fetch_reset(scan->xs_heapfetch);
+}
+
 void
 kv_kept_scan_end(KvKeptScan *kept)
 {
 	IndexScanDesc scan = kept->scan;
 
-	/* lets go of the buffers, as a scan that starts over does */
-	index_rescan(scan, NULL, scan->numberOfKeys, NULL, 0);
+	let_go_of_buffers(scan);
 	scan->heapRelation = NULL;
 	scan->xs_heapfetch->rel = NULL;
 	scan->indexRelation = NULL;

@@ -35,9 +35,11 @@ typedef const char *(*Conversion) (const char *src, int len, int *converted_len)
 static bool
 text_to_utf8(const text *value, Conversion to_utf8, KvBytes *bytes)
 {
-	int			len;
-	const char *utf8 = to_utf8(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &len);
+	int			len = VARSIZE_ANY_EXHDR(value);
+	const char *utf8 = VARDATA_ANY(value);
 
+	if (GetDatabaseEncoding() != PG_UTF8)
+		utf8 = to_utf8(utf8, len, &len);
 	bytes->data = (const uint8_t *) utf8;
 	bytes->len = utf8 != NULL ? len : 0;
 	return utf8 != NULL;
