@@ -1,29 +1,41 @@
 #!/usr/bin/env bash
-# compare.sh [--long]: what key_vault costs, side by side with plaintext and with pgcrypto.
+# compare.sh [--long] [--svg FILE]: what key_vault costs, side by side with plaintext
+# and with pgcrypto.
 #
-# Measures on a throwaway server of its own, server and client pinned to one CPU.
-# The ways and the numbers of secrets take turns: loops by round, pgbench's
-# transactions one by one.  A figure is the median of the rounds, a ratio the median
-# of the rounds' ratios.  Prints Markdown, with the aims at the end; an aim that is
-# not met is no failure.  --long adds 1,000,000 secrets.
+# Measures on a throwaway server of its own, which preloads key_vault; server and client
+# are pinned to one CPU.  The ways and the numbers of secrets take turns: loops by round,
+# pgbench's transactions one by one.  A figure is the median of the rounds, a ratio the
+# median of the rounds' ratios.  Prints Markdown, with the aims at the end; an aim that is
+# not met is no failure.  --long adds 1,000,000 secrets; --svg also draws the aims.
 #
-# ROUNDS=n changes the number of rounds, SIZES='n n' the numbers of secrets.
+# What depends on the session (sessions.sh) and rotation (rotation.sh) are measured at one
+# number of secrets.  ROUNDS=n changes the number of rounds, SIZES='n n' the numbers of
+# secrets.
 
 # shellcheck source-path=SCRIPTDIR/../scripts source=../scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
-case "${1:-}" in
-	'') sizes=(10000 100000) ;;
-	--long) sizes=(10000 100000 1000000) ;;
-	*) die "usage: bench/compare.sh [--long]" ;;
-esac
+sizes=(10000 100000)
+svg=
+while (($#)); do
+	case "$1" in
+		--long) sizes=(10000 100000 1000000) ;;
+		--svg) [[ -n ${2:-} ]] || die "--svg needs a file"; svg=$(realpath "$2"); shift ;;
+		*) die "usage: bench/compare.sh [--long] [--svg FILE]" ;;
+	esac
+	shift
+done
 read -ra sizes <<<"${SIZES:-${sizes[*]}}"
+one_size=${sizes[$((${#sizes[@]} > 1 ? 1 : 0))]}	# for what is measured at one number
 rounds=${ROUNDS:-5}
 here=$top/bench
 owned=5000			# secrets that are the labels of one user, in each table
 owner=1000000000	# that user; the others count on from there
 fast_calls=50000	# in a loop
 slow_calls=2000		# of what takes 0.2 ms
+
+# shellcheck source-path=SCRIPTDIR source=sessions.sh
+source "$here/sessions.sh"
 
 # --- Ways -------------------------------------------------------------------
 
@@ -94,6 +106,14 @@ by_pgbench() {
 			}
 		}')
 	rm -f "$work/tmp/$round".*
+}
+
+# CPU time of a lookup in a SELECT that looks up many, in microseconds.
+in_one_select() {
+	local round=$1 way
+	for way in plaintext get; do
+		say "SELECT 'many', '-', '$way', $round, bench.many_$way();"
+	done | as_app -F $'\t' -d "straight_$size" | sed "s/^/$size\t/" >>"$results"
 }
 
 # What a fresh backend gains by its first lookup: in its memory contexts, and in
@@ -169,6 +189,11 @@ lookups() {
 	by_pgbench "$round" 2 straight "straight_$size" plaintext@1 get@1
 	by_pgbench "$round" 1 planned "planned_$size" plaintext@1 get@1
 	by_pgbench "$round" 1 others "straight_$size" plaintext@3 pgp_s2k0@3 pgp@1 nothing@3
+	in_one_select "$round"
+	[[ $size == "$one_size" ]] || return 0
+	by_connecting "$round"
+	first_lookups "$round"
+	logged "$round"
 }
 
 writes() {
@@ -189,25 +214,27 @@ take_turns() {
 
 need_packages demo
 make_work
+make_log_folder
 results=$work/results
 : >"$results"
 build bench with_llvm=no >&2
 sync	# pages of a library that was written just now would count as a backend's own
 
+common_settings() {
+	say 'fsync = on' 'shared_buffers = 2GB' 'max_wal_size = 8GB' 'checkpoint_timeout = 1h' 'autovacuum = off' 'jit = off'
+}
+
 # The last CPU that we may use; the kernel's own work tends to be on the first.
 cpu=$(taskset -cp $$ | sed -E 's/.*[ ,-]//')
-start_server <<-CONF
-	fsync = on
-	key_vault.keyring_file = '$work/keyring'
-	shared_buffers = 2GB
-	max_wal_size = 8GB
-	checkpoint_timeout = 1h
-	autovacuum = off
-	jit = off
-CONF
+start_server < <(
+	common_settings
+	log_settings vault
+	say "shared_preload_libraries = 'key_vault'" "key_vault.keyring_file = '$work/keyring'"
+)
 taskset -acp "$cpu" "$(server_pid)" >/dev/null
-as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app'
+as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app' -c "$logged_role"
 write_scripts
+start_plain_server "$one_size"
 
 for size in "${sizes[@]}"; do
 	load
@@ -217,6 +244,11 @@ done
 take_turns lookups
 for size in "${sizes[@]}"; do load_versions; done
 take_turns writes
+ROUNDS=$((rounds < 3 ? rounds : 3)) SIZES=$one_size "$here/rotation.sh" --into "$results"
 
-as_admin -d postgres -v version="$("$pg_config" --version)" -v rounds="$rounds" \
-	-v results="$results" <"$here/report.sql"
+as_admin -d postgres -v version="$("$pg_config" --version)" -v rounds="$rounds" -v one_size="$one_size" \
+	-v results="$results" -v chart="$work/chart" <"$here/report.sql"
+if [[ -n $svg ]]; then
+	"$here/chart.py" <"$work/chart" >"$work/svg"
+	cp "$work/svg" "$svg"
+fi

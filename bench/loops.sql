@@ -48,3 +48,41 @@ SELECT bench.make_loop(name, call) IS NULL FROM (VALUES
         ON CONFLICT (user_id, provider, label) DO UPDATE
         SET api_key = excluded.api_key, version = plaintext.version + 1, created_at = clock_timestamp()$$),
     ('set', $$PERFORM key_vault.set(u, 'gemini', fresh)$$)) AS loops (name, call) \g /dev/null
+
+-- One SELECT that looks up a key for each of many users: what a lookup costs, without
+-- what the SELECT costs that has the same rows and looks up nothing.  A policy admits
+-- one user's rows, so the identity of the plaintext's changes from row to row, too.
+CREATE FUNCTION bench.make_many(name text, rows text, lookups text) RETURNS void
+LANGUAGE plpgsql AS $make$
+BEGIN
+    EXECUTE format($many$
+        CREATE FUNCTION bench.many_%s() RETURNS float8
+        LANGUAGE plpgsql SET enable_memoize = off SET max_parallel_workers_per_gather = 0 AS $body$
+        DECLARE
+            begun float8 := bench.cpu_us();
+            looked_up float8;
+            n int;
+        BEGIN
+            EXECUTE %L INTO n;
+            looked_up := bench.cpu_us() - begun;
+            begun := bench.cpu_us();
+            EXECUTE %L INTO n;
+            looked_up := bench.cpu_us() - begun - looked_up;
+            IF n <> 50000 THEN
+                RAISE 'only %% of 50000 keys', n;
+            END IF;
+            RETURN looked_up / n;
+        END $body$ $many$, name, rows, lookups);
+END $make$;
+
+SELECT bench.make_many('get',
+        'SELECT count(id) FROM bench.users',
+        $$SELECT count(key_vault.get(id, 'gemini')) FROM bench.users$$),
+    bench.make_many('plaintext',
+        $$SELECT count(k.api_key) FROM bench.users u,
+            LATERAL (SELECT set_config('key_vault.user_id', u.id, true) AS id OFFSET 0) i,
+            LATERAL (SELECT i.id AS api_key OFFSET 0) k$$,
+        $$SELECT count(k.api_key) FROM bench.users u,
+            LATERAL (SELECT set_config('key_vault.user_id', u.id, true) AS id OFFSET 0) i,
+            LATERAL (SELECT p.api_key FROM bench.plaintext p
+                WHERE p.user_id = i.id AND p.provider = 'gemini' AND p.label = 'default' OFFSET 0) k$$) \g /dev/null

@@ -59,3 +59,8 @@ INSERT INTO bench.pgp_s2k0 (user_id, provider, label, sealed)
 SELECT user_id, 'gemini', label, pgp_s2k0
 FROM (SELECT *, row_number() OVER () AS n FROM bench.content) AS c JOIN messages ON i = n % 1000
 ORDER BY n;
+
+-- For one SELECT over many users: in their order, and again from the first
+CREATE TABLE bench.users AS
+    SELECT (1000000001 + i % (:secrets - :owned))::text AS id FROM generate_series(0, 49999) AS i;
+GRANT SELECT ON bench.users TO app;
