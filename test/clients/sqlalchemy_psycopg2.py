@@ -1,8 +1,10 @@
-"""SQLAlchemy, on psycopg2."""
+"""SQLAlchemy, on psycopg2, and Alembic."""
 
 import os
 
 import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
 import client_lines
@@ -51,6 +53,22 @@ def error_text(**options):
     raise AssertionError("the provider is not registered")
 
 
+def differences(conn, **options):
+    context = MigrationContext.configure(conn, opts={"include_schemas": True, **options})
+    return [d[1].schema for d in compare_metadata(context, sqlalchemy.MetaData()) if d[0] == "remove_table"]
+
+
+def alembic_wants_to_drop_our_tables():
+    def include_name(name, kind, parents):
+        return kind != "schema" or name not in ("key_vault", "key_vault_data")
+
+    with engine_for(os.environ["PGPORT"]).connect() as conn:
+        assert "key_vault_data" in differences(conn)
+        assert "key_vault_data" not in differences(conn, include_name=include_name)
+    print("trap: Alembic: with include_schemas, autogenerate wants to drop our tables")
+
+
 assert KEY in error_text() and KEY not in error_text(hide_parameters=True)
 print("trap: SQLAlchemy: exceptions show parameters, unless the engine has hide_parameters=True")
+alembic_wants_to_drop_our_tables()
 client_lines.report(Client())

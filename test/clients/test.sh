@@ -19,7 +19,7 @@ psycopg 3|python3 -c 'import psycopg'|python3 psycopg3.py
 psycopg2|python3 -c 'import psycopg2'|python3 psycopg2_.py
 pg (Node)|test -d node_modules/pg|node pg.mjs
 
-SQLAlchemy on psycopg2|python3 -c 'import sqlalchemy, psycopg2'|python3 sqlalchemy_psycopg2.py
+SQLAlchemy on psycopg2|python3 -c 'import sqlalchemy, alembic, psycopg2'|python3 sqlalchemy_psycopg2.py
 Django on psycopg2|python3 -c 'import django, psycopg2'|python3 django_.py
 asyncpg|python3 -c 'import asyncpg'|python3 asyncpg_.py
 postgres.js|test -d node_modules/postgres|node postgres_js.mjs
@@ -28,6 +28,7 @@ Drizzle on pg|test -d node_modules/drizzle-orm|node drizzle.mjs
 Sequelize|test -d node_modules/sequelize|node sequelize.mjs
 TypeORM|test -d node_modules/typeorm|node typeorm.mjs
 JDBC|test -e /usr/share/java/postgresql.jar|java -cp /usr/share/java/postgresql.jar Jdbc.java
+pgx (Go)|test -d /usr/share/gocode/src/github.com/jackc/pgx/v4|go run pgx.go
 lib/pq (Go)|test -d /usr/share/gocode/src/github.com/lib/pq|go run lib_pq.go
 pg (Ruby)|ruby -e 'require \"pg\"'|ruby ruby_pg.rb
 PDO|php -m \\| grep -qx pdo_pgsql|php pdo.php
