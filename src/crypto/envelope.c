@@ -4,12 +4,9 @@
  *
  * What a row is, and when it has expired, is not known here.
  */
-#include <limits.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include "envelope.h"
 #include "nonces.h"
@@ -114,22 +111,27 @@ bind(AssociatedData *aad, const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
 }
 
 KvStatus
-kv_envelope_draw_nonces(uint8_t *nonces, size_t count)
+kv_envelope_new_keys(const KvXaesKey *key, KvXaesMessageKey *keys, size_t count)
 {
-	if (count <= INT_MAX / KV_XAES_NONCE_LEN &&
-		RAND_bytes(nonces, (int) (count * KV_XAES_NONCE_LEN)) == 1)
-		return KV_OK;
-	ERR_clear_error();
-	return KV_CRYPTO_FAILURE;
+	uint8_t		nonces[KV_XAES_DERIVED_MAX][KV_XAES_NONCE_LEN];
+	KvStatus	status;
+
+	if (count > KV_XAES_DERIVED_MAX)
+		return KV_TOO_LARGE;
+	status = kv_nonces_take(nonces, count);
+	if (status != KV_OK)
+		return status;
+	for (size_t i = 0; i < count; i++)
+		memcpy(keys[i].nonce, nonces[i], KV_XAES_NONCE_LEN);
+	return kv_xaes_derive(key, keys, count);
 }
 
 KvStatus
-kv_envelope_seal_under(const KvXaesKey *key,
-					   const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
-					   const KvBinding *binding,
-					   const uint8_t nonce[static KV_XAES_NONCE_LEN],
-					   const uint8_t *plaintext, size_t len,
-					   uint8_t *sealed)
+kv_envelope_seal_message(const KvXaesMessageKey *key,
+						 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+						 const KvBinding *binding,
+						 const uint8_t *plaintext, size_t len,
+						 uint8_t *sealed)
 {
 	AssociatedData aad;
 	KvStatus	status;
@@ -138,13 +140,12 @@ kv_envelope_seal_under(const KvXaesKey *key,
 	if (status != KV_OK)
 		return status;
 
-	status = kv_xaes_seal(key, nonce, aad.bytes, aad.len,
-						  plaintext, len, sealed + BODY_OFFSET);
+	status = kv_xaes_seal_message(key, aad.bytes, aad.len, plaintext, len, sealed + BODY_OFFSET);
 	if (status == KV_OK)
 	{
 		sealed[0] = FORMAT;
 		memcpy(sealed + ID_OFFSET, root_key_id, KV_ROOT_KEY_ID_LEN);
-		memcpy(sealed + NONCE_OFFSET, nonce, KV_XAES_NONCE_LEN);
+		memcpy(sealed + NONCE_OFFSET, key->nonce, KV_XAES_NONCE_LEN);
 	}
 	else if (status != KV_TOO_LARGE)
 		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
@@ -158,15 +159,17 @@ kv_envelope_seal(const KvXaesKey *key,
 				 const uint8_t *plaintext, size_t len,
 				 uint8_t *sealed)
 {
-	uint8_t		nonce[KV_XAES_NONCE_LEN];
+	KvXaesMessageKey message_key;
+	KvStatus	status;
 
-	if (kv_nonce_take(nonce) != KV_OK)
-	{
+	status = kv_envelope_new_keys(key, &message_key, 1);
+	if (status == KV_OK)
+		status = kv_envelope_seal_message(&message_key, root_key_id, binding,
+										  plaintext, len, sealed);
+	else
 		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
-		return KV_CRYPTO_FAILURE;
-	}
-	return kv_envelope_seal_under(key, root_key_id, binding, nonce,
-								  plaintext, len, sealed);
+	OPENSSL_cleanse(&message_key, sizeof(message_key));
+	return status;
 }
 
 KvStatus
@@ -182,6 +185,54 @@ kv_envelope_root_key_id(const uint8_t *sealed, size_t len,
 	return KV_OK;
 }
 
+void
+kv_envelope_nonce(const uint8_t *sealed, uint8_t nonce[static KV_XAES_NONCE_LEN])
+{
+	memcpy(nonce, sealed + NONCE_OFFSET, KV_XAES_NONCE_LEN);
+}
+
+/* Whether an envelope is one of ours, sealed with a root key, and what it is bound to. */
+static KvStatus
+check(const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN], const KvBinding *binding,
+	  const uint8_t *sealed, size_t len, AssociatedData *aad)
+{
+	uint8_t		sealed_with[KV_ROOT_KEY_ID_LEN];
+	KvStatus	status;
+
+	status = kv_envelope_root_key_id(sealed, len, sealed_with);
+	if (status == KV_OK &&
+		memcmp(sealed_with, root_key_id, KV_ROOT_KEY_ID_LEN) != 0)
+		status = KV_WRONG_ROOT_KEY;
+	return status == KV_OK ? bind(aad, root_key_id, binding) : status;
+}
+
+static KvStatus
+wipe_unless_opened(KvStatus status, uint8_t *plaintext, size_t len)
+{
+	if (status != KV_OK && len > KV_ENVELOPE_OVERHEAD)
+		OPENSSL_cleanse(plaintext, len - KV_ENVELOPE_OVERHEAD);
+	return status;
+}
+
+KvStatus
+kv_envelope_open_message(const KvXaesMessageKey *key,
+						 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+						 const KvBinding *binding,
+						 const uint8_t *sealed, size_t len,
+						 uint8_t *plaintext)
+{
+	AssociatedData aad;
+	KvStatus	status;
+
+	status = check(root_key_id, binding, sealed, len, &aad);
+	if (status == KV_OK && memcmp(sealed + NONCE_OFFSET, key->nonce, KV_XAES_NONCE_LEN) != 0)
+		status = KV_TAMPERED;
+	if (status == KV_OK)
+		status = kv_xaes_open_message(key, aad.bytes, aad.len,
+									  sealed + BODY_OFFSET, len - BODY_OFFSET, plaintext);
+	return wipe_unless_opened(status, plaintext, len);
+}
+
 KvStatus
 kv_envelope_open(const KvXaesKey *key,
 				 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
@@ -190,20 +241,11 @@ kv_envelope_open(const KvXaesKey *key,
 				 uint8_t *plaintext)
 {
 	AssociatedData aad;
-	uint8_t		sealed_with[KV_ROOT_KEY_ID_LEN];
 	KvStatus	status;
 
-	status = kv_envelope_root_key_id(sealed, len, sealed_with);
-	if (status == KV_OK &&
-		memcmp(sealed_with, root_key_id, KV_ROOT_KEY_ID_LEN) != 0)
-		status = KV_WRONG_ROOT_KEY;
-	if (status == KV_OK)
-		status = bind(&aad, root_key_id, binding);
+	status = check(root_key_id, binding, sealed, len, &aad);
 	if (status == KV_OK)
 		status = kv_xaes_open(key, sealed + NONCE_OFFSET, aad.bytes, aad.len,
 							  sealed + BODY_OFFSET, len - BODY_OFFSET, plaintext);
-
-	if (status != KV_OK && len > KV_ENVELOPE_OVERHEAD)
-		OPENSSL_cleanse(plaintext, len - KV_ENVELOPE_OVERHEAD);
-	return status;
+	return wipe_unless_opened(status, plaintext, len);
 }

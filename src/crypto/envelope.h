@@ -70,25 +70,21 @@ extern KV_MUST_CHECK KvStatus
 							 uint8_t *sealed);
 
 /*
- * Draws the random nonces of many seals at once, KV_XAES_NONCE_LEN bytes each: half of
- * what a seal costs otherwise.
+ * The keys of count new messages, at most KV_XAES_DERIVED_MAX, each under a fresh nonce:
+ * all at once for half of what a seal costs otherwise.  The caller wipes them.
  *
- * Returns KV_OK; KV_CRYPTO_FAILURE, and nonces must not be used.
+ * Returns KV_OK; KV_CRYPTO_FAILURE or KV_TOO_LARGE, and they must not be used.
  */
 extern KV_MUST_CHECK KvStatus
-			kv_envelope_draw_nonces(uint8_t *nonces, size_t count);
+			kv_envelope_new_keys(const KvXaesKey *key, KvXaesMessageKey *keys, size_t count);
 
-/*
- * As kv_envelope_seal(), under a nonce that kv_envelope_draw_nonces() drew and that
- * was used for no other seal.
- */
+/* As kv_envelope_seal(), with one of those, which seals nothing else. */
 extern KV_MUST_CHECK KvStatus
-			kv_envelope_seal_under(const KvXaesKey *key,
-								   const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
-								   const KvBinding *binding,
-								   const uint8_t nonce[static KV_XAES_NONCE_LEN],
-								   const uint8_t *plaintext, size_t len,
-								   uint8_t *sealed);
+			kv_envelope_seal_message(const KvXaesMessageKey *key,
+									 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+									 const KvBinding *binding,
+									 const uint8_t *plaintext, size_t len,
+									 uint8_t *sealed);
 
 /*
  * Tells which root key sealed these bytes.  Nothing is authenticated by that.
@@ -116,5 +112,16 @@ extern KV_MUST_CHECK KvStatus
 							 const KvBinding *binding,
 							 const uint8_t *sealed, size_t len,
 							 uint8_t *plaintext);
+
+/* The nonce of what kv_envelope_root_key_id() has said KV_OK of. */
+extern void kv_envelope_nonce(const uint8_t *sealed, uint8_t nonce[static KV_XAES_NONCE_LEN]);
+
+/* As kv_envelope_open(), with the key that was derived from that nonce. */
+extern KV_MUST_CHECK KvStatus
+			kv_envelope_open_message(const KvXaesMessageKey *key,
+									 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+									 const KvBinding *binding,
+									 const uint8_t *sealed, size_t len,
+									 uint8_t *plaintext);
 
 #endif							/* KV_ENVELOPE_H */

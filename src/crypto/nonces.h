@@ -7,11 +7,13 @@
 
 #include "xaes.h"
 
+#define KV_NONCES_MAX	64		/* so many at once */
+
 /*
- * Writes a fresh nonce.  After a fork, parent and child get different ones.
+ * Writes count fresh nonces.  After a fork, parent and child get different ones.
  *
- * Returns KV_OK or KV_CRYPTO_FAILURE, and nonce is then all zero.
+ * Returns KV_OK; KV_TOO_LARGE; KV_CRYPTO_FAILURE, and the nonces must not be used.
  */
-extern KV_MUST_CHECK KvStatus kv_nonce_take(uint8_t nonce[static KV_XAES_NONCE_LEN]);
+extern KV_MUST_CHECK KvStatus kv_nonces_take(uint8_t (*nonces)[KV_XAES_NONCE_LEN], size_t count);
 
 #endif							/* KV_NONCES_H */

@@ -98,19 +98,14 @@ aes_blocks(const uint8_t key[static KV_XAES_KEY_LEN],
 }
 
 /*
- * Derives the key that AES-256-GCM uses for this nonce.
- *
- * Both KDF messages are exactly one block, so CMAC is one encryption of the
- * message XOR K1, and both are encrypted in one call.
+ * What the key of one message is derived from.  Both KDF messages are exactly one block,
+ * so CMAC is one encryption of the message XOR K1.
  */
-static bool
-derive_key(const KvXaesKey *xaes_key,
-		   const uint8_t nonce[static KV_XAES_NONCE_LEN],
-		   uint8_t derived[static KV_XAES_KEY_LEN])
+static void
+put_kdf_messages(const KvXaesKey *xaes_key,
+				 const uint8_t nonce[static KV_XAES_NONCE_LEN],
+				 uint8_t messages[static 2 * BLOCK_LEN])
 {
-	uint8_t		messages[2 * BLOCK_LEN];
-	bool		done;
-
 	for (int i = 0; i < 2; i++)
 	{
 		uint8_t    *message = messages + i * BLOCK_LEN;
@@ -123,13 +118,31 @@ derive_key(const KvXaesKey *xaes_key,
 		for (int j = 0; j < BLOCK_LEN; j++)
 			message[j] ^= xaes_key->k1[j];
 	}
+}
 
-	done = aes_blocks(xaes_key->key, messages, sizeof(messages), derived);
+KvStatus
+kv_xaes_derive(const KvXaesKey *xaes_key, KvXaesMessageKey *keys, size_t count)
+{
+	uint8_t		blocks[KV_XAES_DERIVED_MAX * KV_XAES_KEY_LEN];
+	bool		done;
 
-	OPENSSL_cleanse(messages, sizeof(messages));
-	if (!done)
-		OPENSSL_cleanse(derived, KV_XAES_KEY_LEN);
-	return done;
+	if (count > KV_XAES_DERIVED_MAX)
+		return KV_TOO_LARGE;
+
+	for (size_t i = 0; i < count; i++)
+		put_kdf_messages(xaes_key, keys[i].nonce, blocks + i * KV_XAES_KEY_LEN);
+	/* each block for itself, so that they may be encrypted where they are */
+	done = ciphers_ready() &&
+		aes_blocks(xaes_key->key, blocks, (int) (count * KV_XAES_KEY_LEN), blocks);
+	for (size_t i = 0; i < count; i++)
+	{
+		if (done)
+			memcpy(keys[i].key, blocks + i * KV_XAES_KEY_LEN, KV_XAES_KEY_LEN);
+		else
+			OPENSSL_cleanse(&keys[i], sizeof(keys[i]));
+	}
+	OPENSSL_cleanse(blocks, count * KV_XAES_KEY_LEN);
+	return done ? KV_OK : failed(KV_CRYPTO_FAILURE);
 }
 
 /* Told of a cipher, even of the same, a context would free all that it has. */
@@ -275,28 +288,68 @@ kv_xaes_key_init(KvXaesKey *xaes_key, const uint8_t key[static KV_XAES_KEY_LEN])
 }
 
 KvStatus
+kv_xaes_seal_message(const KvXaesMessageKey *key,
+					 const uint8_t *aad, size_t aad_len,
+					 const uint8_t *plaintext, size_t len,
+					 uint8_t *sealed)
+{
+	if (aad_len > INT_MAX || len > INT_MAX - KV_XAES_TAG_LEN)
+		return KV_TOO_LARGE;
+	if (!ciphers_ready() ||
+		!gcm_encrypt(key->key, key->nonce + NONCE_PREFIX, aad, (int) aad_len,
+					 plaintext, (int) len, sealed))
+	{
+		OPENSSL_cleanse(sealed, len + KV_XAES_TAG_LEN);
+		return failed(KV_CRYPTO_FAILURE);
+	}
+	return KV_OK;
+}
+
+KvStatus
 kv_xaes_seal(const KvXaesKey *xaes_key,
 			 const uint8_t nonce[static KV_XAES_NONCE_LEN],
 			 const uint8_t *aad, size_t aad_len,
 			 const uint8_t *plaintext, size_t len,
 			 uint8_t *sealed)
 {
-	uint8_t		derived[KV_XAES_KEY_LEN];
-	bool		done;
+	KvXaesMessageKey key;
+	KvStatus	status;
 
 	if (aad_len > INT_MAX || len > INT_MAX - KV_XAES_TAG_LEN)
 		return KV_TOO_LARGE;
 
-	done = ciphers_ready() &&
-		derive_key(xaes_key, nonce, derived) &&
-		gcm_encrypt(derived, nonce + NONCE_PREFIX, aad, (int) aad_len,
-					plaintext, (int) len, sealed);
-
-	OPENSSL_cleanse(derived, sizeof(derived));
-	if (!done)
-	{
+	memcpy(key.nonce, nonce, KV_XAES_NONCE_LEN);
+	status = kv_xaes_derive(xaes_key, &key, 1);
+	if (status == KV_OK)
+		status = kv_xaes_seal_message(&key, aad, aad_len, plaintext, len, sealed);
+	else
 		OPENSSL_cleanse(sealed, len + KV_XAES_TAG_LEN);
-		return failed(KV_CRYPTO_FAILURE);
+	OPENSSL_cleanse(&key, sizeof(key));
+	return status;
+}
+
+KvStatus
+kv_xaes_open_message(const KvXaesMessageKey *key,
+					 const uint8_t *aad, size_t aad_len,
+					 const uint8_t *sealed, size_t len,
+					 uint8_t *plaintext)
+{
+	KvStatus	status = KV_CRYPTO_FAILURE;
+
+	if (len < KV_XAES_TAG_LEN)
+		return KV_MALFORMED;
+	if (aad_len > INT_MAX || len > INT_MAX)
+		return KV_TOO_LARGE;
+	len -= KV_XAES_TAG_LEN;
+
+	if (ciphers_ready())
+		status = gcm_decrypt(key->key, key->nonce + NONCE_PREFIX, aad, (int) aad_len,
+							 sealed, (int) len, plaintext);
+	if (status != KV_OK)
+	{
+		/* GCM decrypts before it has checked: nobody may see that */
+		OPENSSL_cleanse(plaintext, len);
+		return failed(status);
 	}
 	return KV_OK;
 }
@@ -308,25 +361,20 @@ kv_xaes_open(const KvXaesKey *xaes_key,
 			 const uint8_t *sealed, size_t len,
 			 uint8_t *plaintext)
 {
-	uint8_t		derived[KV_XAES_KEY_LEN];
-	KvStatus	status = KV_CRYPTO_FAILURE;
+	KvXaesMessageKey key;
+	KvStatus	status;
 
 	if (len < KV_XAES_TAG_LEN)
 		return KV_MALFORMED;
 	if (aad_len > INT_MAX || len > INT_MAX)
 		return KV_TOO_LARGE;
-	len -= KV_XAES_TAG_LEN;
 
-	if (ciphers_ready() && derive_key(xaes_key, nonce, derived))
-		status = gcm_decrypt(derived, nonce + NONCE_PREFIX, aad, (int) aad_len,
-							 sealed, (int) len, plaintext);
-
-	OPENSSL_cleanse(derived, sizeof(derived));
-	if (status != KV_OK)
-	{
-		/* GCM decrypts before it has checked: nobody may see that */
-		OPENSSL_cleanse(plaintext, len);
-		return failed(status);
-	}
-	return KV_OK;
+	memcpy(key.nonce, nonce, KV_XAES_NONCE_LEN);
+	status = kv_xaes_derive(xaes_key, &key, 1);
+	if (status == KV_OK)
+		status = kv_xaes_open_message(&key, aad, aad_len, sealed, len, plaintext);
+	else
+		OPENSSL_cleanse(plaintext, len - KV_XAES_TAG_LEN);
+	OPENSSL_cleanse(&key, sizeof(key));
+	return status;
 }

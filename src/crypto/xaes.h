@@ -78,6 +78,37 @@ extern KV_MUST_CHECK KvStatus
 						 const uint8_t *sealed, size_t len,
 						 uint8_t *plaintext);
 
+/* At most so many are derived at once. */
+#define KV_XAES_DERIVED_MAX	32
+
+/* What seals and opens one message: secret, as is the key that it was derived from. */
+typedef struct KvXaesMessageKey
+{
+	uint8_t		key[KV_XAES_KEY_LEN];
+	uint8_t		nonce[KV_XAES_NONCE_LEN];
+} KvXaesMessageKey;
+
+/*
+ * Derives the keys of count messages, whose nonces are there.  All at once they cost
+ * hardly more than one.
+ *
+ * Returns KV_OK; KV_TOO_LARGE; KV_CRYPTO_FAILURE, and keys are then all zero.
+ */
+extern KV_MUST_CHECK KvStatus
+			kv_xaes_derive(const KvXaesKey *xaes_key, KvXaesMessageKey *keys, size_t count);
+
+/* As kv_xaes_seal() and kv_xaes_open(), with a derived key. */
+extern KV_MUST_CHECK KvStatus
+			kv_xaes_seal_message(const KvXaesMessageKey *key,
+								 const uint8_t *aad, size_t aad_len,
+								 const uint8_t *plaintext, size_t len,
+								 uint8_t *sealed);
+extern KV_MUST_CHECK KvStatus
+			kv_xaes_open_message(const KvXaesMessageKey *key,
+								 const uint8_t *aad, size_t aad_len,
+								 const uint8_t *sealed, size_t len,
+								 uint8_t *plaintext);
+
 /*
  * Between the two, kv_xaes_open() and kv_xaes_seal() each leave the key of its last
  * message, which it derived from xaes_key and the nonce, in libcrypto's memory, where the

@@ -68,32 +68,43 @@ what_was_sealed_opens(void)
 	check(memcmp(sealed + 33, again + 33, SECRET_LEN) != 0);
 }
 
-/* Many seals under nonces that were drawn at once. */
+/* What is sealed or opened with keys that were derived at once is as any other. */
 static void
-drawn_nonces_differ_and_are_used(void)
+keys_derived_at_once_serve(void)
 {
-	enum
-	{
-		COUNT = 1000
-	};
-	static uint8_t nonces[COUNT * KV_XAES_NONCE_LEN + 1];
-	uint8_t		sealed[SEALED_LEN];
+	static KvXaesMessageKey keys[KV_XAES_DERIVED_MAX];
+	static KvXaesMessageKey again[KV_XAES_DERIVED_MAX];
+	static uint8_t sealed[KV_XAES_DERIVED_MAX][SEALED_LEN];
+	uint8_t		opened[SECRET_LEN];
 
-	nonces[sizeof(nonces) - 1] = 0x5a;
-	require(kv_envelope_draw_nonces(nonces, COUNT) == KV_OK);
-	check(nonces[sizeof(nonces) - 1] == 0x5a);
-	for (int i = 0; i < COUNT; i++)
+	require(kv_envelope_new_keys(&xaes_key, keys, KV_XAES_DERIVED_MAX) == KV_OK);
+	for (int i = 0; i < KV_XAES_DERIVED_MAX; i++)
 	{
-		const uint8_t *nonce = nonces + i * KV_XAES_NONCE_LEN;
-
 		for (int j = 0; j < i; j++)
-			check(memcmp(nonce, nonces + j * KV_XAES_NONCE_LEN, KV_XAES_NONCE_LEN) != 0);
-		require(kv_envelope_seal_under(&xaes_key, id, &plain_binding, nonce,
-									   (const uint8_t *) secret, SECRET_LEN, sealed) == KV_OK);
-		check(memcmp(sealed + 9, nonce, KV_XAES_NONCE_LEN) == 0);
-		check(open_envelope(&plain_binding, sealed, SEALED_LEN) == KV_OK);
+			check(memcmp(keys[i].nonce, keys[j].nonce, KV_XAES_NONCE_LEN) != 0);
+		require(kv_envelope_seal_message(&keys[i], id, &plain_binding, (const uint8_t *) secret,
+										 SECRET_LEN, sealed[i]) == KV_OK);
+		check(memcmp(sealed[i] + 9, keys[i].nonce, KV_XAES_NONCE_LEN) == 0);
+		check(open_envelope(&plain_binding, sealed[i], SEALED_LEN) == KV_OK);
+		kv_envelope_nonce(sealed[i], again[i].nonce);
 	}
-	check(kv_envelope_draw_nonces(nonces, SIZE_MAX / 2) == KV_CRYPTO_FAILURE);
+	require(kv_xaes_derive(&xaes_key, again, KV_XAES_DERIVED_MAX) == KV_OK);
+	for (int i = 0; i < KV_XAES_DERIVED_MAX; i++)
+	{
+		require(kv_envelope_open_message(&again[i], id, &plain_binding, sealed[i], SEALED_LEN,
+										 opened) == KV_OK);
+		check(memcmp(opened, secret, SECRET_LEN) == 0);
+		/* the key of another message, or one that was changed */
+		check(kv_envelope_open_message(&again[i], id, &plain_binding,
+									   sealed[(i + 1) % KV_XAES_DERIVED_MAX], SEALED_LEN,
+									   opened) == KV_TAMPERED);
+		check(opened[0] == 0);
+		sealed[i][SEALED_LEN - 1] ^= 1;
+		check(kv_envelope_open_message(&again[i], id, &plain_binding, sealed[i], SEALED_LEN,
+									   opened) == KV_TAMPERED);
+		check(opened[0] == 0);
+	}
+	check(kv_xaes_derive(&xaes_key, keys, KV_XAES_DERIVED_MAX + 1) == KV_TOO_LARGE);
 }
 
 /* The format is a promise to old rows, so here it is by hand. */
@@ -412,7 +423,7 @@ main(void)
 	}
 
 	run(what_was_sealed_opens);
-	run(drawn_nonces_differ_and_are_used);
+	run(keys_derived_at_once_serve);
 	run(the_layout_is_as_documented);
 	run(every_bit_flipped_is_found);
 	run(every_truncation_and_extension_is_found);

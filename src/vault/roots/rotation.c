@@ -25,6 +25,7 @@
 #include "store/row_holders.h"
 #include "vault/identity/row_policy.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/message_keys.h"
 #include "vault/roots/opening_many.h"
 #include "vault/roots/rotation.h"
 #include "vault/roots/sealing.h"
@@ -130,19 +131,24 @@ reseal_rows(Rotation *rotation, KvRotationRow *rows, int count)
 {
 	KvRotationRow **opened = palloc(sizeof(KvRotationRow *) * count);
 	int			opened_count = 0;
-	uint8	   *nonces = kv_draw_nonces(count);
+	KvMessageKeys *keys = kv_message_keys(rotation->batch_context);
 
 	for (int i = 0; i < count; i++)
 	{
 		const char *reason;
+		int			place = i % KV_MESSAGE_KEYS_MAX;
 
 		CHECK_FOR_INTERRUPTS();
+		if (place == 0)
+			kv_message_keys_derive(keys, &rows[i], Min(count - i, KV_MESSAGE_KEYS_MAX),
+								   rotation->root_key_id);
 		if (kv_unopened_contains(rotation->unopened, &rows[i]))
 			continue;
 		reason = kv_reseal(&rows[i].name, &rows[i].row,
 						   rotation->goal.without_hint ? NULL : rows[i].row.hint,
 						   rotation->root_key_id,
-						   nonces + (Size) i * KV_XAES_NONCE_LEN);
+						   keys->is_old_key[place] ? &keys->old_keys[place] : NULL,
+						   &keys->new_keys[place]);
 		if (reason == NULL)
 		{
 			opened[opened_count++] = &rows[i];

@@ -68,8 +68,8 @@ describe_sealed(KvSecretRow *row, const KvRootKey *root_key, int plaintext_len)
 	kv_root_key_id_to_hex(root_key->id, row->root_key_id);
 }
 
-static void
-check_sealed(KvStatus status)
+void
+kv_check_sealed(KvStatus status)
 {
 	if (status != KV_OK)
 		ereport(ERROR,
@@ -98,7 +98,7 @@ kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 							  (uint8_t *) VARDATA(row->sealed));
 	if (plaintext != api_key)
 		wipe_and_free(plaintext, plaintext_len);
-	check_sealed(status);
+	kv_check_sealed(status);
 }
 
 /* How it is told that a root key, or a character, is not to be had. */
@@ -184,13 +184,22 @@ find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN], KvObsta
 	return true;
 }
 
+static KvStatus
+open_envelope(const KvRootKey *root_key, const KvXaesMessageKey *key, const KvBinding *binding,
+			  const uint8_t *sealed, size_t len, uint8_t *plaintext)
+{
+	if (key != NULL)
+		return kv_envelope_open_message(key, root_key->id, binding, sealed, len, plaintext);
+	return kv_envelope_open(&root_key->key, root_key->id, binding, sealed, len, plaintext);
+}
+
 /*
  * The plaintext in UTF-8, for the caller to wipe; or NULL and why.  binding is
- * filled in.
+ * filled in.  key is the message's, where it has been derived, or NULL.
  */
 static text *
-open_utf8(const KvSecretName *name, const KvSecretRow *row, const Manner *manner,
-		  KvBinding *binding, KvObstacle *why)
+open_utf8(const KvSecretName *name, const KvSecretRow *row, const KvXaesMessageKey *key,
+		  const Manner *manner, KvBinding *binding, KvObstacle *why)
 {
 	Size		sealed_len = VARSIZE_ANY_EXHDR(row->sealed);
 	uint8_t		id[KV_ROOT_KEY_ID_LEN];
@@ -213,9 +222,8 @@ open_utf8(const KvSecretName *name, const KvSecretRow *row, const Manner *manner
 	if (root_key == NULL)
 		return obstacle(why, KV_OBSTACLE_NOT_IN_RING,
 						psprintf("its root key %s is not in the keyring", row->root_key_id));
-	status = kv_envelope_open(&root_key->key, root_key->id, binding,
-							  (const uint8_t *) VARDATA_ANY(row->sealed),
-							  sealed_len, (uint8_t *) VARDATA(utf8));
+	status = open_envelope(root_key, key, binding, (const uint8_t *) VARDATA_ANY(row->sealed),
+						   sealed_len, (uint8_t *) VARDATA(utf8));
 	return status == KV_OK ? utf8 : obstacle(why, KV_OBSTACLE_ROW, kv_status_text(status));
 }
 
@@ -223,7 +231,7 @@ text *
 kv_try_open(const KvSecretName *name, const KvSecretRow *row, KvObstacle *why)
 {
 	KvBinding	binding;
-	text	   *utf8 = open_utf8(name, row, &telling, &binding, why);
+	text	   *utf8 = open_utf8(name, row, NULL, &telling, &binding, why);
 	text	   *api_key;
 
 	if (utf8 == NULL)
@@ -241,7 +249,7 @@ kv_open(const KvSecretName *name, const KvSecretRow *row)
 {
 	KvObstacle	why;
 	KvBinding	binding;
-	text	   *utf8 = open_utf8(name, row, &throwing, &binding, &why);
+	text	   *utf8 = open_utf8(name, row, NULL, &throwing, &binding, &why);
 
 	if (utf8 == NULL)
 		kv_report_obstacle(ERROR, name, row, &why);
@@ -282,12 +290,13 @@ kv_report_obstacle(int level, const KvSecretName *name, const KvSecretRow *row,
 
 const char *
 kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
-		  const uint8 root_key_id[KV_ROOT_KEY_ID_LEN], const uint8 *nonce)
+		  const uint8 root_key_id[KV_ROOT_KEY_ID_LEN], const KvXaesMessageKey *old_key,
+		  const KvXaesMessageKey *new_key)
 {
 	KvObstacle	why;
 	KvBinding	binding;
 	KvSecretRow after = *row;
-	text	   *utf8 = open_utf8(name, row, &telling, &binding, &why);
+	text	   *utf8 = open_utf8(name, row, old_key, &telling, &binding, &why);
 	volatile KvStatus status = KV_OK;
 
 	if (utf8 == NULL)
@@ -303,25 +312,16 @@ kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
 		root_key = kv_keyring_require(root_key_id);
 		after.sealed = palloc(VARSIZE(utf8) + KV_ENVELOPE_OVERHEAD);
 		describe_sealed(&after, root_key, VARSIZE(utf8) - VARHDRSZ);
-		status = kv_envelope_seal_under(&root_key->key, root_key->id, &binding, nonce,
-										(const uint8_t *) VARDATA(utf8), VARSIZE(utf8) - VARHDRSZ,
-										(uint8_t *) VARDATA(after.sealed));
+		status = kv_envelope_seal_message(new_key, root_key->id, &binding,
+										  (const uint8_t *) VARDATA(utf8), VARSIZE(utf8) - VARHDRSZ,
+										  (uint8_t *) VARDATA(after.sealed));
 	}
 	PG_FINALLY();
 	{
 		wipe_and_free((const char *) utf8, VARSIZE(utf8));
 	}
 	PG_END_TRY();
-	check_sealed(status);
+	kv_check_sealed(status);
 	*row = after;
 	return NULL;
-}
-
-uint8 *
-kv_draw_nonces(int count)
-{
-	uint8	   *nonces = palloc((Size) count * KV_XAES_NONCE_LEN);
-
-	check_sealed(kv_envelope_draw_nonces(nonces, count));
-	return nonces;
 }

@@ -59,17 +59,18 @@ extern void kv_report_obstacle(int level, const KvSecretName *name,
 
 /*
  * Seals the row's key with another root key, as it is in its UTF-8 form, and with this
- * hint, or none: nothing else but sealed and root_key_id changes.  nonce has KV_XAES_NONCE_LEN bytes of
- * kv_draw_nonces() that are used once.  NULL, or why the row does not open; then
- * it is as it was.
+ * hint, or none: nothing else but sealed and root_key_id changes.  old_key is the one of
+ * the row's message, or NULL; new_key is derived from the root key with this id, and used
+ * once.  NULL, or why the row does not open; then it is as it was.
  *
  * Errors: F0000 when the new root key is not at hand.
  */
 extern const char *kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
 							 const uint8 root_key_id[KV_ROOT_KEY_ID_LEN],
-							 const uint8 *nonce);
+							 const KvXaesMessageKey *old_key,
+							 const KvXaesMessageKey *new_key);
 
-/* Nonces for that, palloc'd: many at once cost much less. */
-extern uint8 *kv_draw_nonces(int count);
+/* Errors: XX000 unless it is KV_OK. */
+extern void kv_check_sealed(KvStatus status);
 
 #endif							/* KV_SEALING_H */
