@@ -227,6 +227,19 @@ packages() {
 	done
 }
 
+# The images of deploy/, and what deploy/compose.yaml starts.
+images() {
+	if ! is_root; then skip images 'making images needs root'; return; fi
+	mkdir -p "$work/images"
+	export IMAGE_STORE=$work/images
+	step image-15 "$top/test/deploy/check.sh" 15 bookworm
+	step image-17 "$top/test/deploy/check.sh" 17 trixie
+	step compose "$top/test/deploy/compose.sh" bookworm
+	step deploy-docs "$top/test/deploy/docs.sh"
+}
+
+deployment() { packages; images; }
+
 # --- All of it --------------------------------------------------------------
 
 # How npm reaches its registry from here
@@ -268,7 +281,7 @@ run() {
 }
 
 # The other versions come first: the test of pg_upgrade uses the servers that they install
-! is_long || run other_versions packages
+! is_long || run other_versions deployment
 case "$mode" in
 	--server-tests) run server_tests ;;
 	*) run server_tests other_tests ;;

@@ -9,13 +9,17 @@ from psycopg_pool import ConnectionPool
 
 from settings import settings
 
-# Behind a transaction pooler such as PgBouncer, add "prepare_threshold": None to kwargs.
+connection_options: dict = {"row_factory": dict_row}
+if settings.transaction_pooler:
+    # The next transaction may be in another of the server's sessions, without what this one prepared
+    connection_options["prepare_threshold"] = None
+
 pool = ConnectionPool(
     settings.database_url,
     min_size=1,
     max_size=settings.pool_size,
     timeout=5,
-    kwargs={"row_factory": dict_row},
+    kwargs=connection_options,
     open=False,
 )
 

@@ -9,6 +9,7 @@ class Settings:
     database_url: str
     jwt_secret: str
     pool_size: int
+    transaction_pooler: bool
     gemini_url: str
 
 
@@ -30,5 +31,6 @@ settings = Settings(
     database_url=_require("DATABASE_URL"),
     jwt_secret=_jwt_secret(),
     pool_size=int(os.environ.get("POOL_SIZE", "10")),
+    transaction_pooler=os.environ.get("TRANSACTION_POOLER", "").lower() == "true",
     gemini_url=os.environ.get("GEMINI_URL", "https://generativelanguage.googleapis.com"),
 )

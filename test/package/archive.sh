@@ -55,6 +55,8 @@ hold("license is one of those that PGXN knows", meta["license"] in ("postgresql"
 hold("release_status", meta["release_status"] in ("stable", "testing", "unstable"))
 hold("meta-spec's version", re.match(r"1\.0\.\d+$", meta["meta-spec"]["version"]))
 hold("tags", all(0 < len(tag) < 256 and not re.search(r"[/\\]", tag) for tag in meta["tags"]))
+hold("debian/changelog has the version", open(f"{folder}/debian/changelog").read().startswith(f"key-vault ({meta['version']}-"))
+hold("CHANGELOG.md has it", re.search(rf"^## {re.escape(control['default_version'])}\b", open(f"{folder}/CHANGELOG.md").read(), re.M))
 for extension, what in meta["provides"].items():
     hold("an extension is a term", term.match(extension))
     hold("an extension's version is semantic", semver.match(what["version"]))

@@ -22,7 +22,7 @@ is() {
 	fi
 }
 
-as_postgres() { env -C / setpriv --reuid=postgres --regid=postgres --init-groups --reset-env "$@"; }
+as_postgres() { env -C / setpriv --reuid=postgres --regid=postgres --init-groups --reset-env env "PGPORT=${PGPORT:-5432}" "$@"; }
 in_psql() { as_postgres psql -X -q -At -v ON_ERROR_STOP=1 -d app "$@" 2>&1; }
 as_backend() { in_psql -c 'SET ROLE app_backend' -c "$1"; }
 rights_of() { stat -c '%U:%G %a' "$1"; }
@@ -109,6 +109,31 @@ rm -r "${keyrings:?}"
 mkdir -m 0700 $keyrings
 dpkg --purge "postgresql-$version-key-vault" >/dev/null 2>&1
 is 'an empty folder goes with the package' "$(ls -d $keyrings 2>/dev/null)" ''
+
+# --- The same files elsewhere, as CloudNativePG mounts them (PostgreSQL 18) ------
+
+if ((version >= 18)); then
+	mounted=/extensions/key_vault
+	dpkg-deb -x "${package[0]}" elsewhere
+	mkdir -p $mounted/share
+	mv "elsewhere/usr/lib/postgresql/$version/lib" $mounted/
+	mv "elsewhere/usr/share/postgresql/$version/extension" $mounted/share/
+	install -d -o postgres -g postgres -m 0700 $keyrings
+	export PGPORT=5439
+	pg_createcluster -p $PGPORT "$version" mounted >/dev/null
+	cat >>"/etc/postgresql/$version/mounted/postgresql.conf" <<-CONF
+		extension_control_path = '\$system:$mounted/share'
+		dynamic_library_path = '\$libdir:$mounted/lib'
+		shared_preload_libraries = 'key_vault'
+		key_vault.keyring_file = '$keyrings/%d.keyring'
+	CONF
+	pg_ctlcluster "$version" mounted start
+	as_postgres createdb -E UTF8 -T template0 app
+	is 'mounted elsewhere, it works' "$(in_psql -c 'CREATE EXTENSION key_vault' -c 'SELECT length(key_vault.create_root_key())' \
+		-c "SELECT key_vault.set('user_a', 'gemini', '$canary')" -c "SELECT key_vault.get('user_a', 'gemini')" | tail -n 1)" "$canary"
+	is 'and nothing of it is installed' "$(ls "$so" 2>/dev/null)" ''
+	pg_ctlcluster "$version" mounted stop
+fi
 
 echo "1..$n"
 exit "$failed"

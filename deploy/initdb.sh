@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# 10_key_vault.sh: the extension in a new server's database, its root key, and the backend's role.
+#
+# Runs once, when the data directory is new: never does a start make a root key over
+# old data.
+set -euo pipefail
+
+[[ ${KEY_VAULT_CREATE:-on} == on ]] || exit 0
+
+in_psql() { PGHOST='' PGHOSTADDR='' psql -X -q -v ON_ERROR_STOP=1 --no-password -U "$POSTGRES_USER" -d "$POSTGRES_DB" "$@"; }
+
+in_psql -c 'CREATE EXTENSION key_vault'
+if [[ -n ${KEY_VAULT_KEYRING:-} ]]; then
+	# The newest root key of the secret
+	id=$(grep -oE '^[0-9a-f]{16} ' "$KEY_VAULT_KEYRING" | tail -n 1)
+	in_psql -v id="${id% }" <<<"SELECT key_vault.activate_root_key(:'id') \g /dev/null"
+else
+	in_psql -c 'SELECT key_vault.create_root_key()' >/dev/null
+fi
+
+[[ -n ${KEY_VAULT_BACKEND_ROLE:-} ]] || exit 0
+if [[ -n ${KEY_VAULT_BACKEND_PASSWORD_FILE:-} ]]; then
+	KEY_VAULT_BACKEND_PASSWORD=$(<"$KEY_VAULT_BACKEND_PASSWORD_FILE")
+fi
+export KEY_VAULT_BACKEND_ROLE KEY_VAULT_BACKEND_PASSWORD="${KEY_VAULT_BACKEND_PASSWORD:-}"
+in_psql <<-'SQL'
+	\getenv role KEY_VAULT_BACKEND_ROLE
+	\getenv password KEY_VAULT_BACKEND_PASSWORD
+	SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', :'role', nullif(:'password', '')) \gexec
+	SELECT key_vault.grant_access(:'role', 'service') \g /dev/null
+SQL
