@@ -201,6 +201,13 @@ read_head(const char *text, size_t len, Spelling spelling, Head *head)
 
 	if (byte < 0 || !may_begin((uint8_t) byte))
 		return false;
+	if (spelling == PLAIN)
+	{
+		head->total = len;
+		head->len = len < HEAD_MAX ? len : HEAD_MAX;
+		memcpy(head->bytes, text, head->len);
+		return true;
+	}
 	head->len = 0;
 	for (head->total = 0; byte >= 0; head->total++)
 	{
@@ -208,7 +215,7 @@ read_head(const char *text, size_t len, Spelling spelling, Head *head)
 			head->bytes[head->len++] = (uint8_t) byte;
 		byte = next_byte(&reader);
 	}
-	return is_at_end(&reader) && (spelling == PLAIN || head->total >= SPELLED_MIN);
+	return is_at_end(&reader) && head->total >= SPELLED_MIN;
 }
 
 /* The length of an OpenPGP packet's header; 0 unless it is one of the tag. */

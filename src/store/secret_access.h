@@ -72,8 +72,9 @@ extern KvPolicy *kv_access_read_policy(KvAccess *access, Relation rel);
 extern void kv_access_check_rights(KvAccess *access, KvColumns columns);
 
 /*
- * Does work on the table if it is as shipped, and not in use by a call further up
- * the stack (a policy may call get() again); false otherwise.
+ * Does work on the table, under a lock or (NoLock) one that is held already, if it is as
+ * shipped, and not in use by a call further up the stack (a policy may call get() again);
+ * false otherwise.
  */
 typedef void (*KvStraightWork) (KvAccess *access, Relation rel, void *arg);
 extern bool kv_access_go_straight(LOCKMODE lock, KvStraightWork work, void *arg);

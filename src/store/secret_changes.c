@@ -123,7 +123,7 @@ kv_secret_insert_straight(const KvSecretName *name, const KvSecretRow *row)
 	PreventCommandIfReadOnly("INSERT");
 	PreventCommandIfParallelMode("INSERT");
 	if (kv_privileges_are_watched() ||
-		!kv_access_go_straight(RowExclusiveLock, insert_row, &insert))
+		!kv_access_go_straight(NoLock, insert_row, &insert))
 		return false;
 	CommandCounterIncrement();
 	return insert.done;
@@ -277,7 +277,7 @@ kv_secret_settle_as_seen(const KvSecretLook *look)
 		return false;
 	if (look->old_count == 0)
 		return true;
-	if (!kv_access_go_straight(RowExclusiveLock, remove_seen, &seen))
+	if (!kv_access_go_straight(NoLock, remove_seen, &seen))
 		return false;
 	CommandCounterIncrement();
 	return !seen.met_change;

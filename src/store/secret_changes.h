@@ -14,7 +14,10 @@
 
 #include "store/secret_rows.h"
 
-/* Errors: 42501 when the policy does not admit the row; 23514 for a constraint. */
+/*
+ * For who holds the lock for writing, as kv_secret_settle_as_seen().  Errors: 42501 when
+ * the policy does not admit the row; 23514 for a constraint.
+ */
 extern bool kv_secret_insert_straight(const KvSecretName *name,
 									  const KvSecretRow *row);
 

@@ -303,5 +303,5 @@ kv_scan_look(const KvSecretName *name, int32 keep, KvSecretLook *look)
 {
 	Looking		looking = {{.kind = KV_RANGE_NAME, .name = *name}, keep, NULL, look};
 
-	return kv_access_go_straight(AccessShareLock, look_at_versions, &looking);
+	return kv_access_go_straight(NoLock, look_at_versions, &looking);
 }

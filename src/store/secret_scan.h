@@ -33,8 +33,8 @@ extern bool kv_scan_as_caller(const KvRange *range, KvColumns columns,
 extern KvStraight kv_scan_highest(const KvSecretName *name, int32 *version);
 
 /*
- * The same, and what kv_secret_rows_look() says; false when it has to be asked of the
- * planner.
+ * The same, and what kv_secret_rows_look() says, for who holds the lock for writing; false
+ * when it has to be asked of the planner.
  */
 extern bool kv_scan_look(const KvSecretName *name, int32 keep, KvSecretLook *look);
 

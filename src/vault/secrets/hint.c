@@ -14,16 +14,31 @@
 #define HINT_CHARACTERS 4
 #define MIN_CHARACTERS 16
 
+/* As nearly all keys are: a character is a byte then, in every encoding of a database. */
+static bool
+is_ascii(const char *data, int len)
+{
+	for (int i = 0; i < len; i++)
+	{
+		if (IS_HIGHBIT_SET(data[i]))
+			return false;
+	}
+	return true;
+}
+
 text *
 kv_hint(const text *api_key)
 {
 	const char *data = VARDATA_ANY(api_key);
 	int			len = VARSIZE_ANY_EXHDR(api_key);
-	int			characters = pg_mbstrlen_with_len(data, len);
+	bool		ascii = is_ascii(data, len);
+	int			characters = ascii ? len : pg_mbstrlen_with_len(data, len);
 	int			skip;
 
 	if (kv_setting_hint == KV_HINT_NONE || characters < MIN_CHARACTERS)
 		return NULL;
-	skip = pg_mbcharcliplen(data, len, characters - HINT_CHARACTERS);
+	skip = characters - HINT_CHARACTERS;
+	if (!ascii)
+		skip = pg_mbcharcliplen(data, len, skip);
 	return cstring_to_text_with_len(data + skip, len - skip);
 }
