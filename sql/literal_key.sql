@@ -59,6 +59,11 @@ EXPLAIN ANALYZE SELECT key_vault.set('user_a', 'exa', 'literal-0123456789abcdef'
 CREATE FUNCTION store() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM key_vault.set('user_a', 'exa', 'literal-0123456789abcdef'); RETURN 0; END $$;
 SELECT store() AS done;
 DROP FUNCTION store;
+-- as an argument of a function that passes it on: what is called, the text does not tell
+CREATE FUNCTION pass_on(k text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN key_vault.set('user_a', 'exa', k); END $$;
+SELECT pass_on('literal-0123456789abcdef') AS version, shown();
+SELECT pass_on('literal-fedcba9876543210') AS version, shown();
+DROP FUNCTION pass_on;
 -- in the text of a .env file
 SELECT provider, version, shown() FROM key_vault.import_dotenv('user_a', 'EXA_API_KEY=literal-0123456789abcdef');
 

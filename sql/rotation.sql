@@ -156,6 +156,18 @@ SELECT * FROM unreadable;
 WITH moved AS (DELETE FROM child RETURNING *) INSERT INTO key_vault_data.secrets SELECT * FROM moved;
 DROP TABLE child;
 
+-- in a snapshot of its own a transaction cannot count what is sealed
+SELECT id AS unused FROM key_vault.root_keys WHERE state = 'standby' AND secrets = 0 ORDER BY id LIMIT 1 \gset
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT key_vault.retire_root_key(:'unused');
+ROLLBACK;
+-- what is activated last is active, also after the clock was set back
+UPDATE key_vault_data.root_key_registry SET activated_at = activated_at + interval '1 day' WHERE id = :'third';
+SELECT key_vault.activate_root_key(:'second');
+SELECT id = :'second' AS second FROM key_vault.root_keys WHERE state = 'active';
+SELECT key_vault.activate_root_key(:'third');
+SELECT id = :'third' AS third FROM key_vault.root_keys WHERE state = 'active';
+
 -- a root key that is not in this database's registry opens nothing here; it is told, too
 UPDATE key_vault_data.secrets SET root_key_id = '0123456789abcdef' WHERE user_id = 'user_7';
 SELECT key_vault.activate_root_key(:'second');

@@ -38,10 +38,12 @@ sub wait_until
 	return;
 }
 
+my $waits = q{SELECT coalesce(bool_or(wait_event = 'Extension'), false) FROM pg_stat_activity WHERE pid = $1::int};
+
 sub wait_until_it_waits
 {
 	my ($session) = @_;
-	wait_until('it waits', q{SELECT coalesce(bool_or(wait_event = 'Extension'), false) FROM pg_stat_activity WHERE pid = $1::int}, $session->pid);
+	wait_until('it waits', $waits, $session->pid);
 	return;
 }
 
@@ -216,6 +218,39 @@ $result = $dba->query('CALL key_vault.rotate_root_key()');
 my ($left_out) = told($result, 'WARNING');
 like($left_out, qr/ secrets are still to be re-sealed: A trigger or a transaction kept them from being re-sealed\.$/, 'rows that a trigger leaves out remain');
 $super->run("DROP TRIGGER leave_out ON $table");
+
+# --- A set that knows which root key is active, and has sealed nothing yet, is waited for
+
+my $folder = PostgreSQL::Test::Utils::tempdir;
+my $read_before = activate_new_root_key();
+my $read_after = $dba->value('SELECT key_vault.create_root_key()');
+# Who reads the keyring first waits until it may
+my $ring = keyring_path($node);
+$super->run("ALTER SYSTEM SET key_vault.keyring_command = 'if mkdir $folder/first 2>/dev/null; then until [ -e $folder/go ]; do sleep 0.1; done; fi; cat $ring'", 'SELECT pg_reload_conf()');
+wait_until('the command is set', q{SELECT current_setting('key_vault.keyring_command') <> ''});
+my $slow = session($node, 'app');
+$slow->send($set, 'user_6', $key);
+my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+until (-e "$folder/first") { die 'timed out' if time > $deadline; sleep 0.02; }
+is($dba->query('SELECT key_vault.activate_root_key($1)', $read_after)->{error}, undef, 'meanwhile another root key becomes active');
+$dba->send('SELECT key_vault.retire_root_key($1)', $read_before);
+my $retired;
+until ($retired = $dba->ready or $super->value($waits, $dba->pid) eq 't') { die 'timed out' if time > $deadline; sleep 0.02; }
+append_to_file("$folder/go", '');
+is($slow->receive->{error}, undef, 'the set goes on');
+$retired //= $dba->receive;
+is($retired->{error}{state}, '55000', 'and the root key that it sealed with is not retired');
+outcome_is($app, $key, 'what it set opens', $get, 'user_6');
+is($super->value("SELECT root_key_id FROM $table WHERE user_id = 'user_6' AND provider = 'exa' ORDER BY version DESC LIMIT 1"), $read_before, 'it is the root key that was active before');
+$super->run('ALTER SYSTEM RESET key_vault.keyring_command', 'SELECT pg_reload_conf()');
+wait_until('no command is set', q{SELECT current_setting('key_vault.keyring_command') = ''});
+
+# Who retires may have written before, and is not in its own way
+is($dba->query('CALL key_vault.rotate_root_key()')->{error}, undef, 'all is re-sealed');
+$super->run(q{SET lock_timeout = '10s'}, 'BEGIN');
+like($super->outcome($set, 'user_6', $key), qr/^\d+$/, 'a set in a transaction');
+outcome_is($super, '', 'and in the same one a root key is retired', 'SELECT key_vault.retire_root_key($1)', $read_before);
+$super->run('COMMIT', 'SET lock_timeout = 0');
 
 # --- Several root keys are made at once: one after the other, as ever
 
