@@ -172,16 +172,14 @@ unsendable(const char *key, int len)
 	size_t		trimmed = kv_trimmed(key, len, &start);
 	size_t		at = kv_first_unsendable(key + start, trimmed);
 	const char *name;
-	int			position = 1;
 
 	if (at == trimmed)
 		return NULL;
 	at += start;
-	for (size_t i = 0; i < at; i++)
-		position += ((unsigned char) key[i] & 0xc0) != 0x80;
 	name = kv_unsendable_name(key + at, len - at);
-	return psprintf("has %s at position %d, which an HTTP header cannot carry",
-					name != NULL ? name : "a character that is not ASCII", position);
+	/* all before it is ASCII, so that bytes are characters */
+	return psprintf("has %s at position %zu, which an HTTP header cannot carry",
+					name != NULL ? name : "a character that is not ASCII", at + 1);
 }
 
 static List *
