@@ -93,6 +93,43 @@ for my $protocol (qw(simple extended named pipeline))
 	is_deeply(shown_in_formats(log_since($node, $position), $canary), [], 'nor is it logged');
 }
 
+# --- In parallel workers
+
+$node->safe_psql('postgres', <<'END');
+CREATE FUNCTION checked_slowly(k text) RETURNS bool LANGUAGE plpgsql PARALLEL SAFE AS $$ BEGIN PERFORM pg_sleep(600); RETURN true; END $$;
+CREATE FUNCTION checked(k text) RETURNS bool LANGUAGE plpgsql PARALLEL SAFE AS $$ BEGIN
+	RAISE LOG 'checking %', k;
+	RAISE EXCEPTION 'cannot check % in process %', k, pg_backend_pid();
+END $$;
+ALTER SYSTEM SET key_vault.redact_names = 'checked_slowly, checked';
+SELECT pg_reload_conf();
+END
+$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.redact_names') <> ''});
+for my $bound (0, 1)
+{
+	my $name = $bound ? 'a parallel worker, bound' : 'a parallel worker';
+	my $position = log_position($node);
+	my $canary = canary();
+	my ($literal, @parameters) = $bound ? ('$1', $canary) : "'$canary'";
+	my $session = session($node);
+	$session->run(q{SELECT set_config(name, CASE vartype WHEN 'enum' THEN 'on' ELSE '0' END, false) FROM pg_settings
+		WHERE name IN ('force_parallel_mode', 'debug_parallel_query', 'parallel_setup_cost', 'parallel_tuple_cost')},
+		'SET log_parameter_max_length_on_error = -1', 'SET plan_cache_mode = force_generic_plan');
+	$session->send("SELECT checked_slowly($literal) FROM rows", @parameters);
+	my $workers = 'SELECT string_agg(query, chr(10)) FROM pg_stat_activity WHERE leader_pid = ' . $session->pid;
+	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND leader_pid = " . $session->pid);
+	my $seen = $observer->value($workers);
+	ok(!shows($seen, $canary), "$name: another session does not see the key");
+	like($seen, qr/^SELECT checked_slowly\(\$1\) FROM rows$/, "$name: but the statement's shape");
+	$observer->value('SELECT pg_cancel_backend($1::int)', $session->pid);
+	is($session->receive->{error}{state}, '57014', "$name: cancelled");
+	my $error = $session->query("SELECT checked($literal) FROM rows", @parameters)->{error};
+	is($error->{state}, 'P0001', "$name: an error in it");
+	unlike($error->{message}, qr/process @{[ $session->pid ]}$/, "$name: which is not the leader");
+	ok(!shows(join("\n", values %$error), $canary), "$name: the client is not told the key") or diag(explain $error);
+	is_deeply(shown_in_formats(log_since($node, $position), $canary), [], "$name: the log has none");
+}
+
 # --- pg_stat_statements
 
 SKIP:
@@ -157,9 +194,17 @@ SKIP:
 }
 
 # Nothing of it stays behind
+my @last = (canary(), canary());
+{
+	my $session = session($node, 'regress_kv_service');
+	$session->simple("SELECT key_vault.set('user_a', 'exa', '$last[0]')");
+	$session->simple("CREATE TEMP TABLE t AS SELECT key_vault.set('user_a', 'exa', '$last[1]')");
+	$session->query('SELECT 1 AS kept_in_statistics');
+}
 $node->stop;
-my @files = glob($node->data_dir . '/pg_stat/* ' . $node->data_dir . '/pg_stat_tmp/*');
-is(scalar(grep { slurp_file($_) =~ /key_vault\.set\('user/ } grep { -f } @files), 0, 'statistics on disk have no literals of such statements');
+my $statistics = join '', map { slurp_file($_) } grep { -f } glob($node->data_dir . '/pg_stat/* ' . $node->data_dir . '/pg_stat_tmp/*');
+ok(!shows($statistics, $_), 'statistics on disk have no key') for @last;
+like($statistics, qr/kept_in_statistics/, 'but texts of statements') if $has_statements;
 
 # --- Preloaded by the session
 

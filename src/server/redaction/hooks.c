@@ -57,16 +57,16 @@ post_parse_analyze(ParseState *pstate, Query *query, KvJumbleState *jstate)
 }
 
 static void
-look_at_running(void)
+look_at_running(const QueryDesc *query)
 {
 	if (kv_statement_look())
-		kv_known_note_portal();
+		kv_known_note_parameters(query->params);
 }
 
 static void
 executor_start(QueryDesc *query, int eflags)
 {
-	look_at_running();
+	look_at_running(query);
 	if (previous_executor_start)
 		previous_executor_start(query, eflags);
 	else
@@ -77,7 +77,7 @@ executor_start(QueryDesc *query, int eflags)
 static void
 executor_run(KV_EXECUTOR_RUN_PARAMETERS)
 {
-	look_at_running();
+	look_at_running(query);
 	if (previous_executor_run)
 		previous_executor_run(KV_EXECUTOR_RUN_ARGUMENTS);
 	else

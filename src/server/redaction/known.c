@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "tcop/pquery.h"
@@ -30,9 +31,15 @@ static Portal noted = NULL;
 static char noted_name[NAMEDATALEN];
 static TimestampTz noted_at = 0;
 
+/* A parallel worker has no portal, and runs one statement. */
+static ParamListInfo of_worker = NULL;
+
 void
-kv_known_note_portal(void)
+kv_known_note_parameters(ParamListInfo params)
 {
+	/* the first query is the leader's, others are those of functions */
+	if (IsParallelWorker() && of_worker == NULL)
+		of_worker = params;
 	noted = ActivePortal;
 	noted_at = GetCurrentStatementStartTimestamp();
 	if (noted != NULL)
@@ -102,6 +109,8 @@ bound_parameters(void)
 {
 	Portal		portal = noted;
 
+	if (IsParallelWorker())
+		return of_worker;
 	if (portal == NULL || noted_at != GetCurrentStatementStartTimestamp() ||
 		GetPortalByName(noted_name) != portal || portal->portalParams == NULL ||
 		portal->portalParams->paramFetch != NULL)

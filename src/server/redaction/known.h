@@ -6,6 +6,8 @@
 #ifndef KV_REDACTION_KNOWN_H
 #define KV_REDACTION_KNOWN_H
 
+#include "nodes/params.h"
+
 #include "format/known_values.h"
 
 /*
@@ -21,7 +23,10 @@ extern const KvKnownValues *kv_known_secrets(void);
  */
 extern const KvKnownValues *kv_known_arguments(const char *context);
 
-/* Remembers which portal has the bound parameters of the running statement. */
-extern void kv_known_note_portal(void);
+/*
+ * Remembers where the bound parameters of the running statement are: its portal has them,
+ * and in a parallel worker, which has none, the query that it executes.
+ */
+extern void kv_known_note_parameters(ParamListInfo params);
 
 #endif							/* KV_REDACTION_KNOWN_H */
