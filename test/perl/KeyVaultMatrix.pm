@@ -144,6 +144,9 @@ my %forms = (
 	plpgsql_wrapper_bound => { raises => 1, steps => sub { my ($f, $k) = @_; [ "SELECT matrix.pl_$f->{name}(\$1)", $k ] }, binds => 1 },
 	wrapper_failing => { raises => 1, fails => 1, steps => sub { my ($f, $k) = @_; [ "SELECT matrix.failing_$f->{name}(" . plain($k) . ')' ] } },
 	wrapper_failing_bound => { raises => 1, fails => 1, steps => sub { my ($f, $k) = @_; [ "SELECT matrix.failing_$f->{name}(\$1)", $k ] }, binds => 1 },
+	call => { raises => 1, steps => sub { my ($f, $k) = @_; [ "CALL matrix.procedure_$f->{name}(" . plain($k) . ')' ] } },
+	call_bound => { raises => 1, steps => sub { my ($f, $k) = @_; [ "CALL matrix.procedure_$f->{name}(\$1)", $k ] }, binds => 1 },
+	domain_bound => { raises => 1, steps => sub { my ($f, $k) = @_; [ "SELECT matrix.pl_$f->{name}(\$1::matrix.of_keys)", $k ] }, binds => 1 },
 	trigger => { raises => 1, steps => sub { my ($f, $k) = @_; [ "INSERT INTO matrix.table_$f->{name} VALUES (" . plain($k) . ')' ] } },
 	trigger_bound => { raises => 1, steps => sub { my ($f, $k) = @_; [ "INSERT INTO matrix.table_$f->{name} VALUES (\$1)", $k ] }, binds => 1 },
 	copy => { raises => 1, copies => 1, steps => sub { my ($f, $k) = @_; [ "COPY matrix.table_$f->{name} FROM STDIN", { copy => $k } ] } },
@@ -152,6 +155,10 @@ my %forms = (
 	rule_bound => { steps => sub { my ($f, $k) = @_; [ "INSERT INTO matrix.view_$f->{name} VALUES (\$1)", $k ] }, binds => 1 },
 	cursor => { steps => sub { my ($f, $k) = @_;
 		(['BEGIN'], [ 'DECLARE of_cell CURSOR FOR SELECT ' . $f->{call}->(plain($k)) ], ['FETCH of_cell'], ['COMMIT']) } },
+	cursor_wrapper => { raises => 1, steps => sub { my ($f, $k) = @_;
+		(['BEGIN'], [ "DECLARE of_cell CURSOR FOR SELECT matrix.pl_$f->{name}(" . plain($k) . ')' ], ['FETCH of_cell'], ['COMMIT']) } },
+	cursor_wrapper_bound => { raises => 1, steps => sub { my ($f, $k) = @_;
+		(['BEGIN'], [ "DECLARE of_cell CURSOR FOR SELECT matrix.pl_$f->{name}(\$1)", $k ], ['FETCH of_cell'], ['COMMIT']) }, binds => 1 },
 	cte => { steps => sub { my ($f, $k) = @_; [ 'WITH k AS MATERIALIZED (SELECT ' . plain($k) . '::text AS k) SELECT ' . $f->{call}->('k') . ' FROM k' ] } },
 	explain => { steps => sub { my ($f, $k) = @_; [ 'EXPLAIN (ANALYZE, VERBOSE) SELECT ' . $f->{call}->(plain($k)) ] } },
 	create_as => { steps => sub { my ($f, $k) = @_;
@@ -179,6 +186,7 @@ sub matrix_objects
 	my $lock = NAP_LOCK;
 	my $sql = <<"END";
 CREATE SCHEMA matrix;
+CREATE DOMAIN matrix.of_keys AS text;
 CREATE FUNCTION matrix.nap() RETURNS int LANGUAGE plpgsql AS \$\$ BEGIN
 	IF current_setting('matrix.nap', true) = 'on' THEN
 		PERFORM pg_advisory_lock_shared($lock), pg_advisory_unlock_shared($lock);
@@ -196,6 +204,8 @@ CREATE FUNCTION matrix.pl_$name(k text) RETURNS bigint LANGUAGE plpgsql AS \$\$
 DECLARE v bigint; BEGIN RAISE LOG 'with %', k; v := $of_k; RAISE LOG 'done with %', k; RETURN v; END \$\$;
 CREATE FUNCTION matrix.failing_$name(k text) RETURNS bigint LANGUAGE plpgsql AS \$\$
 BEGIN PERFORM $of_k; RAISE EXCEPTION 'cannot go on with %', k USING DETAIL = 'key ' || k, HINT = k; END \$\$;
+CREATE PROCEDURE matrix.procedure_$name(k text) LANGUAGE plpgsql AS \$\$
+DECLARE v bigint; BEGIN RAISE LOG 'with %', k; v := $of_k; RAISE LOG 'done with %', k; END \$\$;
 CREATE TABLE matrix.table_$name (k text);
 CREATE FUNCTION matrix.store_$name() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE LOG 'storing %', NEW.k; PERFORM $of_new; RETURN NULL; END \$\$;
 CREATE TRIGGER store BEFORE INSERT ON matrix.table_$name FOR EACH ROW EXECUTE FUNCTION matrix.store_$name();
@@ -212,7 +222,7 @@ END
 # The setting key_vault.redact_names for them.
 sub matrix_names
 {
-	return join ', ', map { my $kind = $_; map { "matrix.${kind}_$_" } @functions } qw(sql pl failing table failing_table view);
+	return join ', ', map { my $kind = $_; map { "matrix.${kind}_$_" } @functions } qw(sql pl failing procedure table failing_table view);
 }
 
 # --- Settings: name => { setting => value }
@@ -361,7 +371,7 @@ sub run_cell
 		my $result = $observer ? receive_watched($session, $cell, $observer) : $session->receive;
 		push @states, $result->{error}{state} if $result->{error} && $sql ne 'SELECT 1/0';
 	}
-	$session->simple('ROLLBACK') if @states && $cell->{form} eq 'cursor';
+	$session->simple('ROLLBACK') if @states && $cell->{form} =~ /^cursor/;
 	return @states;
 }
 

@@ -139,6 +139,46 @@ for my $what (
 	like($log, qr/STATEMENT:  SELECT key_vault\.set\(\$1, \$2, \xffoo, \$3\)\n/, 'keeps its shape');
 }
 
+# More values than the hook keeps: it keeps the last ones, and of literals those that the entry has
+$node->safe_psql('postgres', <<'END');
+CREATE TABLE incoming (k text);
+CREATE FUNCTION pass_on() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF TG_ARGV[0] = 'before' THEN RAISE LOG 'storing %', NEW.k; END IF;
+	PERFORM key_vault.inspect_key('exa', NEW.k);
+	RAISE LOG 'stored %', NEW.k;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER pass_on BEFORE INSERT ON incoming FOR EACH ROW EXECUTE FUNCTION pass_on('before');
+CREATE TABLE unlisted (k text);
+CREATE TRIGGER pass_on BEFORE INSERT ON unlisted FOR EACH ROW EXECUTE FUNCTION pass_on('after');
+CREATE TABLE staged (k text);
+ALTER SYSTEM SET key_vault.redact_names = 'incoming';
+SELECT pg_reload_conf();
+END
+$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.redact_names') = 'incoming'});
+for my $what ([ 'literals', 'INSERT INTO incoming VALUES ', 2 ], [ 'rows of another table', 'INSERT INTO unlisted SELECT k FROM staged', 1 ])
+{
+	my ($name, $sql, $entries) = @$what;
+	my @canaries = map { canary() } 1 .. 1000;
+	my $values = join ', ', map { "('$_')" } @canaries;
+	$node->safe_psql('postgres', "TRUNCATE staged; INSERT INTO staged VALUES $values");
+	my $position = log_position($node);
+	is(session($node)->simple($sql =~ /VALUES/ ? $sql . $values : $sql)->{error}, undef, "1,000 $name");
+	my $log = log_since($node, $position)->{log};
+	is(scalar(grep { index($log, $_) >= 0 } @canaries), 0, 'are not in what a trigger says');
+	is(scalar(() = $log =~ /LOG:  stor(?:ing|ed) \*{4}\n/g), $entries * 1000, 'of each');
+}
+{
+	my $canary = canary();
+	my $long = join '', map { canary(1000) } 1 .. 70;
+	my $position = log_position($node);
+	is(session($node)->simple("INSERT INTO incoming VALUES ('$long'), ('$canary')")->{error}, undef, 'a literal that is longer than what is kept');
+	my $log = log_since($node, $position)->{log};
+	ok(!shows($log, $canary), 'hides no other one');
+	ok(!shows($log, substr($long, $_ * 100, 100)), 'and is not shown') for 0, 350, 690;
+	like($log, qr/LOG:  storing \*{4}\n/, 'but the message is, where it can be');
+}
+
 # --- An error while an error is reported: the client's encoding has no such character
 
 {

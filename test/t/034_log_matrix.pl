@@ -162,7 +162,7 @@ cmp_ok(scalar @$with_keys, '>', 0, 'they are in the files of statistics') if $ha
 my @watched = map { watch_cells($_, 'off') } @protocols;
 my %shown = map { ($_->{form} => 1) } grep { found_of(keys_in($_->{seen_meanwhile}), $_) } @watched;
 my %hidden = map { ($_->{form} => 1) } grep { !$shown{ $_->{form} } } @watched;
-my @unseen = (qw(copy copy_failing cursor), map { $_->{form} } grep { $_->{binds} } @watched);
+my @unseen = (qw(copy copy_failing cursor cursor_wrapper), map { $_->{form} } grep { $_->{binds} } @watched);
 is_deeply([ sort keys %hidden ], [ sort keys %{ { map { ($_ => 1) } @unseen } } ], 'they are in pg_stat_activity, but for forms that do not have them in the text');
 ok(%{ keys_in(join "\n", map { $_->{kept} // () } @watched) }, 'they are in pg_stat_statements, when it is emptied meanwhile') if $has{pg_stat_statements};
 

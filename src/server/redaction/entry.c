@@ -192,7 +192,7 @@ redact_message(Entry *entry)
 static bool
 is_tree_with_secrets(const char *tree)
 {
-	const KvKnownValues *known = kv_known_secrets();
+	const KvKnownValues *known = kv_known_secrets(NULL);
 	Size		len = strlen(tree);
 	Size		at = 0;
 	Size		count;
@@ -257,31 +257,66 @@ redact_internal_query(const Entry *entry)
 	edata->internalquery = copy;
 }
 
+/* Hides what is known; all, when not all is. */
+static void
+hide_argument(char *field, const KvKnownValues *known, bool too_many)
+{
+	if (too_many && field != NULL)
+		hide_all(field);
+	else
+		hide_known(field, known);
+}
+
 /* Of a statement that carries secrets, what else is said may quote its arguments. */
 static void
 hide_arguments(const Entry *entry)
 {
 	ErrorData  *edata = entry->edata;
+	const char *const texts[KV_ENTRY_FIELDS] = {
+		entry->is_exact ? NULL : edata->message,
+		edata->detail, edata->detail_log, edata->hint, edata->context
+	};
 	const KvKnownValues *known;
+	bool		too_many;
 
 	if (!entry->carries || is_ours(edata))
 		return;
-	known = kv_known_arguments(edata->context);
+	known = kv_known_arguments(texts, edata->context, &too_many);
+	hide_argument(edata->detail, known, too_many);
+	hide_argument(edata->detail_log, known, too_many);
+	hide_argument(edata->hint, known, too_many);
+	if (!entry->is_exact)
+		hide_argument(edata->message, known, too_many);
+	/* which is not changed before it has been searched for */
+	redact_context(entry);
+	known = kv_known_arguments(texts, NULL, &too_many);
+	hide_argument(edata->context, known, too_many);
+}
+
+/* Hides what the statement has passed to key_vault, and what looks like a key. */
+static void
+hide_secrets(ErrorData *edata)
+{
+	const char *const texts[KV_ENTRY_FIELDS] = {
+		edata->message, edata->detail, edata->detail_log, edata->hint, edata->context,
+		edata->internalquery, edata->hide_stmt ? NULL : debug_query_string
+	};
+	const KvKnownValues *known = kv_known_secrets(texts);
+
+	hide_known(edata->message, known);
 	hide_known(edata->detail, known);
 	hide_known(edata->detail_log, known);
 	hide_known(edata->hint, known);
-	if (!entry->is_exact)
-		hide_known(edata->message, known);
-	/* which is not changed before it has been searched for */
-	redact_context(entry);
-	hide_known(edata->context, kv_known_arguments(NULL));
+	hide_known(edata->context, known);
+	hide_known(edata->internalquery, known);
+	if (!edata->hide_stmt)
+		kv_statement_hide_known(known);
 }
 
 void
 kv_entry_redact(ErrorData *edata)
 {
 	Entry		entry = {.edata = edata};
-	const KvKnownValues *known;
 
 	entry.carries = kv_statement_look();
 	redact_internal_query(&entry);
@@ -293,14 +328,5 @@ kv_entry_redact(ErrorData *edata)
 	redact_detail(&entry, edata->detail_log);
 	hide_arguments(&entry);
 	redact_context(&entry);
-
-	known = kv_known_secrets();
-	hide_known(edata->message, known);
-	hide_known(edata->detail, known);
-	hide_known(edata->detail_log, known);
-	hide_known(edata->hint, known);
-	hide_known(edata->context, known);
-	hide_known(edata->internalquery, known);
-	if (!edata->hide_stmt)
-		kv_statement_hide_known(known);
+	hide_secrets(edata);
 }

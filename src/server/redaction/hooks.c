@@ -6,8 +6,10 @@
 
 #include "executor/executor.h"
 #include "parser/analyze.h"
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+#include "utils/portal.h"
 
 #include "server/compat.h"
 #include "server/redaction/entry.h"
@@ -56,17 +58,34 @@ post_parse_analyze(ParseState *pstate, Query *query, KvJumbleState *jstate)
 		previous_post_parse_analyze(pstate, query, jstate);
 }
 
-static void
-look_at_running(const QueryDesc *query)
+/* FETCH does not say what it runs: the cursor's portal has the text. */
+static bool
+portal_carries_secrets(void)
 {
-	if (kv_statement_look())
-		kv_known_note_parameters(query->params);
+	const char *text = ActivePortal != NULL ? ActivePortal->sourceText : NULL;
+
+	return kv_setting_redact && text != NULL && text != debug_query_string &&
+		kv_statement_is_secret(text);
+}
+
+static void
+look_at_running(ParamListInfo params)
+{
+	bool		carries = kv_statement_look();
+
+	if (!carries && portal_carries_secrets())
+	{
+		kv_statement_carries_secret();
+		carries = true;
+	}
+	if (carries)
+		kv_known_note_parameters(params);
 }
 
 static void
 executor_start(QueryDesc *query, int eflags)
 {
-	look_at_running(query);
+	look_at_running(query->params);
 	if (previous_executor_start)
 		previous_executor_start(query, eflags);
 	else
@@ -77,7 +96,7 @@ executor_start(QueryDesc *query, int eflags)
 static void
 executor_run(KV_EXECUTOR_RUN_PARAMETERS)
 {
-	look_at_running(query);
+	look_at_running(query->params);
 	if (previous_executor_run)
 		previous_executor_run(KV_EXECUTOR_RUN_ARGUMENTS);
 	else
@@ -89,7 +108,7 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
-	(void) kv_statement_look();
+	look_at_running(params);
 	if (previous_process_utility)
 		previous_process_utility(statement, text, read_only_tree, context, params,
 								 environment, dest, completion);

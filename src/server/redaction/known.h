@@ -10,18 +10,22 @@
 
 #include "format/known_values.h"
 
-/*
- * The secrets that the running statement has passed to key_vault.  NULL when there
- * are none.  The result is good until the next call of this or the other function.
- */
-extern const KvKnownValues *kv_known_secrets(void);
+#define KV_ENTRY_FIELDS 7
 
 /*
- * And the literals and the bound parameters of the statement, which carries secrets:
- * any of them may be one.  So may the row that COPY is at, which context quotes; NULL
- * will do.
+ * The secrets that the running statement has passed to key_vault and that stand in the
+ * texts, some of which may be NULL; all of them without texts.  NULL when there are none.
+ * The result is good until the next call of this or the other function.
  */
-extern const KvKnownValues *kv_known_arguments(const char *context);
+extern const KvKnownValues *kv_known_secrets(const char *const texts[KV_ENTRY_FIELDS]);
+
+/*
+ * And those of the statement's literals and bound parameters, any of which may be a
+ * secret.  So may the row that COPY is at, which context quotes; NULL will do.
+ * *too_many: there are more.
+ */
+extern const KvKnownValues *kv_known_arguments(const char *const texts[KV_ENTRY_FIELDS],
+											   const char *context, bool *too_many);
 
 /*
  * Remembers where the bound parameters of the running statement are: its portal has them,

@@ -14,20 +14,24 @@
 
 #define BYTES_MAX (64 * 1024)	/* of one */
 
-static KvKnownValue kept[KV_SECRETS_MAX];
+static KvKnownValue kept[KV_SECRETS_MAX];	/* the newest first */
 static Size kept_count = 0;
 static TimestampTz kept_of = 0; /* the statement's begin */
+
+static void
+forget_oldest(void)
+{
+	KvKnownValue *value = &kept[--kept_count];
+
+	explicit_bzero(unconstify(char *, value->data), value->len);
+	pfree(unconstify(char *, value->data));
+}
 
 static void
 forget(void)
 {
 	while (kept_count > 0)
-	{
-		KvKnownValue *value = &kept[--kept_count];
-
-		explicit_bzero(unconstify(char *, value->data), value->len);
-		pfree(unconstify(char *, value->data));
-	}
+		forget_oldest();
 }
 
 /* A procedure may commit, or roll back, and go on. */
@@ -58,18 +62,22 @@ bool
 kv_secrets_keep(const char *secret, int len)
 {
 	char	   *copy;
+	bool		has_room;
 
 	len = Min(len, BYTES_MAX);
 	(void) kv_secrets_kept(&(Size){0});
 	if (len < KV_KNOWN_VALUE_MIN || is_kept(secret, len))
 		return true;
-	if (kept_count == KV_SECRETS_MAX)
-		return false;
 	copy = MemoryContextAlloc(TopMemoryContext, len);
 	memcpy(copy, secret, len);
-	kept[kept_count++] = (KvKnownValue){.data = copy, .len = len};
+	has_room = kept_count < KV_SECRETS_MAX;
+	if (!has_room)
+		forget_oldest();
+	memmove(&kept[1], &kept[0], sizeof(kept[0]) * kept_count);
+	kept[0] = (KvKnownValue){.data = copy, .len = len};
+	kept_count++;
 	kept_of = GetCurrentStatementStartTimestamp();
-	return true;
+	return has_room;
 }
 
 const KvKnownValue *
