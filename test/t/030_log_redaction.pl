@@ -34,6 +34,11 @@ END $$;
 GRANT USAGE ON SCHEMA app TO regress_kv_service;
 GRANT INSERT, SELECT ON app.incoming TO regress_kv_service;
 CREATE TABLE app.other (a int);
+CREATE FUNCTION app.not_listed(k text) RETURNS int LANGUAGE plpgsql AS $$ DECLARE v int; BEGIN
+    v := key_vault.set('user_a', 'gemini', k);
+    RAISE LOG 'saved %', k;
+    RAISE EXCEPTION 'cannot go on' USING DETAIL = 'The key is ' || k;
+END $$;
 END
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_stat_statements') if grep { $_ eq 'pg_stat_statements' } @others;
 my $observer = session($node);
@@ -79,6 +84,8 @@ my @cases = (
 	[ 'a wrapper that fails', 'P0001', 1, sub { $_[0]->simple("SELECT app.save_key('user_a', 'gemini', '$_[1]', true)") } ],
 	[ 'a wrapper that fails, bound', 'P0001', 1, sub { $_[0]->query(q{SELECT app.save_key('user_a', 'gemini', $1, true)}, $_[1]) } ],
 	[ 'a wrapper', undef, 1, sub { $_[0]->query(q{SELECT app.save_key('user_a', 'gemini', $1)}, $_[1]) } ],
+	[ 'a wrapper that is not listed', 'P0001', 1, sub { $_[0]->query(q{SELECT app.not_listed($1)}, $_[1]) } ],
+	[ 'a wrapper that is not listed, literal', 'P0001', 1, sub { $_[0]->simple("SELECT app.not_listed('$_[1]')") } ],
 	[ 'COPY with a trigger', undef, 1, sub { $_[0]->copy('COPY app.incoming FROM STDIN', "user_a\tgemini\t$_[1]\n") } ],
 	[ 'COPY with a trigger that fails', '42704', 1, sub { $_[0]->copy('COPY app.incoming FROM STDIN', "user_a\tnonesuch\t$_[1]\n") } ],
 	[ 'an insert that a trigger takes', undef, 1, sub { $_[0]->query('INSERT INTO app.incoming VALUES ($1, $2, $3)', 'user_a', 'gemini', $_[1]) } ],

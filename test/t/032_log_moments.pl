@@ -84,7 +84,7 @@ for my $protocol (qw(simple extended named pipeline))
 	if ($node->pg_version->major < 19)
 	{
 		# a name, or within a literal: it depends on whether backslashes escape
-		my $text = "SELECT $own, key_vault.set('user_a', 'exa', \$1), '\\'', ' $canary --'\n";
+		my $text = "SELECT $own, key_vault.set('user_a', 'exa', \$1), '\\'', ' k$canary --'\n";
 		$session->run('SET escape_string_warning = off');
 		ok(shows($run->($text, canary()), $canary), 'a name is shown');
 		$session->run('SET standard_conforming_strings = off');

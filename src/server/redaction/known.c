@@ -253,20 +253,32 @@ kv_known_secrets(const char *const texts[KV_ENTRY_FIELDS])
 	return index_values();
 }
 
-const KvKnownValues *
-kv_known_arguments(const char *const texts[KV_ENTRY_FIELDS], const char *context, bool *too_many)
+static void
+add_arguments(void)
 {
 	Size		len;
 	const char *text = kv_statement_text(&len);
 	Portal		portal = noted_portal();
 
-	add_secrets_for(texts);
-	want(texts);
 	if (text != NULL)
 		add_literals(text, len, 1);
 	if (portal != NULL && portal->sourceText != NULL && portal->sourceText != text)
 		add_literals(portal->sourceText, strlen(portal->sourceText), 1);
 	add_parameters();
+}
+
+const KvKnownValues *
+kv_known_arguments(const char *const texts[KV_ENTRY_FIELDS], const char *context, bool *too_many)
+{
+	add_secrets_for(NULL);
+	want(texts);
+	if (!is_full)
+		add_arguments();
+	if (is_full)
+	{
+		add_secrets();
+		add_arguments();
+	}
 	wanted = NULL;
 	add_copied(context);
 	*too_many = is_full;
