@@ -2,6 +2,7 @@
 #
 # A comment right above a block says who runs it.  Without one 095_readme.pl does, as a superuser.
 #     <!-- as: ROLE, fails: SQLSTATE ... -->   095_readme.pl, as that role; it raises these errors
+#     <!-- after: HEADING -->                  the same, when the blocks below that heading have run
 #     <!-- on: SERVER -->                      085_operating.pl, on that server; 082_pg_upgrade.pl for "newer"
 #     <!-- by: FILE -->                        that test
 #     <!-- shows: COMMAND -->                  what the command prints, which scripts/check.sh compares

@@ -20,6 +20,17 @@ append_to_file("$folder/backend/code.py", "os.getenv('GEMINI_API_KEY')\n");
 
 # Those that others run are theirs to count.
 my @blocks = grep { !defined $_->{on} && !defined $_->{by} && !defined $_->{shows} && !defined $_->{'not run'} } map { doc_blocks($_) } doc_files();
+# What needs a set-up that comes later on the page waits for the end of its file.
+for my $file (doc_files())
+{
+	my @late = grep { $_->{file} eq $file && defined $_->{after} } @blocks;
+	for my $block (@late)
+	{
+		my ($last) = reverse grep { $blocks[$_]{file} eq $file } 0 .. $#blocks;
+		doc_section($file, $block->{after});
+		@blocks = ((grep { $_ != $block } @blocks[0 .. $last]), $block, @blocks[$last + 1 .. $#blocks]);
+	}
+}
 my %of = map { my $language = $_; $language => scalar grep { $_->{language} eq $language } @blocks } qw(sql sh python js);
 cmp_ok($of{sql}, '>=', 17, 'there are blocks of SQL');
 
