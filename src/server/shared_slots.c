@@ -143,6 +143,7 @@ kv_slot_get(const KvSlotWish *wish, KvSlotAnswer *answer)
 	if (kv_slots == NULL)
 		return KV_SLOT_ASK_FOR_ONESELF;
 
+	Assert(OidIsValid(MyDatabaseId));
 	ConditionVariablePrepareToSleep(&kv_slots->ended);
 	for (;;)
 	{

@@ -36,6 +36,7 @@ shmem_startup(void)
 	if (previous_shmem_startup)
 		previous_shmem_startup();
 	pg_atomic_init_u32(&kv_slots->generation, 0);
+	pg_atomic_init_u32(&kv_slots->wiped, 0);
 	LWLockInitialize(&kv_slots->lock, kv_new_tranche("key_vault"));
 	ConditionVariableInit(&kv_slots->ended);
 	on_shmem_exit(wipe_all, 0);
@@ -85,6 +86,10 @@ kv_asking_is_outdated(const KvAsking *asking)
 void
 kv_slots_wipe_locked(void)
 {
+	const uint32 generation = pg_atomic_read_u32(&kv_slots->generation);
+
+	if (pg_atomic_read_u32(&kv_slots->wiped) == generation)
+		return;
 	for (int i = 0; i < KV_SLOTS; i++)
 	{
 		KvSlot	   *slot = &kv_slots->slot[i];
@@ -94,12 +99,14 @@ kv_slots_wipe_locked(void)
 		kv_slot_wipe_got(slot);
 		slot->lack_count = 0;
 	}
+	pg_atomic_write_u32(&kv_slots->wiped, generation);
 }
 
 void
 kv_slots_wipe_outdated(void)
 {
-	if (kv_slots == NULL)
+	if (kv_slots == NULL ||
+		pg_atomic_read_u32(&kv_slots->wiped) == pg_atomic_read_u32(&kv_slots->generation))
 		return;
 	LWLockAcquire(&kv_slots->lock, LW_EXCLUSIVE);
 	kv_slots_wipe_locked();

@@ -46,6 +46,7 @@ typedef struct KvSlot
 typedef struct KvSlots
 {
 	pg_atomic_uint32 generation;	/* how often the configuration was read anew */
+	pg_atomic_uint32 wiped;		/* the generation before which nothing is left */
 	LWLock		lock;			/* for all below */
 	ConditionVariable ended;
 	uint64		last_serial;

@@ -237,7 +237,7 @@ kv_shared_ring_look(uint64 newer_than, KvRing *ring, uint64 *serial)
 uint64
 kv_shared_ring_last_serial(void)
 {
-	return kv_slots_last_serial();
+	return kv_shared_ring_is_shared() ? kv_slots_last_serial() : 0;
 }
 
 void
