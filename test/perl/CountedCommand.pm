@@ -119,7 +119,7 @@ sub new_counted_vault
 
 	$command->put('postgres', 1);
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], @{ $option{init} // [] });
-	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'key_vault'\nkey_vault.purge_after = 1\n"
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'key_vault'\nkey_vault.purge_after = 1\nkey_vault.keyring_command_timeout = 3min\n"
 		. "key_vault.keyring_command = '" . $command->text . "'\n" . ($option{conf} // ''));
 	$node->start;
 	$node->safe_psql('postgres', q{CREATE EXTENSION key_vault; SELECT key_vault.activate_root_key('} . root_key_id(1) . q{');

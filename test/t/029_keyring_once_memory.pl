@@ -71,6 +71,13 @@ sub parts_in
 		(map { "base64 from $_" } grep { index($bytes, substr($base64, $_, 12)) >= 0 } map { $_ * 4 } 0 .. 7) ];
 }
 
+# Processes come and go meanwhile.
+sub is_child
+{
+	my ($pid, $parent, $title) = @_;
+	return eval { slurp_file("/proc/$pid/status") =~ /^PPid:\s+$parent$/m && slurp_file("/proc/$pid/cmdline") =~ $title };
+}
+
 my $session = session($node);
 outcome_is($session, 'AIza-of-user_a', 'a session opens a key', $get);
 my $other = session($node);
@@ -137,8 +144,8 @@ SKIP:
 	outcome_is(session($node), 'AIza-of-user_a', 'after the crash', $get);
 
 	# The process that writes the log outlives the postmaster, and shares the memory
-	my ($logger) = grep { slurp_file("/proc/$_/cmdline") =~ /logger/ } split ' ',
-	  slurp_file('/proc/' . postmaster() . '/task/' . postmaster() . '/children');
+	my $postmaster = postmaster();
+	my ($logger) = grep { is_child($_, $postmaster, qr/logger/) } map { m{^/proc/(\d+)$} } glob '/proc/*';
 	kill 'STOP', $logger;
 	ok(@{ parts_in(content($logger, $mapping)) } > 0, 'before the server stops');
 	$node->stop('fast');
