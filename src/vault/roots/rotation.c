@@ -35,6 +35,12 @@
 #define SECONDS_FOR_LOCKED_ROWS 10
 #define NAP_MS 100
 
+/*
+ * Bytes that stay from one batch to the next: to give them back to the system and get them
+ * anew, page by page, costs as much as to derive the keys.
+ */
+#define BATCH_MEMORY (1024 * 1024)
+
 typedef struct Rotation
 {
 	int			batch_size;
@@ -321,7 +327,7 @@ start(Rotation *rotation, int batch_size)
 													ALLOCSET_SMALL_SIZES);
 	rotation->batch_context = AllocSetContextCreate(CurrentMemoryContext,
 													"key_vault rotation batch",
-													ALLOCSET_DEFAULT_SIZES);
+													BATCH_MEMORY, BATCH_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
 	INSTR_TIME_SET_CURRENT(rotation->started_at);
 	INSTR_TIME_SET_CURRENT(rotation->told_at);
 
