@@ -87,7 +87,7 @@ my @statements = (
 	'UPDATE users SET (email, note, token) = ROW (email, note, token) WHERE id = 1', 'ALTER TABLE users SET (fillfactor = 70, autovacuum_enabled = off, parallel_workers = 2)',
 	'CREATE TEMP TABLE t (a int, b text)', "INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 100) i", 'CREATE INDEX ON t (a)', 'ANALYZE t', 'VACUUM t',
 	'TRUNCATE t', 'COMMENT ON TABLE users IS \'who we serve\'', 'LOCK TABLE orders IN SHARE MODE', 'DROP TABLE t', 'CREATE TEMP TABLE c AS SELECT id, note FROM users', 'DROP TABLE c',
-	'EXPLAIN (COSTS OFF) SELECT * FROM users WHERE id = 1', "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM users WHERE email = 'x'",
+	'EXPLAIN (COSTS OFF) SELECT * FROM users WHERE id = 1', "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT * FROM users WHERE email = 'x'",
 	"PREPARE p (text) AS SELECT hf_hub_download_file(\$1)", "EXECUTE p('file')", "EXECUTE p('file!')", 'DEALLOCATE p', "EXECUTE p('gone')",
 	'BEGIN', "DECLARE c CURSOR FOR SELECT * FROM users WHERE note <> 'x'", 'FETCH 1 FROM c', 'CLOSE c', 'COMMIT', 'LISTEN channel', "NOTIFY channel, 'payload'", 'UNLISTEN *',
 	"DO \$\$ BEGIN RAISE DEBUG 'd'; RAISE LOG 'l %', 'x'; RAISE INFO 'i'; RAISE NOTICE 'n'; RAISE WARNING 'w'; END \$\$",
