@@ -45,6 +45,7 @@ my @cases = (
 	[ 'a function that raises, bound', [ $message, 'detail', 'hint', 'context' ], qr/^cannot save \*{4}$/, q{SELECT app.save($1)}, '%s' ],
 	[ 'an error in a block', ['context'], qr/^provider "nonesuch" is not registered$/, q{DO $$ BEGIN PERFORM key_vault.set('user_a', 'nonesuch', '%s'); END $$} ],
 	[ 'a query in a block', ['internal_query'], qr/^syntax error at or near "here"$/, q{DO $$ BEGIN EXECUTE 'SELECT key_vault.set(''user_a'', ''exa'' here, ''%s'')'; END $$} ],
+	[ 'a query in a block, at the key', [ $message, 'internal_query' ], qr/^syntax error at or near \*{4}$/, q{DO $$ BEGIN EXECUTE 'SELECT key_vault.set(''user_a'', ''exa'' ''%s'')'; END $$} ],
 	[ 'bound parameters', ['context'], qr/^division by zero$/, q{SELECT key_vault.set('user_a', 'exa', $1) / ($2::int - 1)}, '%s', 1 ],
 	[ 'what looks like a key', [$message], qr/^invalid input syntax for type integer: "\*{4}"$/, q{SELECT 'sk-%s0A1b2C3d4E5'::int} ],
 	[ 'notices', [ $message, 'detail', 'hint' ], qr/^saved \*{4}$/, q{SELECT app.tell($1)}, '%s' ]);
