@@ -35,7 +35,9 @@ my @readers = map { [ session($node, 'regress_kv_tenant'), $mine, 'AIza-of-user_
 # what reads more than one row
 push @readers, [ session($node, 'regress_kv_tenant'), 'SELECT key_vault.get_all(NULL)', '{"gemini": "AIza-of-user_a"}' ],
 	[ session($node, 'regress_kv_tenant'), q{SELECT string_agg(concat_ws(' ', provider, version, status), ',') FROM key_vault.list(NULL)}, 'gemini 1 active' ],
-	[ session($node, 'regress_kv_service'), q{SELECT string_agg(version::text, ',') FROM key_vault.versions('user_b', 'gemini')}, '1' ];
+	[ session($node, 'regress_kv_service'), q{SELECT string_agg(version::text, ',') FROM key_vault.versions('user_b', 'gemini')}, '1' ],
+	# and one statement that reads row after row
+	[ session($node, 'regress_kv_service'), q{SELECT count(DISTINCT key_vault.get('user_' || n, 'exa')) FROM generate_series(1, 500) n}, '500' ];
 
 # Runs a statement while the readers read; how many reads there were, and what went wrong.
 sub read_during
@@ -111,7 +113,7 @@ for my $change (
 	{
 		$super->run($statement);
 		my $when = $statement eq $make ? 'with' : 'no longer with';
-		is($_->[0]->outcome($_->[1]), $_->[2], "$when $name: $_->[1]") for @readers[ 0 .. 2, -3 .. -1 ];
+		is($_->[0]->outcome($_->[1]), $_->[2], "$when $name: $_->[1]") for @readers[ 0 .. 2, -4 .. -1 ];
 		is($readers[0][0]->outcome($of_b), '42501', "$when $name: get of another's key");
 		is($readers[0][0]->outcome('SELECT count(*) FROM key_vault.secrets'), 1, "$when $name: rows");
 	}
