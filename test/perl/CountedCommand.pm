@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(root_key_line root_key_id new_counted_vault reload_settings wait_until waiting_sessions);
+our @EXPORT = qw(root_key_line root_key_id new_counted_vault reload_settings wait_until wait_for_server waiting_sessions);
 
 my $script = <<'END';
 keyring=$(cat "$0.of/$KEY_VAULT_DATABASE")
@@ -108,6 +108,13 @@ sub wait_until
 		sleep 0.02;
 	}
 	die 'timed out waiting';
+}
+
+# Waits until the server takes sessions again.
+sub wait_for_server
+{
+	my ($node) = @_;
+	return wait_until(sub { eval { session($node)->value('SELECT true') } });
 }
 
 # new_counted_vault(name, command, conf => ..., init => ...): a running server with the

@@ -132,7 +132,7 @@ for my $case ('with a keyring at hand', 'while one asks')
 	kill 'KILL', $victim->pid;
 	wait_until(sub { $watcher->query('SELECT 1')->{error} });
 	$command->unset('gate');
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	wait_for_server($node);
 	$command->calls;
 	outcome_is(session($node), 'AIza-of-user_a', "a crash $case: a key opens", $get) for 1 .. 3;
 	is($command->calls, 1, "a crash $case: it is asked for again, once");

@@ -139,7 +139,7 @@ SKIP:
 	ok(@{ parts_in(content(postmaster(), $mapping)) } > 0, 'before a crash');
 	kill 'KILL', $session->pid;
 	wait_until(sub { $other->query('SELECT 1')->{error} });
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	wait_for_server($node);
 	is_deeply(parts_in(content(postmaster(), $mapping)), [], 'a crash: the memory is wiped');
 	outcome_is(session($node), 'AIza-of-user_a', 'after the crash', $get);
 
