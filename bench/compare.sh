@@ -231,7 +231,7 @@ start_server < <(
 	log_settings vault
 	say "shared_preload_libraries = 'key_vault'" "key_vault.keyring_file = '$work/keyring'"
 )
-taskset -acp "$cpu" "$(server_pid)" >/dev/null
+pin "$(server_pid)"
 as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app' -c "$logged_role"
 write_scripts
 start_plain_server "$one_size"

@@ -80,6 +80,15 @@ log_settings() {
 		'log_rotation_size = 0' 'log_checkpoints = off'
 }
 
+# pin PID: a server and who writes its log, but not its other processes, to our CPU.  To
+# whom a backend hands each entry decides about how often it waits.
+pin() {
+	local pid
+	for pid in "$1" $(pgrep -P "$1" -f '^postgres: logger'); do
+		taskset -acp "$cpu" "$pid" >/dev/null
+	done
+}
+
 # What each server has logged is of the size of what it was asked, and is not kept.
 empty_logs() {
 	local server lines
@@ -102,7 +111,7 @@ start_plain_server() {
 	} | as_server tee -a "$data/postgresql.conf" >/dev/null
 	as_server pg_ctl -D "$data" -l "$work/plain.log" -w start >/dev/null ||
 		{ cat "$work/plain.log" >&2; die "the second server did not start"; }
-	taskset -acp "$cpu" "$(head -n 1 "$data/postmaster.pid")" >/dev/null
+	pin "$(head -n 1 "$data/postmaster.pid")"
 	as_admin -p "$plain_port" -d postgres -c 'CREATE ROLE app LOGIN' -c "$logged_role" -c 'CREATE DATABASE plain'
 	as_admin -p "$plain_port" -d plain -v secrets="$1" -v owned="$owned" <"$here/plain.sql" >/dev/null
 }
