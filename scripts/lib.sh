@@ -31,7 +31,7 @@ packages_in() {
 	for section; do
 		awk -v want="[$section]" '
 			/^\[/ { on = ($1 == want) }
-			on && /^[a-z]/ { print $1 }' "$top/scripts/packages.txt"
+			on && /^[a-z]/ && !seen[$1]++ { print $1 }' "$top/scripts/packages.txt"
 	done
 }
 

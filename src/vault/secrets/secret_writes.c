@@ -107,7 +107,7 @@ look_before(const KvSecretName *name, const KvSetOptions *options)
 /* As store(), which nothing keeps from being called within itself. */
 static int32
 store_once(const KvSecretName *name, KvSecretRow *row, const text *api_key,
-	  const KvSetOptions *options)
+		   const KvSetOptions *options)
 {
 	uint8		active[KV_ROOT_KEY_ID_LEN];
 	KvSecretLook look;
