@@ -183,23 +183,28 @@ SKIP:
 	refused('another user\'s file', 'belongs to another user.*HINT:  Run: chown');
 }
 
-# As a container mounts a secret: what the hint says helps
+# As a container mounts a secret: what the hint says helps, also when a shell would read the path in its own way
 SKIP:
 {
 	my $mounted = $ENV{KV_FILE_OF_ROOT} // '';
-	skip 'there is no keyring of root\'s that all may read: check.sh makes one', 3 unless -r $mounted && (stat $mounted)[4] == 0;
+	skip 'there is no keyring of root\'s that all may read: check.sh makes one', 6 unless -r $mounted && (stat $mounted)[4] == 0;
 	my $of_root = id_of(slurp_file($mounted));
-	set_path($mounted);
-	my (undef, undef, $err) = $node->psql('postgres', "SELECT key_vault.activate_root_key('$of_root')");
-	my ($hint) = $err =~ /^HINT:.*\n.*\n(LOAD 'key_vault';\nALTER SYSTEM .*;\nSELECT pg_reload_conf\(\);)$/m;
-	like($hint // $err, qr/keyring_command/, 'root\'s, and readable by all: the hint has statements');
-	is(($node->psql('postgres', $hint))[0], 0, '... that can be run');
-	$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_command') <> ''}) or die;
-	is(attempt($of_root), 'ok', '... and then it is read');
-	$node->safe_psql('postgres', q{LOAD 'key_vault'; ALTER SYSTEM RESET key_vault.keyring_command});
-	$node->reload;
-	$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_command', true) IS NOT DISTINCT FROM ''
-		OR current_setting('key_vault.keyring_command', true) IS NULL}) or die;
+	my $odd = "$folder/a \$HOME \"b\" `c`";
+	symlink($mounted, $odd) or die "$odd: $!";
+	for my $path ($mounted, $odd)
+	{
+		set_path($path);
+		my (undef, undef, $err) = $node->psql('postgres', "SELECT key_vault.activate_root_key('$of_root')");
+		my ($hint) = $err =~ /^HINT:.*\n.*\n(LOAD 'key_vault';\nALTER SYSTEM .*;\nSELECT pg_reload_conf\(\);)$/m;
+		like($hint // $err, qr/keyring_command/, 'root\'s, and readable by all: the hint has statements');
+		is(($node->psql('postgres', $hint))[0], 0, '... that can be run');
+		$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_command') <> ''}) or die;
+		is(attempt($of_root), 'ok', '... and then it is read');
+		$node->safe_psql('postgres', q{LOAD 'key_vault'; ALTER SYSTEM RESET key_vault.keyring_command});
+		$node->reload;
+		$node->poll_query_until('postgres', q{SELECT current_setting('key_vault.keyring_command', true) IS NOT DISTINCT FROM ''
+			OR current_setting('key_vault.keyring_command', true) IS NULL}) or die;
+	}
 }
 
 # As an administrator installs one: the server can read it, and not change it

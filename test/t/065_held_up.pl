@@ -105,7 +105,7 @@ is($dba->query('CALL key_vault.rotate_root_key()')->{error}, undef, 'another roo
 $tenant->run('BEGIN', "SELECT key_vault.set(NULL, 'exa', 'exa-key-that-is-not-committed')");
 $dba->run(q{SET lock_timeout = '300ms'});
 my $error = $dba->query('SELECT key_vault.retire_root_key($1)', $second)->{error};
-is($error->{state}, '55P03', 'lock_timeout ends it');
+is("$error->{state} $error->{message}", '55P03 transactions that write API keys did not end within 300 ms', 'lock_timeout ends it');
 is($error->{detail}, in_the_way($tenant), 'and it says who was in the way');
 $dba->run(q{SET lock_timeout = 0}, q{SET statement_timeout = '300ms'});
 outcome_is($dba, '57014', 'statement_timeout ends it', 'SELECT key_vault.retire_root_key($1)', $second);
