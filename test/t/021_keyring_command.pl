@@ -166,7 +166,11 @@ unlink "$folder/child", "$folder/shell";
 my $session = $node->background_psql('postgres', on_error_stop => 0);
 my $backend = $session->query('SELECT pg_backend_pid()') =~ s{\R\z}{}r;
 $session->query_until(qr/started/, "\\echo started\nSELECT key_vault.activate_root_key('$command_id');\n");
-sleep 0.1 while slurp_line('shell') !~ /^\d+$/;
+for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+{
+	last if slurp_line('shell') =~ /^\d+$/;
+	sleep 0.1;
+}
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($backend)");
 ok(is_gone('shell') && is_gone('child'), 'a session that is terminated ends its command');
 eval { $session->quit };
