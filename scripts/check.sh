@@ -232,7 +232,6 @@ images() {
 	if ! is_root; then skip images 'making images needs root'; return; fi
 	mkdir -p "$work/images"
 	export IMAGE_STORE=$work/images
-	step image-15 "$top/test/deploy/check.sh" 15 bookworm
 	step image-17 "$top/test/deploy/check.sh" 17 trixie
 	step compose "$top/test/deploy/compose.sh" bookworm
 	step deploy-docs "$top/test/deploy/docs.sh"

@@ -121,7 +121,7 @@ volume data
 volume keyring
 use data keyring
 start || log
-is 'a key is set as the backend'\''s role' "$(as_backend "SELECT key_vault.set('user_a', 'gemini', '$canary')" | tail -n 1)" 1
+is 'a key is set as the backend'\''s role' "$(as_backend "SET client_min_messages = error; SELECT key_vault.set('user_a', 'gemini', '$canary')")" 1
 is 'and got' "$(as_backend "$get")" "$canary"
 is 'the library is preloaded' "$(as_superuser 'SHOW shared_preload_libraries')" key_vault
 is 'status finds no error' "$(as_superuser "SELECT item, detail FROM key_vault.status() WHERE state = 'error'")" ''

@@ -8,7 +8,8 @@ export POSTGRES_USER=${POSTGRES_USER:-postgres}
 export POSTGRES_DB=${POSTGRES_DB:-$POSTGRES_USER}
 if [[ -n ${POSTGRES_PASSWORD_FILE:-} ]]; then POSTGRES_PASSWORD=$(<"$POSTGRES_PASSWORD_FILE"); fi
 
-if [[ $1 == postgres ]]; then
+# as the official one: who asks for the version wants no server
+if [[ $1 == postgres && " $* " != *' --version '* ]]; then
 	mkdir -p "$PGDATA" /var/run/postgresql
 	if [[ $(id -u) == 0 ]]; then
 		chown -R postgres: "$PGDATA" /var/run/postgresql
