@@ -141,6 +141,9 @@ demo_keep() {
 	[[ -d $folder ]] && bash -c "$(grep -E '^ +kill ' "$out")" && [[ ! -e $folder && $status == 0 ]]
 }
 
+# Whether this is the root of Debian 13, where other clients are tested than on Debian 12.
+has_newer_clients() { [[ $mode == --server-tests ]] && grep -qx 'VERSION_CODENAME=trixie' /etc/os-release; }
+
 server_tests() {
 	if [[ ! -e $work/built ]]; then skip 'regress, isolation, tap' 'there is no build'; return; fi
 	step demo demo
@@ -150,6 +153,7 @@ server_tests() {
 	step_of 'sql/*.sql' regress regress
 	step_of 'test/isolation/specs/*.spec' isolation isolation
 	step_of 'test/t/*.pl' tap tap
+	! has_newer_clients || step clients as_server test/clients/test.sh --python
 	[[ $mode != --server-tests ]] || return 0
 	step demo-keep demo_keep
 	for test in examples/*/test.sh; do
@@ -250,6 +254,7 @@ done
 sections=(demo test)
 [[ $mode == --server-tests ]] || sections+=(lint examples clients browser)
 ! is_long || sections+=(long clients-long)
+! has_newer_clients || sections+=(clients-python)
 need_packages "${sections[@]}"
 
 make_work

@@ -37,6 +37,11 @@ def how_to_pass(client, user_id):
     return "not at all"
 
 
+def state_of(error):
+    """psycopg 3's SQLSTATE, or psycopg2's, for what is built on either."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+
+
 def class_name(error):
     return type(error).__qualname__
 

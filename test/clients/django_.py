@@ -1,6 +1,10 @@
-"""Django."""
+"""Django on the driver that is named: psycopg2, psycopg (3), or psycopg with server_side_binding."""
 
 import os
+import sys
+
+if sys.argv[1] == "psycopg2":
+    sys.modules["psycopg"] = None  # Django takes psycopg 3 wherever it can be imported
 
 import django
 from django.conf import settings
@@ -10,6 +14,8 @@ import client_lines
 
 DATABASE = {"ENGINE": "django.db.backends.postgresql", "NAME": os.environ["PGDATABASE"], "USER": os.environ["PGUSER"],
             "PASSWORD": os.environ["PGPASSWORD"], "HOST": os.environ["PGHOST"], "PORT": os.environ["PGPORT"]}
+if "server_side_binding" in sys.argv:
+    DATABASE["OPTIONS"] = {"server_side_binding": True}
 settings.configure(DATABASES={"default": DATABASE, "nowhere": {**DATABASE, "PORT": "1"}})
 django.setup()
 
@@ -34,7 +40,7 @@ class Client:
             return self.value(sql, *parameters)
 
     def describe(self, error):
-        return getattr(error.__cause__, "pgcode", None), client_lines.class_name(error)
+        return client_lines.state_of(error.__cause__), client_lines.class_name(error)
 
 
 def its_own_log():

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# test.sh [--long] [--print]: each client of docs/drivers.md against a server of its own; prints TAP.
+# test.sh [--long | --python] [--print]: each client of docs/drivers.md against a server of its own; prints TAP.
 #
 # A program a client prints what it sees, one line a fact.  Its two rows in docs/drivers.md have to say the same,
-# and so has the list of traps.  --long adds the clients that check.sh does not need otherwise; --print prints
-# the rows instead of comparing them.  key_vault has to be installed in the PostgreSQL of $PG_CONFIG.
+# and so has the list of traps.  --long adds the clients that check.sh does not need otherwise.  --python takes
+# Python's instead, for a Debian that has newer ones.  --print prints the rows instead of comparing them.
+# key_vault has to be installed in the PostgreSQL of $PG_CONFIG.
 set -euo pipefail
 export LC_ALL=C
 
@@ -11,16 +12,21 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 doc=$here/../../docs/drivers.md
 pg_config=${PG_CONFIG:-$(find /usr/lib/postgresql -path '*/bin/pg_config' 2>/dev/null | sort -V | tail -n 1)}
 [[ " $* " == *' --long '* ]] && long=1 || long=
+[[ " $* " == *' --python '* ]] && python=1 || python=
 [[ " $* " == *' --print '* ]] && print=1 || print=
 
-# Name in the table | what has to be there | command; those below the empty line with --long only.
+# Name in the table | what has to be there | command; those below the empty line with --long or --python only.
 clients="\
-psycopg 3|python3 -c 'import psycopg'|python3 psycopg3.py
+psycopg 3.1|python3 is_version.py psycopg 3.1 3.2|python3 psycopg3.py
+psycopg 3.2|python3 is_version.py psycopg 3.2.4|python3 psycopg3.py
 psycopg2|python3 -c 'import psycopg2'|python3 psycopg2_.py
 pg (Node)|test -d node_modules/pg|node pg.mjs
 
-SQLAlchemy on psycopg2|python3 -c 'import sqlalchemy, alembic, psycopg2'|python3 sqlalchemy_psycopg2.py
-Django on psycopg2|python3 -c 'import django, psycopg2'|python3 django_.py
+SQLAlchemy on psycopg2|python3 -c 'import sqlalchemy, alembic, psycopg2'|python3 sqlalchemy_.py psycopg2
+SQLAlchemy on psycopg 3.2|python3 is_version.py sqlalchemy 2 && python3 is_version.py psycopg 3.2.4 && python3 -c 'import alembic'|python3 sqlalchemy_.py psycopg
+Django on psycopg2|python3 -c 'import django, psycopg2'|python3 django_.py psycopg2
+Django on psycopg 3.2|python3 is_version.py django 4.2 && python3 is_version.py psycopg 3.2.4|python3 django_.py psycopg
+Django on psycopg 3.2, server_side_binding|python3 is_version.py django 4.2 && python3 is_version.py psycopg 3.2.4|python3 django_.py psycopg server_side_binding
 asyncpg|python3 -c 'import asyncpg'|python3 asyncpg_.py
 postgres.js|test -d node_modules/postgres|node postgres_js.mjs
 Knex|test -d node_modules/knex|node knex.mjs
@@ -67,7 +73,7 @@ network=()
 for name in http_proxy https_proxy no_proxy npm_config_registry NODE_EXTRA_CA_CERTS; do
 	[[ -z ${!name:-} ]] || network+=("$name=${!name}")
 done
-run env "${network[@]}" npm install --no-package-lock --no-audit --no-fund --fetch-retries=1 --loglevel=error \
+[[ $python ]] || run env "${network[@]}" npm install --no-package-lock --no-audit --no-fund --fetch-retries=1 --loglevel=error \
 	--ignore-scripts "--$([[ $long ]] && echo include || echo omit)=dev" >"$work/npm.log" 2>&1 || sed 's/^/# /' "$work/npm.log"
 
 run initdb -U postgres --auth-local=trust --auth-host=scram-sha-256 -E UTF8 --no-sync >"$work/initdb.log" 2>&1 ||
@@ -119,16 +125,17 @@ known=
 traps=
 while IFS= read -r line; do
 	if [[ -z $line ]]; then
-		[[ $long ]] && continue
+		[[ $long || $python ]] && continue
 		known+=$(sed -n '/^$/,$p' <<<"$clients" | cut -d'|' -f1)$'\n'
 		break
 	fi
 	line=${line//'\|'/$'\001'}
 	IFS='|' read -r name needs command <<<"$line"
 	known+=$name$'\n'
-	if ! run bash -c "${needs//$'\001'/|}" >/dev/null 2>&1; then
+	[[ ! $python || $command == python3* ]] || continue
+	if ! run bash -c "${needs//$'\001'/|}" >/dev/null 2>"$work/err"; then
 		tests=$((tests + 1))
-		echo "ok $tests # SKIP $name is not installed"
+		echo "ok $tests # SKIP $name: $(grep -E '^[^ ]+ is (not )?older than ' "$work/err" || echo 'not installed')"
 		continue
 	fi
 	status=0
@@ -154,7 +161,7 @@ told "$([[ -z $untested ]] && echo 0 || echo 1)" "every client of the tables has
 [[ -z $untested ]] || echo "# none: $untested"
 
 said=$(sed -nE 's/^- \*\*(.*)\.\*\*.*/\1/p' <<<"$documented" | sort)
-shown=$(grep . <<<"$traps" | tr -d '`' | sort || true)
+shown=$(grep . <<<"$traps" | tr -d '`' | sort -u || true)
 unsaid=$(comm -13 <(echo "$said") <(echo "$shown"))
 told "$([[ -z $unsaid ]] && echo 0 || echo 1)" "every trap that a program shows is told"
 [[ -z $unsaid ]] || echo "# not told: $unsaid"

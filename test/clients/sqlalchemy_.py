@@ -1,6 +1,7 @@
-"""SQLAlchemy, on psycopg2, and Alembic."""
+"""SQLAlchemy on the driver that is named, psycopg2 or psycopg (3), and Alembic."""
 
 import os
+import sys
 
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
@@ -10,10 +11,11 @@ from sqlalchemy.exc import DBAPIError
 import client_lines
 
 KEY = "AIza-a-key-of-sqlalchemy-0123456789"
+DRIVER = sys.argv[1]
 
 
 def engine_for(port, **options):
-    return sqlalchemy.create_engine(f"postgresql+psycopg2://?port={port}", **options)
+    return sqlalchemy.create_engine(f"postgresql+{DRIVER}://?port={port}", **options)
 
 
 class Client:
@@ -41,7 +43,7 @@ class Client:
             return self.run(conn, sql, parameters)
 
     def describe(self, error):
-        return getattr(getattr(error, "orig", None), "pgcode", None), client_lines.class_name(error)
+        return client_lines.state_of(getattr(error, "orig", None)), client_lines.class_name(error)
 
 
 def error_text(**options):
