@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "format/sql_calls.h"
-#include "format/sql_literals.h"
 #include "format/sql_names.h"
+#include "format/sql_token.h"
 
 /* import_keys is not here: its query may have keys in it. */
 static const struct
@@ -34,15 +34,6 @@ typedef enum Shape
 } Shape;
 
 static bool
-next_significant(KvSqlScanner *scanner, KvSqlToken *token)
-{
-	while (kv_sql_next(scanner, token))
-		if (token->kind != KV_SQL_SPACE && token->kind != KV_SQL_COMMENT)
-			return true;
-	return false;
-}
-
-static bool
 is_character(const KvSqlScanner *scanner, const KvSqlToken *token, char c)
 {
 	return token->kind == KV_SQL_OTHER && scanner->text[token->start] == c;
@@ -53,7 +44,7 @@ next_is(KvSqlScanner *scanner, char c)
 {
 	KvSqlToken	token;
 
-	return next_significant(scanner, &token) && is_character(scanner, &token, c);
+	return kv_sql_next_significant(scanner, &token) && is_character(scanner, &token, c);
 }
 
 /* A word, or a quoted identifier, in any case. */
@@ -103,8 +94,8 @@ skip_argument_name(KvSqlScanner *scanner, const char *name)
 	KvSqlToken	token;
 	char		first;
 
-	if (!next_significant(&ahead, &token) || !is_name(&ahead, &token, name) ||
-		!next_significant(&ahead, &token) || token.kind != KV_SQL_OTHER)
+	if (!kv_sql_next_significant(&ahead, &token) || !is_name(&ahead, &token, name) ||
+		!kv_sql_next_significant(&ahead, &token) || token.kind != KV_SQL_OTHER)
 		return false;
 	first = ahead.text[token.start];
 	if ((first != '=' && first != ':') || !kv_sql_next(&ahead, &token) ||
@@ -123,7 +114,7 @@ scan_argument(KvSqlScanner *scanner, bool *last)
 	size_t		depth = 0;
 
 	*last = true;
-	while (next_significant(scanner, &token))
+	while (kv_sql_next_significant(scanner, &token))
 	{
 		if (depth == 0 && is_character(scanner, &token, ','))
 		{
@@ -177,7 +168,7 @@ kv_sql_binds_secrets(const char *text, size_t len, bool backslashes)
 			kv_sql_names_ours(text + token.start, token.end - token.start))
 			return false;
 		if (!is_name(&scanner, &token, "key_vault") || !next_is(&scanner, '.') ||
-			!next_significant(&scanner, &token))
+			!kv_sql_next_significant(&scanner, &token))
 			continue;
 		if (is_name(&scanner, &token, "import_keys"))
 			return false;

@@ -57,13 +57,6 @@ typedef struct KvSqlToken
 extern bool kv_sql_next(KvSqlScanner *scanner, KvSqlToken *token);
 
 /*
- * What is between a string's or quoted identifier's quotes, as it stands there:
- * from its first quote to its last, or to the token's end if there is none.
- */
-extern void kv_sql_content(const char *text, const KvSqlToken *token,
-						   size_t *start, size_t *end);
-
-/*
  * A string goes on where white space with a newline in it, and another quote,
  * follow its quote.  at is behind that one; returns the offset behind the other, or 0.
  */

@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "format/sql_literals.h"
 #include "format/sql_names.h"
+#include "format/sql_token.h"
 #include "format/sql_words.h"
 
 #define WORD(text, rarest) {(text), sizeof(text) - 1, (rarest)}

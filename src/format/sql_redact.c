@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "format/sql_redact.h"
+#include "format/sql_token.h"
 
 /* A quoted identifier that is shorter, or has no digit, is taken for a name. */
 #define NO_NAME_MIN 16
@@ -32,16 +33,6 @@ put(Output *output, const char *bytes, size_t len)
 		output->last = bytes[len - 1];
 }
 
-/* The next token that is neither white space nor a comment. */
-static bool
-next_significant(KvSqlScanner *scanner, KvSqlToken *token)
-{
-	while (kv_sql_next(scanner, token))
-		if (token->kind != KV_SQL_SPACE && token->kind != KV_SQL_COMMENT)
-			return true;
-	return false;
-}
-
 /*
  * Whether what follows ends an argument.  The scanner is a copy: its caller
  * goes on where it was.
@@ -51,7 +42,7 @@ argument_ends(KvSqlScanner scanner)
 {
 	KvSqlToken	token;
 
-	return !next_significant(&scanner, &token) ||
+	return !kv_sql_next_significant(&scanner, &token) ||
 		(token.kind == KV_SQL_OTHER && kv_sql_is_one_of(scanner.text[token.start], "),:;"));
 }
 
@@ -137,13 +128,13 @@ skip_escape_clause(KvSqlScanner *scanner)
 	KvSqlScanner ahead = *scanner;
 	KvSqlToken	token;
 
-	if (!next_significant(&ahead, &token) || token.kind != KV_SQL_WORD ||
+	if (!kv_sql_next_significant(&ahead, &token) || token.kind != KV_SQL_WORD ||
 		token.end - token.start != strlen("uescape"))
 		return;
 	for (size_t i = 0; i < strlen("uescape"); i++)
 		if ((scanner->text[token.start + i] | 0x20) != "uescape"[i])
 			return;
-	if (next_significant(&ahead, &token) && token.kind == KV_SQL_STRING)
+	if (kv_sql_next_significant(&ahead, &token) && token.kind == KV_SQL_STRING)
 	{
 		take_what_follows(&ahead, &token);
 		*scanner = ahead;

@@ -9,6 +9,7 @@
 #include "format/log_text.h"
 #include "format/sql_names.h"
 #include "format/sql_redact.h"
+#include "format/sql_token.h"
 #include "require.h"
 
 static char *

@@ -7,6 +7,7 @@
 
 #include "format/sql_literals.h"
 #include "format/sql_redact.h"
+#include "format/sql_token.h"
 #include "tap.h"
 
 /* Of a copy of exactly len bytes, so that a read past its end is seen. */

@@ -17,6 +17,7 @@
 #include "utils/portal.h"
 
 #include "format/sql_redact.h"
+#include "format/sql_token.h"
 #include "server/compat.h"
 #include "server/redaction/known.h"
 #include "server/redaction/names.h"

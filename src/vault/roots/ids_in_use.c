@@ -78,12 +78,15 @@ keeps_unless_retired(const Registry *registry, const uint8 *id)
 static bool
 parse_line(const char *line, Oid *database, uint8 id[KV_ROOT_KEY_ID_LEN])
 {
-	char		hex[KV_ROOT_KEY_ID_HEX_LEN + 1];
-	int			end = 0;
+	char	   *hex;
 
-	return sscanf(line, "%u %16[0-9a-f]%n", database, hex, &end) == 2 &&
-		(line[end] == '\n' || line[end] == '\0') &&
-		kv_root_key_id_from_hex(hex, strlen(hex), id) == KV_OK;
+	errno = 0;
+	*database = (Oid) strtoul(line, &hex, 10);
+	if (errno != 0 || hex == line || *hex++ != ' ' ||
+		strspn(hex, "0123456789abcdef") != KV_ROOT_KEY_ID_HEX_LEN)
+		return false;
+	return (hex[KV_ROOT_KEY_ID_HEX_LEN] == '\n' || hex[KV_ROOT_KEY_ID_HEX_LEN] == '\0') &&
+		kv_root_key_id_from_hex(hex, KV_ROOT_KEY_ID_HEX_LEN, id) == KV_OK;
 }
 
 static void
