@@ -14,15 +14,14 @@
 
 #define BYTES_MAX (64 * 1024)	/* of one */
 
-static KvKnownValue kept[KV_SECRETS_MAX];	/* the newest first */
+static KvKnownValue kept[KV_SECRETS_MAX];
 static Size kept_count = 0;
+static Size oldest = 0;			/* which of them makes room, when there is none */
 static TimestampTz kept_of = 0; /* the statement's begin */
 
 static void
-forget_oldest(void)
+drop(KvKnownValue *value)
 {
-	KvKnownValue *value = &kept[--kept_count];
-
 	explicit_bzero(unconstify(char *, value->data), value->len);
 	pfree(unconstify(char *, value->data));
 }
@@ -31,7 +30,8 @@ static void
 forget(void)
 {
 	while (kept_count > 0)
-		forget_oldest();
+		drop(&kept[--kept_count]);
+	oldest = 0;
 }
 
 /* A procedure may commit, or roll back, and go on. */
@@ -58,6 +58,19 @@ is_kept(const char *secret, int len)
 	return false;
 }
 
+/* Where the next one goes. */
+static KvKnownValue *
+make_room(void)
+{
+	KvKnownValue *place = &kept[oldest];
+
+	if (kept_count < KV_SECRETS_MAX)
+		return &kept[kept_count++];
+	drop(place);
+	oldest = (oldest + 1) % KV_SECRETS_MAX;
+	return place;
+}
+
 bool
 kv_secrets_keep(const char *secret, int len)
 {
@@ -71,11 +84,7 @@ kv_secrets_keep(const char *secret, int len)
 	copy = MemoryContextAlloc(TopMemoryContext, len);
 	memcpy(copy, secret, len);
 	has_room = kept_count < KV_SECRETS_MAX;
-	if (!has_room)
-		forget_oldest();
-	memmove(&kept[1], &kept[0], sizeof(kept[0]) * kept_count);
-	kept[0] = (KvKnownValue){.data = copy, .len = len};
-	kept_count++;
+	*make_room() = (KvKnownValue){.data = copy, .len = len};
 	kept_of = GetCurrentStatementStartTimestamp();
 	return has_room;
 }

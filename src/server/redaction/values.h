@@ -14,7 +14,7 @@ extern void kv_secrets_init(void);
 /* Keeps a copy until the statement is over.  False when another had to go for it. */
 extern bool kv_secrets_keep(const char *secret, int len);
 
-/* Those of the running statement, the newest first; *count may be 0. */
+/* Those of the running statement, in no order; *count may be 0. */
 extern const KvKnownValue *kv_secrets_kept(Size *count);
 
 #endif							/* KV_REDACTION_VALUES_H */
