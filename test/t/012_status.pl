@@ -114,19 +114,6 @@ mends('pgcrypto', 'warning', qr/regress_kv_other owns schema theirs/,
 	[ 'CREATE SCHEMA theirs AUTHORIZATION regress_kv_other', 'CREATE EXTENSION pgcrypto SCHEMA theirs' ],
 	q{SELECT pgcrypto.armor('x') <> ''});
 
-# --- What the session that asks has set for itself hides nothing
-
-$super->run(q{ALTER SYSTEM SET log_statement = 'all'}, 'SELECT pg_reload_conf()');
-$node->poll_query_until('postgres', q{SELECT setting = 'all' FROM pg_settings WHERE name = 'log_statement'});
-{
-	my $quiet = session($node);
-	$quiet->run(q{SET log_statement = 'none'});
-	like($quiet->value(q{SELECT detail FROM key_vault.status() WHERE item = 'log_settings'}), qr/log_statement = all/,
-		'log_settings: of what the session has set, the file is asked');
-}
-$super->run('ALTER SYSTEM RESET log_statement', 'SELECT pg_reload_conf()');
-$node->poll_query_until('postgres', q{SELECT setting = 'none' FROM pg_settings WHERE name = 'log_statement'});
-
 # --- Root keys: none, and those of another database
 
 $super->run('CREATE DATABASE second');
