@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # layering.sh: what each room of src/ may hold.  Prints the lines that go against it.
 #
-# Includes go one way, api -> vault -> store -> server, and vault -> crypto and
-# format; crypto and format are pure C.  Within vault, the rooms build on each
+# Includes go one way, api -> vault -> store -> server, and vault -> crypto, jose and
+# format; these three are pure C.  Within vault, the rooms build on each
 # other in one order.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -25,12 +25,13 @@ include='^[[:space:]]*#[[:space:]]*include[[:space:]]*'
 while read -r room forbidden; do
 	refuse "src/$room includes what stands above or beside it" "${include}\"($forbidden)/" "src/$room" --exclude-dir=redaction
 done <<-'ROOMS'
-	server api|vault|store|crypto|format
-	crypto api|vault|store|server|format
-	format api|vault|store|server|crypto
-	store  api|vault|crypto|format
+	server api|vault|store|crypto|format|jose
+	crypto api|vault|store|server|format|jose
+	jose   api|vault|store|server|format|crypto
+	format api|vault|store|server|crypto|jose
+	store  api|vault|crypto|format|jose
 	vault  api
-	api    store|crypto|format
+	api    store|crypto|format|jose
 ROOMS
 
 # secrets asks which providers there are; onboarding and usage, in the same room, ask
@@ -46,12 +47,16 @@ done <<-'ROOMS'
 	secrets   moving|status
 	moving    status
 ROOMS
-refuse 'src/server/redaction uses format, and nothing above' "${include}\"(api|vault|store|crypto)/" src/server/redaction
+refuse 'src/server/redaction uses format, and nothing above' "${include}\"(api|vault|store|crypto|jose)/" src/server/redaction
 refuse 'includes name the room, not the way there' "${include}\"\.\./" src
 
-refuse 'crypto and format are pure C' \
+refuse 'crypto, format and jose are pure C' \
 	"${include}[\"<](postgres|postgres_fe|c|fmgr)\.h|\b(ereport|elog|palloc0?|pfree|repalloc|MemoryContext[A-Za-z]*)\b" \
-	src/crypto src/format
+	src/crypto src/format src/jose
+
+refuse 'libjose and jansson are met in src/jose only, in one header' \
+	"${include}<(jose/|jansson)" src --exclude=library.h
+refuse 'libjose and jansson stay in src/jose' "${include}\"jose/library" src
 
 refuse 'every difference between server versions stands in src/server/compat.h' \
 	'^[[:space:]]*#.*\bPG_(VERSION_NUM|MAJORVERSION)' src --exclude=compat.h

@@ -2,7 +2,7 @@
  * status.h
  *		What the pure C of crypto/ and format/ can answer.
  *
- * The only header of ours that those two rooms may include.  server/errors.c
+ * The only header of ours that those two rooms, and jose/, may include.  server/errors.c
  * turns each code into an ereport; nothing else does.
  */
 #ifndef KV_STATUS_H

@@ -1,0 +1,96 @@
+/*
+ * token.c
+ *		A JWT, from its text to the user that its issuer vouches for.
+ */
+#include <string.h>
+
+#include "claims.h"
+#include "compact.h"
+#include "memory.h"
+#include "strict_json.h"
+
+struct KvToken
+{
+	KvJws		jws;
+	json_t	   *claims;
+	bool		verified;
+};
+
+static KvTokenFault
+read_claims(const uint8_t *payload, size_t len, KvToken *token)
+{
+	switch (kv_json_object((const char *) payload, len, &token->claims))
+	{
+		case KV_JSON_OK:
+			return KV_TOKEN_OK;
+		case KV_JSON_DUPLICATE:
+			return KV_TOKEN_DUPLICATE;
+		case KV_JSON_DEPTH:
+			return KV_TOKEN_TOO_DEEP;
+		case KV_JSON_NO_MEMORY:
+			return KV_TOKEN_NO_MEMORY;
+		case KV_JSON_SYNTAX:
+			break;
+	}
+	return KV_TOKEN_CLAIMS;
+}
+
+KvTokenFault
+kv_token_parse(const char *text, size_t len, KvToken **token)
+{
+	uint8_t    *payload;
+	size_t		payload_len;
+	KvTokenFault fault;
+
+	*token = kv_jose_alloc(sizeof(**token));
+	if (*token == NULL)
+		return KV_TOKEN_NO_MEMORY;
+	memset(*token, 0, sizeof(**token));
+	fault = kv_jws_parse(text, len, &(*token)->jws, &payload, &payload_len);
+	if (fault == KV_TOKEN_OK)
+		fault = read_claims(payload, payload_len, *token);
+	kv_jose_free(payload);
+	if (fault != KV_TOKEN_OK)
+	{
+		kv_token_free(*token);
+		*token = NULL;
+	}
+	return fault;
+}
+
+KvTokenFault
+kv_token_issuer(const KvToken *token, const char **issuer, size_t *len)
+{
+	*issuer = kv_json_text(token->claims, "iss", len);
+	return *issuer == NULL || *len == 0 || *len > KV_TOKEN_ISSUER_MAX ? KV_TOKEN_ISSUER : KV_TOKEN_OK;
+}
+
+KvTokenFault
+kv_token_verify(KvToken *token, const KvKeySet *set)
+{
+	KvTokenFault fault = kv_jws_verify(&token->jws, set);
+
+	token->verified = fault == KV_TOKEN_OK;
+	return fault;
+}
+
+KvTokenFault
+kv_token_check(const KvToken *token, const KvTokenRules *rules, int64_t now, KvTokenSubject *subject)
+{
+	if (!token->verified)
+	{
+		memset(subject, 0, sizeof(*subject));
+		return KV_TOKEN_SIGNATURE;
+	}
+	return kv_claims_check(token->claims, rules, now, subject);
+}
+
+void
+kv_token_free(KvToken *token)
+{
+	if (token == NULL)
+		return;
+	kv_jws_clear(&token->jws);
+	json_decref(token->claims);
+	kv_jose_free(token);
+}
