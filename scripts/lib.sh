@@ -80,7 +80,7 @@ apt_get() {
 
 # Installs what is missing of the given sections.
 need_packages() {
-	local name installed missing=() apt_log
+	local name installed major missing=() apt_log
 	command -v dpkg-query >/dev/null ||
 		die "this needs Debian or a system made from it; what to install elsewhere is in scripts/packages.txt"
 	apt_log=$(mktemp)
@@ -100,7 +100,9 @@ need_packages() {
 		say "Installing Debian packages: ${missing[*]}"
 		apt_get update
 		without_services apt_get install -y --no-install-recommends "${missing[@]}"
-		if [[ " ${missing[*]} " == *' pgbouncer '* ]]; then as_root update-rc.d pgbouncer disable >/dev/null 2>&1; fi
+		for name in pgbouncer pgpool2; do
+			if [[ " ${missing[*]} " == *" $name "* ]]; then as_root update-rc.d "$name" disable >/dev/null 2>&1; fi
+		done
 	fi
 	rm -f "$apt_log"
 
