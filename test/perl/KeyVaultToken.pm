@@ -1,5 +1,8 @@
-# Keys of issuers and the tokens (JWT) that they sign, made by openssl and Perl's own
-# modules, so that no library's idea of a good token stands between a test and what it sends.
+# Issuers and their tokens: made here with openssl, and with what perl has.
+#
+#	my $issuer = new_issuer(issuer => 'https://a.example', algorithm => 'ES256', kid => 'one');
+#	$issuer->jwks				JSON for trust_issuer()
+#	$issuer->token(sub => 'user_a', exp => time + 60)	a signed token; undef leaves a claim out
 package KeyVaultToken;
 
 use strict;
@@ -7,22 +10,19 @@ use warnings;
 
 use Digest::SHA qw(hmac_sha256 hmac_sha384 hmac_sha512);
 use Exporter 'import';
-use JSON::PP;
-use MIME::Base64 qw(encode_base64url);
-use PostgreSQL::Test::Utils;
+use IPC::Run ();
+use JSON::PP ();
+use MIME::Base64 qw(encode_base64url decode_base64url);
+use PostgreSQL::Test::Utils ();
 
-our @EXPORT = qw(token_key token_jwk token_jwks token_claims token_of token_parts token_signature token_trust json_text);
+our @EXPORT = qw(new_issuer token_of sign_token jwks_of encode_base64url decode_base64url);
 
-my $json = JSON::PP->new->canonical->utf8->allow_nonref;
-my %hmacs = (HS256 => \&hmac_sha256, HS384 => \&hmac_sha384, HS512 => \&hmac_sha512);
-my %curves = (ES256 => [ 'P-256', 32 ], ES384 => [ 'P-384', 48 ], ES512 => [ 'P-521', 66 ]);
+my %hmac = (HS256 => \&hmac_sha256, HS384 => \&hmac_sha384, HS512 => \&hmac_sha512);
+my %ec = (ES256 => [ 'P-256', 'prime256v1', 32, 'sha256' ], ES384 => [ 'P-384', 'secp384r1', 48, 'sha384' ]);
+my $json = JSON::PP->new->canonical->utf8;
 my $folder;
-my $made = 0;
 
-sub json_text { return $json->encode(shift); }
-
-# What openssl prints.
-sub _openssl
+sub openssl
 {
 	my ($input, @arguments) = @_;
 	my ($out, $err) = ('', '');
@@ -30,99 +30,98 @@ sub _openssl
 	return $out;
 }
 
-# token_key(algorithm, kid, secret => bytes for HS..., bits => of RSA): a key that signs.
-sub token_key
+sub private_key_file
 {
-	my ($algorithm, $kid, %option) = @_;
-	my $key = { alg => $algorithm, kid => $kid };
-	if ($hmacs{$algorithm})
+	my ($text) = @_;
+	$folder //= PostgreSQL::Test::Utils::tempdir();
+	my $file = "$folder/" . int(rand 1e12);
+	PostgreSQL::Test::Utils::append_to_file($file, $text);
+	return $file;
+}
+
+# A DER text's INTEGERs r and s as the bytes that a JWS has.
+sub raw_signature
+{
+	my ($der, $len) = @_;
+	my @numbers = $der =~ /\A\x30(?:[\x00-\x7f]|\x81.)\x02(.)/s or die 'not a DER signature';
+	my $at = substr($der, 1, 1) eq "\x81" ? 3 : 2;
+	my $raw = '';
+	for (1 .. 2)
 	{
-		$key->{secret} = $option{secret} // join '', map { chr int rand 256 } 1 .. 64;
-		return $key;
+		my $size = ord substr($der, $at + 1, 1);
+		my $number = substr($der, $at + 2, $size);
+		$number =~ s/\A\x00+//;
+		$raw .= ("\0" x ($len - length $number)) . $number;
+		$at += 2 + $size;
 	}
-	$folder //= PostgreSQL::Test::Utils::tempdir;
-	$key->{pem} = "$folder/" . ++$made . '.pem';
-	_openssl('', 'genpkey', '-quiet', '-out', $key->{pem}, $curves{$algorithm}
-		? ('-algorithm', 'EC', '-pkeyopt', "ec_paramgen_curve:$curves{$algorithm}[0]")
-		: ('-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:' . ($option{bits} // 2048)));
-	return $key;
+	return $raw;
 }
 
-# The key as its issuer publishes it, a hash; of a symmetric one the secret.
-sub token_jwk
+# new_issuer(issuer, algorithm, kid, audience, secret, bits): with a key of its own.
+sub new_issuer
 {
-	my ($key, %more) = @_;
-	my %jwk = (alg => $key->{alg}, defined $key->{kid} ? (kid => $key->{kid}) : (), %more);
-	if (defined $key->{secret})
+	my (%self) = (issuer => 'https://issuer.example', algorithm => 'HS256', kid => 'one', audience => 'key_vault', bits => 2048, @_);
+	my $algorithm = $self{algorithm};
+
+	if ($hmac{$algorithm})
 	{
-		return { kty => 'oct', k => encode_base64url($key->{secret}), %jwk };
+		$self{secret} //= join '', map { chr int rand 256 } 1 .. 64;
+		$self{jwk} = { kty => 'oct', k => encode_base64url($self{secret}) };
 	}
-	if (my $curve = $curves{ $key->{alg} })
+	elsif (my $curve = $ec{$algorithm})
 	{
-		my $point = substr _openssl('', 'pkey', '-in', $key->{pem}, '-pubout', '-outform', 'DER'), -2 * $curve->[1];
-		return { kty => 'EC', crv => $curve->[0], use => 'sig', %jwk,
-			x => encode_base64url(substr $point, 0, $curve->[1]), y => encode_base64url(substr $point, $curve->[1]) };
+		my $pem = openssl('', qw(genpkey -algorithm EC -pkeyopt), "ec_paramgen_curve:$curve->[1]");
+		my $point = substr(openssl($pem, qw(pkey -pubout -outform DER)), -2 * $curve->[2]);
+		$self{file} = private_key_file($pem);
+		$self{jwk} = { kty => 'EC', crv => $curve->[0], x => encode_base64url(substr $point, 0, $curve->[2]), y => encode_base64url(substr $point, $curve->[2]) };
 	}
-	my ($modulus) = _openssl('', 'rsa', '-in', $key->{pem}, '-noout', '-modulus') =~ /=(\w+)/;
-	return { kty => 'RSA', use => 'sig', n => encode_base64url(pack 'H*', $modulus), e => 'AQAB', %jwk };
+	else
+	{
+		my $pem = openssl('', qw(genpkey -algorithm RSA -pkeyopt), "rsa_keygen_bits:$self{bits}");
+		my ($modulus) = openssl($pem, qw(rsa -noout -modulus)) =~ /Modulus=([0-9A-F]+)/;
+		$self{file} = private_key_file($pem);
+		$self{jwk} = { kty => 'RSA', n => encode_base64url(pack 'H*', $modulus), e => 'AQAB' };
+	}
+	$self{jwk}{alg} = $algorithm;
+	$self{jwk}{kid} = $self{kid} if defined $self{kid};
+	return bless \%self, __PACKAGE__;
 }
 
-# A JWK Set, as JSON.
-sub token_jwks
+# The key set of several issuers' keys, or of one.
+sub jwks_of { return $json->encode({ keys => [ map { $_->{jwk} } @_ ] }); }
+sub jwks { return jwks_of(@_); }
+
+# The bytes that sign a text.
+sub signature
 {
-	my (@keys) = @_;
-	return json_text({ keys => [ map { token_jwk($_) } @keys ] });
+	my ($self, $text) = @_;
+	my $algorithm = $self->{algorithm};
+
+	return $hmac{$algorithm}->($text, $self->{secret}) if $hmac{$algorithm};
+	return raw_signature(openssl($text, 'dgst', "-$ec{$algorithm}[3]", '-sign', $self->{file}), $ec{$algorithm}[2]) if $ec{$algorithm};
+	my ($hash) = $algorithm =~ /(\d+)/;
+	my @padding = $algorithm =~ /^PS/ ? qw(-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:-1) : ();
+	return openssl($text, 'dgst', "-sha$hash", '-sign', $self->{file}, @padding);
 }
 
-# What a user's token says, for issuer and audience; undef in %more leaves a claim out.
-sub token_claims
+# sign_token(issuer, header, claims), both of them texts of JSON or hashes.
+sub sign_token
 {
-	my ($issuer, $audience, $user, %more) = @_;
-	my %claims = (iss => $issuer, aud => $audience, sub => $user, iat => time, exp => time + 300, %more);
-	delete @claims{ grep { !defined $claims{$_} } keys %claims };
-	return \%claims;
+	my ($self, $header, $claims) = @_;
+	my $text = join '.', map { encode_base64url(ref $_ ? $json->encode($_) : $_) } $header, $claims;
+	return "$text." . encode_base64url($self->signature($text));
 }
 
-# The bytes that a key signs a text with; algorithm may be another than the key's own.
-sub token_signature
+sub token
 {
-	my ($key, $text, $algorithm) = @_;
-	$algorithm //= $key->{alg};
-	return $hmacs{$algorithm}->($text, $key->{secret}) if $hmacs{$algorithm};
-	my ($bits) = $algorithm =~ /(\d+)$/;
-	my @pss = $algorithm =~ /^PS/ ? qw(-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest) : ();
-	my $signature = _openssl($text, 'dgst', "-sha$bits", '-sign', $key->{pem}, @pss);
-	return $signature unless $curves{$algorithm};
-
-	# DER: a sequence of two integers
-	my (undef, undef, @integers) = $bits == 512 ? unpack('a2 a1 (x C/a)2', $signature) : unpack('a1 a1 (x C/a)2', $signature);
-	return join '', map { substr "\0" x $curves{$algorithm}[1] . $_, -$curves{$algorithm}[1] } @integers;
+	my ($self, %claims) = @_;
+	my %all = (iss => $self->{issuer}, aud => $self->{audience}, sub => 'user_a', iat => time, exp => time + 3600, %claims);
+	my %header = (alg => $self->{algorithm}, typ => 'JWT');
+	$header{kid} = $self->{kid} if defined $self->{kid};
+	delete $all{$_} for grep { !defined $all{$_} } keys %all;
+	return sign_token($self, \%header, \%all);
 }
 
-# token_of(key, claims, header members): undef leaves a member out.  Claims and header may be
-# JSON as text, when it is to be odd.
-sub token_of
-{
-	my ($key, $claims, %header) = @_;
-	my $head = { alg => $key->{alg}, typ => 'JWT', kid => $key->{kid}, %header };
-	delete @$head{ grep { !defined $head->{$_} } keys %$head };
-	return token_parts($key, $head, $claims);
-}
-
-# token_parts(key or undef for no signature, header, claims): header as hash or text.
-sub token_parts
-{
-	my ($key, $header, $claims, $algorithm) = @_;
-	my $text = join '.', map { encode_base64url(ref $_ ? json_text($_) : $_) } $header, $claims;
-	return "$text." . (defined $key ? encode_base64url(token_signature($key, $text, $algorithm)) : '');
-}
-
-# token_trust(node, issuer, audience, [keys], argument => SQL, ...): the server trusts the issuer.
-sub token_trust
-{
-	my ($node, $issuer, $audience, $keys, %more) = @_;
-	my $rest = join '', map { ", $_ => $more{$_}" } sort keys %more;
-	return $node->safe_psql('postgres', "SELECT key_vault.trust_issuer('$issuer', '{$audience}', '" . token_jwks(@$keys) . "'$rest)");
-}
+sub token_of { my ($self, @claims) = @_; return $self->token(@claims); }
 
 1;
