@@ -27,6 +27,13 @@ LANGUAGE C STABLE PARALLEL SAFE;
 REVOKE ALL ON FUNCTION key_vault.current_user_id FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.current_user_id IS 'the user that the current transaction acts for, or NULL; every policy compares with it';
 
+CREATE FUNCTION key_vault.current_team_id()
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_current_team_id'
+LANGUAGE C STABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION key_vault.current_team_id FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.current_team_id IS 'the team of the current transaction, or NULL; its keys serve a user who has none';
+
 
 -- Tables of which backends keep a copy tell them about changes
 
@@ -148,7 +155,7 @@ RETURNS text
 AS 'MODULE_PATHNAME', 'kv_sql_source'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION key_vault.source FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.source IS 'where get would take the API key from: dotenv, database or NULL';
+COMMENT ON FUNCTION key_vault.source IS 'where get would take the API key from: dotenv, user, team or NULL';
 
 CREATE FUNCTION key_vault.list(user_id text)
 RETURNS TABLE (
@@ -683,8 +690,9 @@ BEGIN ATOMIC
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
         WHERE n.nspname = 'key_vault'
         UNION ALL
-        SELECT 'PARAMETER key_vault.user_id', 10,
-               (SELECT paracl FROM pg_parameter_acl WHERE parname = 'key_vault.user_id')
+        SELECT 'PARAMETER ' || p.name, 10,
+               (SELECT paracl FROM pg_parameter_acl WHERE parname = p.name)
+        FROM (VALUES ('key_vault.user_id'), ('key_vault.team_id')) AS p (name)
     ), held AS (
         SELECT a.grantee, a.privilege_type || ' ON ' || o.object AS privilege
         FROM objects o, LATERAL aclexplode(o.acl) a

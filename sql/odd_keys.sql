@@ -108,5 +108,5 @@ SET key_vault.check_keys = ignore;
 DROP TABLE odd;
 DROP FUNCTION refused;
 DROP EXTENSION key_vault;
-REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_app;
+REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_app;
 DROP ROLE regress_kv_app, regress_kv_dba;

@@ -94,5 +94,5 @@ RESET search_path;
 RESET key_vault.user_id;
 DROP FUNCTION pg_temp.spy;
 DROP EXTENSION key_vault;
-REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_app;
+REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_app;
 DROP ROLE regress_kv_app, regress_kv_user, regress_kv_dba;

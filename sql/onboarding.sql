@@ -70,5 +70,5 @@ SELECT key_vault.remove_provider('copilotkit');
 SELECT provider, missing FROM key_vault.onboarding('user_a') WHERE missing IS NOT NULL ORDER BY provider COLLATE "C";
 
 DROP EXTENSION key_vault;
-REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_app;
+REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_app;
 DROP ROLE regress_kv_app, regress_kv_user, regress_kv_dba;

@@ -159,5 +159,5 @@ SELECT key_vault.get('user_a', 'brief');
 
 DROP FUNCTION provider;
 DROP EXTENSION key_vault;
-REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_app;
+REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_app;
 DROP ROLE regress_kv_app, regress_kv_dba;

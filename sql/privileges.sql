@@ -28,10 +28,11 @@ GROUP BY c.oid, 2 ORDER BY c.oid::regclass::text COLLATE "C", 2;
 \pset format aligned
 SELECT role_name, has_schema_privilege(role_name, 'key_vault', 'USAGE') AS usage, has_schema_privilege(role_name, 'key_vault', 'CREATE') AS create,
        has_schema_privilege(role_name, 'key_vault_data', 'USAGE') OR has_schema_privilege(role_name, 'key_vault_data', 'CREATE') AS data_schema,
-       has_parameter_privilege(role_name, 'key_vault.user_id', 'SET') AS set_identity, has_parameter_privilege(role_name, 'key_vault.user_id', 'ALTER SYSTEM') AS alter_system
+       has_parameter_privilege(role_name, 'key_vault.user_id', 'SET') AS set_identity, has_parameter_privilege(role_name, 'key_vault.team_id', 'SET') AS set_team,
+       has_parameter_privilege(role_name, 'key_vault.user_id', 'ALTER SYSTEM') OR has_parameter_privilege(role_name, 'key_vault.team_id', 'ALTER SYSTEM') AS alter_system
 FROM level ORDER BY id;
 SELECT name AS other_settings_that_a_level_may_set FROM pg_settings, level
-WHERE name LIKE 'key\_vault.%' AND name <> 'key_vault.user_id' AND (has_parameter_privilege(role_name, name, 'SET') OR has_parameter_privilege(role_name, name, 'ALTER SYSTEM'));
+WHERE name LIKE 'key\_vault.%' AND name NOT IN ('key_vault.user_id', 'key_vault.team_id') AND (has_parameter_privilege(role_name, name, 'SET') OR has_parameter_privilege(role_name, name, 'ALTER SYSTEM'));
 
 -- and what the list of levels says is on objects that there are, one right on each
 SELECT privilege FROM key_vault.level_rights() WHERE split_part(privilege, ' ON ', 2) NOT IN (

@@ -120,5 +120,5 @@ SELECT count(*) FROM key_vault_data.own_providers;
 RESET ROLE;
 
 DROP EXTENSION key_vault;
-REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_app;
+REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_app;
 DROP ROLE regress_kv_app;

@@ -102,5 +102,5 @@ SELECT key_vault.get('user_2', 'exa') IS NULL AS gone, key_vault.get('user_3', '
 DROP VIEW kept;
 DROP FUNCTION make_key, soon;
 DROP EXTENSION key_vault;
-REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_service;
+REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_service;
 DROP ROLE regress_kv_admin, regress_kv_service;

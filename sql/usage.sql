@@ -118,5 +118,5 @@ SELECT user_id, count(*) FROM key_vault_data.usage GROUP BY 1;
 
 DROP VIEW costs;
 DROP EXTENSION key_vault;
-REVOKE SET ON PARAMETER key_vault.user_id FROM regress_kv_app;
+REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_app;
 DROP ROLE regress_kv_app, regress_kv_user, regress_kv_dba;

@@ -1,6 +1,6 @@
 /*
  * identity.c
- *		The SQL function that every policy compares with.
+ *		The SQL functions that policies compare with.
  */
 #include "postgres.h"
 
@@ -8,8 +8,10 @@
 #include "utils/builtins.h"
 
 #include "vault/identity/identity.h"
+#include "vault/identity/team.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_current_user_id);
+PG_FUNCTION_INFO_V1(kv_sql_current_team_id);
 
 /*
  * key_vault.current_user_id() returns text
@@ -26,4 +28,20 @@ kv_sql_current_user_id(PG_FUNCTION_ARGS)
 	if (identity == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(identity, len));
+}
+
+/*
+ * key_vault.current_team_id() returns text
+ *
+ * The identity's team, or NULL.  A copy, for the same reason.
+ */
+Datum
+kv_sql_current_team_id(PG_FUNCTION_ARGS)
+{
+	int			len;
+	const char *team = kv_identity_team(&len);
+
+	if (team == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(team, len));
 }

@@ -17,6 +17,7 @@
 #include "server/shared_slots.h"
 
 char	   *kv_setting_user_id = "";
+char	   *kv_setting_team_id = "";
 char	   *kv_setting_keyring_file = "";
 char	   *kv_setting_keyring_command = "";
 int			kv_setting_keyring_command_timeout = 10000;
@@ -56,6 +57,22 @@ check_user_id(char **newval, void **extra, GucSource source)
 	if (*newval && strlen(*newval) > KV_USER_ID_MAX)
 	{
 		GUC_check_errdetail("A user id has at most %d bytes.", KV_USER_ID_MAX);
+		return false;
+	}
+	if (*newval && strcmp(*newval, KV_TEAM_PREFIX) == 0)
+	{
+		GUC_check_errdetail("A team's id must follow \"%s\".", KV_TEAM_PREFIX);
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_team_id(char **newval, void **extra, GucSource source)
+{
+	if (*newval && strlen(*newval) > KV_TEAM_ID_MAX)
+	{
+		GUC_check_errdetail("A team id has at most %d bytes.", KV_TEAM_ID_MAX);
 		return false;
 	}
 	return true;
@@ -116,6 +133,15 @@ kv_settings_define(void)
 							   PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE,
 							   check_user_id, NULL, NULL);
+
+	DefineCustomStringVariable("key_vault.team_id",
+							   "The team whose keys serve the user where there is none of the user's own.",
+							   "Empty means none. Changing it needs SET on the parameter.",
+							   &kv_setting_team_id,
+							   "",
+							   PGC_SUSET,
+							   GUC_NOT_IN_SAMPLE,
+							   check_team_id, NULL, NULL);
 
 	DefineCustomStringVariable("key_vault.keyring_file",
 							   "The file that holds the root keys.",

@@ -8,8 +8,13 @@
 #ifndef KV_SETTINGS_H
 #define KV_SETTINGS_H
 
-/* The longest user id, in bytes of the server encoding. */
+/* What the user ids of teams begin with, before the team's own id. */
+#define KV_TEAM_PREFIX "team:"
+#define KV_TEAM_PREFIX_LEN 5
+
+/* The longest user id and team id, in bytes of the server encoding. */
 #define KV_USER_ID_MAX 255
+#define KV_TEAM_ID_MAX (KV_USER_ID_MAX - KV_TEAM_PREFIX_LEN)
 
 typedef enum KvHintMode
 {
@@ -32,6 +37,7 @@ typedef enum KvModeSetting
 } KvModeSetting;
 
 extern char *kv_setting_user_id;	/* key_vault.user_id: the identity */
+extern char *kv_setting_team_id;	/* key_vault.team_id: the identity's team */
 extern char *kv_setting_keyring_file;	/* absolute path, as in database_path.h */
 extern char *kv_setting_keyring_command;	/* wins over the file */
 extern int	kv_setting_keyring_command_timeout; /* milliseconds */

@@ -27,12 +27,16 @@
 	"pg_catalog.format('BEGIN; DROP POLICY IF EXISTS own_rows ON %1$s;" \
 	" CREATE POLICY own_rows ON %1$s FOR ALL TO PUBLIC USING (user_id = key_vault.current_user_id()); COMMIT;', t.name)"
 
+/* The settings that say for whom a transaction acts. */
+#define IDENTITIES "ANY ('{key_vault.user_id,key_vault.team_id}'::pg_catalog.text[])"
+#define SETS_IDENTITIES "'{SET ON PARAMETER key_vault.user_id,SET ON PARAMETER key_vault.team_id}'::pg_catalog.text[]"
+
 static KvStatement questions[] = {
 	[KV_ASK_SERVICE_ROLES] = {
 		"SELECT 0, pg_catalog.concat(role, ': ', CASE WHEN " IS("level", "'service'") " THEN 'service'"
 		" ELSE 'service, if at all, in another database' END), NULL FROM key_vault.granted_levels()"
 		" WHERE (" IS("level", "'service'") " AND " IS("missing", "'{}'") ")"
-		" OR (level IS NULL AND " IS("extra", "'{SET ON PARAMETER key_vault.user_id}'") ")"
+		" OR (level IS NULL AND extra OPERATOR(pg_catalog.<@) " SETS_IDENTITIES ")"
 		" UNION ALL"
 		" SELECT 1, pg_catalog.format('%s: incomplete %s, missing %s', role, level,"
 		" pg_catalog.array_to_string(missing, ', ')),"
@@ -47,17 +51,18 @@ static KvStatement questions[] = {
 		" CASE WHEN s.setdatabase OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.concat(' in database ', d.datname) END,"
 		" ': ', entry),"
 		" CASE WHEN s.setrole OPERATOR(pg_catalog.<>) 0 THEN NULL"
-		" WHEN " IS("s.setdatabase", "0") " THEN 'ALTER ROLE ALL RESET key_vault.user_id;'"
-		" ELSE pg_catalog.format('ALTER DATABASE %I RESET key_vault.user_id;', d.datname) END"
+		" WHEN " IS("s.setdatabase", "0") " THEN pg_catalog.format('ALTER ROLE ALL RESET %s;', n.name)"
+		" ELSE pg_catalog.format('ALTER DATABASE %I RESET %s;', d.datname, n.name) END"
 		" FROM pg_catalog.pg_db_role_setting s"
 		" LEFT JOIN pg_catalog.pg_database d ON " IS("d.oid", "s.setdatabase") ","
-		" LATERAL pg_catalog.unnest(s.setconfig) AS entry"
-		" WHERE pg_catalog.starts_with(pg_catalog.lower(entry), 'key_vault.user_id=')"
+		" LATERAL pg_catalog.unnest(s.setconfig) AS entry,"
+		" LATERAL pg_catalog.lower(pg_catalog.split_part(entry, '=', 1)) AS n (name)"
+		" WHERE " IS("n.name", IDENTITIES)
 		" UNION ALL"
-		" SELECT 1, pg_catalog.concat('every role of the server: key_vault.user_id=', f.setting),"
-		" 'LOAD ''key_vault''; ALTER SYSTEM SET key_vault.user_id = ''''; SELECT pg_reload_conf();'"
-		" FROM (SELECT setting FROM pg_catalog.pg_file_settings"
-		" WHERE " IS("pg_catalog.lower(name)", "'key_vault.user_id'") " ORDER BY seqno DESC LIMIT 1) AS f"
+		" SELECT 1, pg_catalog.format('every role of the server: %s=%s', f.name, f.setting),"
+		" pg_catalog.format('LOAD ''key_vault''; ALTER SYSTEM SET %s = ''''; SELECT pg_reload_conf();', f.name)"
+		" FROM (SELECT DISTINCT ON (1) pg_catalog.lower(name) AS name, setting FROM pg_catalog.pg_file_settings"
+		" WHERE " IS("pg_catalog.lower(name)", IDENTITIES) " ORDER BY 1, seqno DESC) AS f"
 		" WHERE f.setting OPERATOR(pg_catalog.<>) ''"
 		" ORDER BY 2"
 	},

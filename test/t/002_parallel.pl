@@ -116,7 +116,7 @@ for my $mode ('off', 'on')
 		q{SELECT count(*) FROM key_vault.list('user_3')});
 	outcome_is($service, 'AIza-of-user_b', "a call that names its user, $forced = $mode: get()",
 		q{SELECT key_vault.get('user_b', 'gemini')});
-	outcome_is($service, 'database', "a call that names its user, $forced = $mode: source()",
+	outcome_is($service, 'user', "a call that names its user, $forced = $mode: source()",
 		q{SELECT key_vault.source('user_b', 'gemini')});
 	outcome_is($service, '1', "a call that names its user, $forced = $mode: versions()",
 		q{SELECT count(*) FROM key_vault.versions('user_b', 'gemini')});

@@ -121,7 +121,7 @@ sub all_operations
 	  for qw(gemini openai anthropic mistral groq cohere xai tavily);
 	like($service->value(q{SELECT key_vault.get_all('user_c')}), qr/tavily.*\Q$bound->[0]\E/, "$round: get_all");
 	expect($service, 8, "$round: list", q{SELECT count(*) FROM key_vault.list($1)}, 'user_c');
-	expect($service, 'database', "$round: source", q{SELECT key_vault.source($1, $2)}, 'user_a', 'gemini');
+	expect($service, 'user', "$round: source", q{SELECT key_vault.source($1, $2)}, 'user_a', 'gemini');
 	expect($service, 3, "$round: versions", q{SELECT count(*) FROM key_vault.versions($1, $2)}, 'user_a', 'gemini');
 	expect($service, 11, "$round: rollback", q{SELECT key_vault.rollback($1, $2, 9)}, 'user_a', 'gemini');
 

@@ -40,7 +40,7 @@ sub reads_work
 	outcome_is($session, '{"exa": "exa-key-of-user_a", "gemini": "AIza-of-user_a"}', "$name: get_all",
 		q{SELECT key_vault.get_all('user_a')});
 	outcome_is($session, 'exa,gemini', "$name: list", q{SELECT string_agg(provider, ',') FROM key_vault.list('user_a')});
-	outcome_is($session, 'database', "$name: source", q{SELECT key_vault.source('user_a', 'gemini')});
+	outcome_is($session, 'user', "$name: source", q{SELECT key_vault.source('user_a', 'gemini')});
 	outcome_is($session, '1', "$name: versions", q{SELECT count(*) FROM key_vault.versions('user_a', 'gemini')});
 	outcome_is($session, 'NULL', "$name: get of no key", q{SELECT key_vault.get('user_a', 'openai')});
 	outcome_is($session, 'P0002', "$name: require of no key", q{SELECT key_vault.require('user_a', 'openai')});
@@ -91,7 +91,7 @@ my $result = $reader->query($get);
 is($result->{error}{state}, 'F0000', 'standby without a keyring: get');
 like($result->{error}{message}, qr/could not open file "\Q$copied\E"/, 'and says which file is missing');
 outcome_is($reader, 'exa,gemini', 'standby without a keyring: list', q{SELECT string_agg(provider, ',') FROM key_vault.list('user_a')});
-outcome_is($reader, 'database', 'standby without a keyring: source', q{SELECT key_vault.source('user_a', 'gemini')});
+outcome_is($reader, 'user', 'standby without a keyring: source', q{SELECT key_vault.source('user_a', 'gemini')});
 outcome_is(session($standby), 'error', 'standby without a keyring: status tells',
 	q{SELECT state FROM key_vault.status() WHERE item = 'keyring'});
 

@@ -73,7 +73,7 @@ is($node->safe_psql('postgres', q(SELECT hint FROM key_vault.inventory WHERE use
 outcome_is($app, 'dotenv', 'and the file is asked first', $source, 'dev', 'exa');
 write_dotenv("DEBUG=true\n");
 outcome_is($app, 'exa-of-the-developer', 'when the variable is gone, the row answers', $get, 'dev', 'exa');
-outcome_is($app, 'database', '... and source() says so', $source, 'dev', 'exa');
+outcome_is($app, 'user', '... and source() says so', $source, 'dev', 'exa');
 outcome_is($app, 'NULL', '... for that user', $get, 'anyone', 'exa');
 outcome_is($app, 0, 'without a user a key goes to the file alone', $set, undef, 'openai', 'sk-of-nobody');
 like(slurp_file($dotenv), qr/^OPENAI_API_KEY=["']?sk-of-nobody["']?$/m, '... which has it');
@@ -125,7 +125,7 @@ outcome_is($app, '22004', 'get without a user', $get, undef, 'gemini');
 outcome_is($app, 'NULL', 'get of one without keys: not the operator\'s', $get, 'user_b', 'gemini');
 outcome_is($app, 'NULL', '... nor says source()', $source, 'user_b', 'gemini');
 outcome_is($app, 'exa-of-a', 'get of one who has keys', $get, 'user_a', 'exa');
-outcome_is($app, 'database', '... from the row', $source, 'user_a', 'exa');
+outcome_is($app, 'user', '... from the row', $source, 'user_a', 'exa');
 outcome_is($app, '{"exa": "exa-of-a"}', 'get_all()', 'SELECT key_vault.get_all($1)', 'user_a');
 outcome_is($app, '22004', 'set without a user', $set, undef, 'gemini', 'AIza-nobody');
 outcome_is($app, 1, 'set', $set, 'user_b', 'gemini', 'AIza-of-b');

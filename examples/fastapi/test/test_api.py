@@ -44,7 +44,7 @@ def run(world):
     status, answer = user.ask("PUT", "/api/keys/gemini", {"api_key": "****" + key[-4:]})
     same((status, answer["detail"]), (422, "API key is masked"), "what a page shows of a key does not replace it")
     row = user.providers()["gemini"]
-    same((row["configured"], row["source"], row["hint"]), (True, "database", key[-4:]), "the user sees its hint")
+    same((row["configured"], row["source"], row["hint"]), (True, "user", key[-4:]), "the user sees its hint")
     ok(not other.providers()["gemini"]["configured"], "nobody else does")
     same(other.generate(), 409, "a user without a key is told so")
     ok(other.ask("POST", "/api/generate", {"topic": "x"})[1]["detail"].startswith("no API key found"), "... in words that users know")

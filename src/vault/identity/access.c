@@ -23,21 +23,17 @@ check_may_change_parameter(const char *role)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("must be superuser to give or take level \"service\""),
-			 errdetail("The level holds SET on parameter \"key_vault.user_id\", for the whole cluster."),
+			 errdetail("The level holds SET on parameters, for the whole cluster."),
 			 errhint("Have a superuser call key_vault.grant_access() for role \"%s\".", role)));
 }
 
+/* Once for all parameters of the level. */
 static void
-take_right(const char *role, const KvRight *right)
+tell_of_parameters(const char *role)
 {
-	if (right->kind == KV_RIGHT_PARAMETER)
-	{
-		check_may_change_parameter(role);
-		ereport(NOTICE,
-				(errmsg("role \"%s\" may no longer act for any user in any database of the cluster", role),
-				 errhint("Where it shall, call key_vault.grant_access() in that database again.")));
-	}
-	kv_right_revoke(role, right);
+	ereport(NOTICE,
+			(errmsg("role \"%s\" may no longer act for any user in any database of the cluster", role),
+			 errhint("Where it shall, call key_vault.grant_access() in that database again.")));
 }
 
 /* A GRANT by somebody without the right to grant is only a WARNING. */
@@ -64,6 +60,7 @@ static void
 change_level(const char *role, Oid role_oid, KvLevel level)
 {
 	const KvRight *right;
+	bool		took_parameter = false;
 
 	if (level == KV_LEVEL_SERVICE)
 		check_may_change_parameter(role);
@@ -75,8 +72,17 @@ change_level(const char *role, Oid role_oid, KvLevel level)
 		if (kv_level_holds(level, i) && state != KV_RIGHT_NO_OBJECT)
 			kv_right_grant(role, right);
 		else if (!kv_level_holds(level, i) && state == KV_RIGHT_HELD)
-			take_right(role, right);
+		{
+			if (right->kind == KV_RIGHT_PARAMETER)
+			{
+				check_may_change_parameter(role);
+				took_parameter = true;
+			}
+			kv_right_revoke(role, right);
+		}
 	}
+	if (took_parameter)
+		tell_of_parameters(role);
 	CommandCounterIncrement();
 	check_level(role, role_oid, level);
 }

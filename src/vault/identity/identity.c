@@ -14,6 +14,7 @@
 #include "server/invalidation.h"
 #include "server/settings.h"
 #include "vault/identity/identity.h"
+#include "vault/identity/team.h"
 
 /* The user of the running call; NULL outside of one. */
 static const char *acting_user = NULL;
@@ -70,6 +71,48 @@ kv_identity(int *len)
 	return *len > 0 ? kv_setting_user_id : NULL;
 }
 
+void
+kv_user_id_check_length(const text *user_id)
+{
+	int			len = VARSIZE_ANY_EXHDR(user_id);
+
+	if (len == 0 || len > KV_USER_ID_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("user id must have 1 to %d bytes", KV_USER_ID_MAX),
+				 errdetail("It has %d bytes.", len),
+				 errhint("Pass the application's own id of the user.")));
+	if (len == KV_TEAM_PREFIX_LEN && memcmp(VARDATA_ANY(user_id), KV_TEAM_PREFIX, len) == 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("user id \"%s\" names no team", KV_TEAM_PREFIX),
+				 errhint("Pass the team's id after it.")));
+}
+
+/* For a transaction that has an identity, which is not the user that a call names. */
+pg_noreturn static void
+refuse_other_user(const text *user_id)
+{
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_OTHER_USER),
+			 errmsg("the transaction acts for another user"),
+			 errdetail("The call names a user_id that is not the identity in \"key_vault.user_id\"."),
+			 kv_team_is(user_id) ?
+			 errhint("A member's call names the member, whom the team's key serves where there is none. To see and change the team's keys, call without an identity at level \"service\", or for the team as the identity.") :
+			 errhint("Pass NULL for the user id to use the identity, or set the identity to the user that the request is for.")));
+}
+
+/* For one that has no identity but a team, which is not the one that a call names. */
+pg_noreturn static void
+refuse_other_team(void)
+{
+	ereport(ERROR,
+			(errcode(KV_ERRCODE_OTHER_USER),
+			 errmsg("the transaction is for another team"),
+			 errdetail("The call names a team that is not the one in \"key_vault.team_id\"."),
+			 errhint("Set the team to the one that the request is for.")));
+}
+
 text *
 kv_identity_check(text *user_id)
 {
@@ -78,25 +121,16 @@ kv_identity_check(text *user_id)
 
 	if (user_id == NULL)
 		return identity ? cstring_to_text_with_len(identity, identity_len) : NULL;
-
-	if (VARSIZE_ANY_EXHDR(user_id) == 0 ||
-		VARSIZE_ANY_EXHDR(user_id) > KV_USER_ID_MAX)
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("user id must have 1 to %d bytes", KV_USER_ID_MAX),
-				 errdetail("It has %d bytes.", (int) VARSIZE_ANY_EXHDR(user_id)),
-				 errhint("Pass the application's own id of the user.")));
+	kv_user_id_check_length(user_id);
 
 	if (identity != NULL)
 	{
-		if (identity_len != (int) VARSIZE_ANY_EXHDR(user_id) ||
-			memcmp(identity, VARDATA_ANY(user_id), identity_len) != 0)
-			ereport(ERROR,
-					(errcode(KV_ERRCODE_OTHER_USER),
-					 errmsg("the transaction acts for another user"),
-					 errdetail("The call names a user_id that is not the identity in \"key_vault.user_id\"."),
-					 errhint("Pass NULL for the user id to use the identity, or set the identity to the user that the request is for.")));
-		return user_id;
+		if (identity_len == (int) VARSIZE_ANY_EXHDR(user_id) &&
+			memcmp(identity, VARDATA_ANY(user_id), identity_len) == 0)
+			return user_id;
+		if (kv_team_is_own(user_id) && kv_team_may_change())
+			return user_id;
+		refuse_other_user(user_id);
 	}
 
 	if (!may_act_for_any_user())
@@ -105,6 +139,8 @@ kv_identity_check(text *user_id)
 				 errmsg("role \"%s\" has no identity and may not act for any user",
 						GetUserNameFromId(GetUserId(), true)),
 				 errhint("A superuser gives a role its identity by ALTER ROLE ... SET key_vault.user_id, or the level \"service\" by key_vault.grant_access().")));
+	if (kv_team_is(user_id) && kv_identity_team(&identity_len) != NULL && !kv_team_is_own(user_id))
+		refuse_other_team();
 	return user_id;
 }
 

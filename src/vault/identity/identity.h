@@ -23,9 +23,13 @@ extern const char *kv_identity(int *len);
  * NULL when neither is there.
  *
  * Errors: 22023 for a user id that none can be; 42501 when the transaction has
- * another identity, or has none and the role may not act for any user.
+ * another identity, or has none and the role may not act for any user, or it has a
+ * team and the call names another one.
  */
 extern text *kv_identity_check(text *user_id);
+
+/* Errors: 22023 for a user id that none can be. */
+extern void kv_user_id_check_length(const text *user_id);
 
 /* As kv_identity_check(), but 22004 instead of NULL. */
 extern text *kv_identity_require(text *user_id);

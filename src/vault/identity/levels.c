@@ -43,7 +43,9 @@ static const struct
 
 	/* the identity */
 	{SERVICE, PARAMETER("key_vault.user_id")},
+	{SERVICE, PARAMETER("key_vault.team_id")},
 	{WORKERS, ROUTINE("current_user_id")},
+	{WORKERS, ROUTINE("current_team_id")},
 	{WORKERS, ROUTINE("sees_all_users")},
 
 	/*

@@ -63,7 +63,7 @@ state_of(const KvProvider *provider, text *user_id, const KvSecretRow *rows, uin
 		if (!kv_secret_row_is_expired(state.row))
 		{
 			state.is_unopened = !kv_secret_opens(user_id, state.row);
-			state.source = state.is_unopened ? NULL : "database";
+			state.source = state.is_unopened ? NULL : "user";
 		}
 	}
 	return state;

@@ -352,7 +352,7 @@ kv_secret_source(const KvSecretArgs *args)
 		KvSecretRow row;
 
 		if (kv_secret_row_current(&target.name, &row) && !kv_secret_row_is_expired(&row))
-			source = "database";
+			source = "user";
 	}
 	KV_ACT_END();
 	return source;

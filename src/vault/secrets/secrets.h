@@ -47,7 +47,7 @@ extern text *kv_secret_require(const KvSecretArgs *args);
  */
 extern Jsonb *kv_secret_get_all(text *user_id);
 
-/* "dotenv", "database", or NULL. */
+/* "dotenv", "user", or NULL. */
 extern const char *kv_secret_source(const KvSecretArgs *args);
 
 /* Whether there was a secret. */

@@ -18,7 +18,7 @@ KvFinding
 kv_check_role_settings(void)
 {
 	return kv_found_in_rows(kv_status_rows_ask(KV_ASK_ROLE_SETTINGS),
-							"key_vault.user_id is set for no role.");
+							"key_vault.user_id and key_vault.team_id are set for no role.");
 }
 
 KvFinding

@@ -1,0 +1,56 @@
+/*
+ * team.c
+ *		The transaction's team: the setting key_vault.team_id.  Whether a user belongs to
+ *		it is for the application to say.
+ */
+#include "postgres.h"
+
+#include "server/settings.h"
+#include "vault/identity/team.h"
+
+const char *
+kv_identity_team(int *len)
+{
+	*len = strlen(kv_setting_team_id);
+	return *len > 0 ? kv_setting_team_id : NULL;
+}
+
+bool
+kv_team_is(const text *user_id)
+{
+	return VARSIZE_ANY_EXHDR(user_id) > KV_TEAM_PREFIX_LEN &&
+		memcmp(VARDATA_ANY(user_id), KV_TEAM_PREFIX, KV_TEAM_PREFIX_LEN) == 0;
+}
+
+text *
+kv_team_for(const text *user_id)
+{
+	int			len;
+	const char *team = kv_identity_team(&len);
+	text	   *owner;
+
+	if (team == NULL || kv_team_is(user_id))
+		return NULL;
+	owner = palloc(VARHDRSZ + KV_TEAM_PREFIX_LEN + len);
+	SET_VARSIZE(owner, VARHDRSZ + KV_TEAM_PREFIX_LEN + len);
+	memcpy(VARDATA(owner), KV_TEAM_PREFIX, KV_TEAM_PREFIX_LEN);
+	memcpy(VARDATA(owner) + KV_TEAM_PREFIX_LEN, team, len);
+	return owner;
+}
+
+bool
+kv_team_is_own(const text *user_id)
+{
+	int			len;
+	const char *team = kv_identity_team(&len);
+
+	return team != NULL && kv_team_is(user_id) &&
+		len == (int) VARSIZE_ANY_EXHDR(user_id) - KV_TEAM_PREFIX_LEN &&
+		memcmp(team, VARDATA_ANY(user_id) + KV_TEAM_PREFIX_LEN, len) == 0;
+}
+
+bool
+kv_team_may_change(void)
+{
+	return false;
+}
