@@ -64,12 +64,15 @@ CREATE TABLE key_vault_data.secrets (
         CONSTRAINT secrets_hint_length CHECK (octet_length(hint) <= 16),
     expires_at   timestamptz,
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attributes   jsonb
+        CONSTRAINT secrets_attributes_object CHECK (jsonb_typeof(attributes) = 'object'),
     PRIMARY KEY (user_id, provider, label, version)
 );
 REVOKE ALL ON TABLE key_vault_data.secrets FROM PUBLIC;
 ALTER TABLE key_vault_data.secrets
     ALTER COLUMN sealed SET STATISTICS 0,
-    ALTER COLUMN hint SET STATISTICS 0;
+    ALTER COLUMN hint SET STATISTICS 0,
+    ALTER COLUMN attributes SET STATISTICS 0;
 -- In the order in which they expire: none of those that never do.
 CREATE INDEX secrets_expiry ON key_vault_data.secrets (expires_at, user_id, provider, label, version)
     WHERE expires_at IS NOT NULL;
@@ -88,12 +91,13 @@ COMMENT ON COLUMN key_vault_data.secrets.sealed IS 'XAES-256-GCM: format byte, r
 COMMENT ON COLUMN key_vault_data.secrets.hint IS 'last four characters of the key, or NULL';
 COMMENT ON COLUMN key_vault_data.secrets.expires_at IS 'from then on get returns NULL; NULL: never';
 COMMENT ON COLUMN key_vault_data.secrets.created_at IS 'when this version was set';
+COMMENT ON COLUMN key_vault_data.secrets.attributes IS 'what belongs with the key and is not secret, bound to it; or NULL';
 SELECT pg_extension_config_dump('key_vault_data.secrets', '');
 
 -- For people who look: rights and policy are those of who looks.  No function reads it,
 -- because whoever may name it can queue a lock on it.
 CREATE VIEW key_vault.secrets WITH (security_invoker, security_barrier) AS
-    SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, created_at
+    SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, created_at, attributes
     FROM key_vault_data.secrets;
 REVOKE ALL ON key_vault.secrets FROM PUBLIC;
 COMMENT ON VIEW key_vault.secrets IS 'the identity''s rows, sealed: one for each version of each API key';
@@ -104,12 +108,13 @@ CREATE FUNCTION key_vault.set(
     api_key text,
     label text DEFAULT 'default',
     expires_at timestamptz DEFAULT NULL,
-    if_version int DEFAULT NULL)
+    if_version int DEFAULT NULL,
+    attributes jsonb DEFAULT NULL)
 RETURNS int
 AS 'MODULE_PATHNAME', 'kv_sql_set'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION key_vault.set FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.set IS 'stores a new version of an API key and returns its number; if_version makes it check-and-set (0: must not exist yet)';
+COMMENT ON FUNCTION key_vault.set IS 'stores a new version of an API key and returns its number; if_version makes it check-and-set (0: must not exist yet); attributes are kept in the clear and bound to the key';
 
 CREATE FUNCTION key_vault.inspect_key(
     provider text,
@@ -165,7 +170,8 @@ RETURNS TABLE (
     hint text,
     created_at timestamptz,
     expires_at timestamptz,
-    status text)
+    status text,
+    attributes jsonb)
 AS 'MODULE_PATHNAME', 'kv_sql_list'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
 REVOKE ALL ON FUNCTION key_vault.list FROM PUBLIC;
@@ -197,7 +203,8 @@ RETURNS TABLE (
     hint text,
     created_at timestamptz,
     expires_at timestamptz,
-    is_current boolean)
+    is_current boolean,
+    attributes jsonb)
 AS 'MODULE_PATHNAME', 'kv_sql_versions'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 3;
 REVOKE ALL ON FUNCTION key_vault.versions FROM PUBLIC;

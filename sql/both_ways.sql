@@ -14,7 +14,7 @@ REVOKE SELECT ON key_vault_data.secrets FROM regress_kv_half;
 
 SELECT key_vault.set(u, 'exa', u || '/exa/' || repeat('x', 12)), key_vault.set(u, 'serper', u || '/serper/' || repeat('x', 12))
 FROM unnest('{user_a,user_b}'::text[]) u;
-SELECT key_vault.set('user_a', 'exa', 'user_a/exa/' || repeat('y', 12)), key_vault.set('user_a', 'exa', 'user_a:work:' || repeat('x', 12), 'work');
+SELECT key_vault.set('user_a', 'exa', 'user_a/exa/' || repeat('y', 12)), key_vault.set('user_a', 'exa', 'user_a:work:' || repeat('x', 12), 'work', attributes => '{"region": "eu"}');
 -- one that does not open, one that has expired, one that is large
 SELECT key_vault.set('user_a', 'cohere', repeat('c', 20)), key_vault.set('user_a', 'deepl', repeat('d', 20)), key_vault.set('user_a', 'mistral', repeat('m', 65536));
 UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE provider = 'cohere';

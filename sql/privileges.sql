@@ -165,7 +165,7 @@ GRANT SELECT (user_id, provider, label, version, root_key_id, sealed, hint) ON k
 SET ROLE regress_kv_member;
 SELECT key_vault.get('user_a', 'exa');
 RESET ROLE;
-GRANT SELECT (expires_at) ON key_vault_data.secrets TO regress_kv_user;
+GRANT SELECT (expires_at, attributes) ON key_vault_data.secrets TO regress_kv_user;
 SET ROLE regress_kv_member;
 SELECT key_vault.get('user_a', 'exa');
 RESET ROLE;

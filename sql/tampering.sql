@@ -190,7 +190,7 @@ SELECT * FROM states();
 \set VERBOSITY default
 UPDATE key_vault_data.secrets SET hint = 'abcd';
 SELECT key_vault.get('user_a', 'exa');
-UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 0, 2);
+UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 0, 1);
 SELECT key_vault.get('user_a', 'exa');
 CALL restore();
 UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 1, get_byte(sealed, 1) # 1);

@@ -41,7 +41,7 @@ secret_args(FunctionCallInfo fcinfo, int label)
 
 /*
  * key_vault.set(user_id text, provider text, api_key text, label text,
- *				 expires_at timestamptz, if_version int) returns int
+ *				 expires_at timestamptz, if_version int, attributes jsonb) returns int
  *
  * Stores a new version of a secret; its number.
  */
@@ -58,6 +58,7 @@ kv_sql_set(PG_FUNCTION_ARGS)
 	options.has_if_version = !PG_ARGISNULL(5);
 	if (options.has_if_version)
 		options.if_version = PG_GETARG_INT32(5);
+	options.attributes = PG_ARGISNULL(6) ? NULL : PG_GETARG_JSONB_P(6);
 
 	PG_RETURN_INT32(kv_secret_set(&args, KV_GETARG_TEXT_OR_NULL(2), &options));
 }

@@ -11,17 +11,18 @@
 #include "envelope.h"
 #include "nonces.h"
 
-#define FORMAT			1
+#define FORMAT			2
 #define ID_OFFSET		1
 #define NONCE_OFFSET	(ID_OFFSET + KV_ROOT_KEY_ID_LEN)
 #define BODY_OFFSET		(NONCE_OFFSET + KV_XAES_NONCE_LEN)
 
-static const char secret_tag[] = "key_vault secret v1";
+static const uint8_t format = FORMAT;
+static const char secret_tag[] = "key_vault secret";
 
-/* Eight length-prefixed fields; four of them are text that others chose. */
+/* Ten length-prefixed fields; five of them are text that others chose. */
 #define AAD_MAX \
-	(8 * 4 + sizeof(secret_tag) - 1 + 4 * KV_BINDING_FIELD_MAX + \
-	 4 + KV_ROOT_KEY_ID_LEN + 1 + 8 + 1)
+	(10 * 4 + sizeof(secret_tag) - 1 + 1 + 4 * KV_BINDING_FIELD_MAX + \
+	 4 + KV_ROOT_KEY_ID_LEN + 1 + 8 + 1 + 1 + KV_BINDING_ATTRIBUTES_MAX)
 
 typedef struct AssociatedData
 {
@@ -64,12 +65,30 @@ put_field(AssociatedData *aad, const void *data, size_t len)
 
 /* An absent field has no content; a present one starts with a 1, even if empty. */
 static void
+put_absent(AssociatedData *aad)
+{
+	put_uint32(aad, 0);
+}
+
+static void
 put_present(AssociatedData *aad, size_t len)
 {
 	static const uint8_t present = 1;
 
 	put_uint32(aad, (uint32_t) (1 + len));
 	put(aad, &present, 1);
+}
+
+static void
+put_optional(AssociatedData *aad, bool present, const KvBytes *bytes)
+{
+	if (!present)
+	{
+		put_absent(aad);
+		return;
+	}
+	put_present(aad, bytes->len);
+	put(aad, bytes->data, bytes->len);
 }
 
 static KvStatus
@@ -79,11 +98,13 @@ bind(AssociatedData *aad, const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
 	if (binding->user_id.len > KV_BINDING_FIELD_MAX ||
 		binding->provider.len > KV_BINDING_FIELD_MAX ||
 		binding->label.len > KV_BINDING_FIELD_MAX ||
-		(binding->has_hint && binding->hint.len > KV_BINDING_FIELD_MAX))
+		(binding->has_hint && binding->hint.len > KV_BINDING_FIELD_MAX) ||
+		(binding->has_attributes && binding->attributes.len > KV_BINDING_ATTRIBUTES_MAX))
 		return KV_TOO_LARGE;
 
 	aad->len = 0;
 	put_field(aad, secret_tag, sizeof(secret_tag) - 1);
+	put_field(aad, &format, sizeof(format));
 	put_field(aad, binding->user_id.data, binding->user_id.len);
 	put_field(aad, binding->provider.data, binding->provider.len);
 	put_field(aad, binding->label.data, binding->label.len);
@@ -97,16 +118,9 @@ bind(AssociatedData *aad, const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
 		put_uint64(aad, (uint64_t) binding->expires_at);
 	}
 	else
-		put_uint32(aad, 0);
-
-	if (binding->has_hint)
-	{
-		put_present(aad, binding->hint.len);
-		put(aad, binding->hint.data, binding->hint.len);
-	}
-	else
-		put_uint32(aad, 0);
-
+		put_absent(aad);
+	put_optional(aad, binding->has_hint, &binding->hint);
+	put_optional(aad, binding->has_attributes, &binding->attributes);
 	return KV_OK;
 }
 

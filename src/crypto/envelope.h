@@ -2,20 +2,23 @@
  * envelope.h
  *		Sealed bytes: one secret, sealed with a root key and bound to its row.
  *
- * Layout: format byte 1, root key id (8), nonce (24), ciphertext (as long as the
+ * Layout: format byte 2, root key id (8), nonce (24), ciphertext (as long as the
  * plaintext), tag (16).
  *
  * The associated data is what the row says about itself, so that the bytes do not
  * open anywhere else.  It is a sequence of fields, each a 32-bit big-endian length
  * and that many bytes, in this order:
  *
- *		"key_vault secret v1"
+ *		"key_vault secret"
+ *		format byte
  *		user_id, provider, label		UTF-8
  *		version							4 bytes, big endian, two's complement
  *		root key id						8 bytes
  *		expires_at						nothing when absent; else a byte 1 and
  *										8 bytes, big endian, two's complement
  *		hint							nothing when absent; else a byte 1 and UTF-8
+ *		attributes						nothing when absent; else a byte 1 and JSON in
+ *										UTF-8, in the spelling of json_text.h
  */
 #ifndef KV_ENVELOPE_H
 #define KV_ENVELOPE_H
@@ -30,6 +33,7 @@
 
 #define KV_ENVELOPE_OVERHEAD	(1 + KV_ROOT_KEY_ID_LEN + KV_XAES_NONCE_LEN + KV_XAES_TAG_LEN)
 #define KV_BINDING_FIELD_MAX	1024	/* bytes of one text field */
+#define KV_BINDING_ATTRIBUTES_MAX 4096
 
 /* Bytes of somebody else; data may be NULL when len is 0. */
 typedef struct KvBytes
@@ -40,7 +44,7 @@ typedef struct KvBytes
 
 /*
  * What a secret is bound to.  All text is UTF-8, whatever the database's encoding,
- * each at most KV_BINDING_FIELD_MAX bytes.
+ * each at most KV_BINDING_FIELD_MAX bytes, the attributes KV_BINDING_ATTRIBUTES_MAX.
  */
 typedef struct KvBinding
 {
@@ -52,6 +56,8 @@ typedef struct KvBinding
 	int64_t		expires_at;		/* microseconds since 2000-01-01 00:00 UTC */
 	bool		has_hint;
 	KvBytes		hint;
+	bool		has_attributes;
+	KvBytes		attributes;
 } KvBinding;
 
 /*

@@ -83,7 +83,7 @@ report_no_equivalent(int encoding)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 				 errmsg("a database with encoding SQL_ASCII takes ASCII only"),
-				 errdetail("Keys, user ids and labels are sealed as UTF-8, and the encoding of other bytes is not known."),
+				 errdetail("Keys, user ids, labels and attributes are sealed as UTF-8, and the encoding of other bytes is not known."),
 				 errhint(KV_ENCODING_HINT)));
 	ereport(ERROR,
 			(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
@@ -92,13 +92,19 @@ report_no_equivalent(int encoding)
 			 errhint(KV_ENCODING_HINT)));
 }
 
+void
+kv_report_no_utf8(void)
+{
+	report_no_equivalent(PG_UTF8);
+}
+
 const char *
 kv_to_utf8(const char *src, int len, int *converted_len)
 {
 	const char *converted = kv_try_to_utf8(src, len, converted_len);
 
 	if (converted == NULL)
-		report_no_equivalent(PG_UTF8);
+		kv_report_no_utf8();
 	return converted;
 }
 

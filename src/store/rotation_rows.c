@@ -98,8 +98,8 @@ kv_rotation_rows_count(const KvRotationGoal *goal)
 void
 kv_rotation_row_unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
 {
-	Datum		values[10];
-	bool		nulls[10];
+	Datum		values[11];
+	bool		nulls[11];
 	text	   *id;
 
 	heap_deform_tuple(tuple, columns, values, nulls);
@@ -117,8 +117,10 @@ kv_rotation_row_unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
 	row->row.has_expiry = !nulls[7];
 	if (!nulls[7])
 		row->row.expires_at = DatumGetTimestampTz(values[7]);
-	row->table = DatumGetObjectId(values[8]);
-	ItemPointerCopy((ItemPointer) DatumGetPointer(values[9]), &row->place);
+	if (!nulls[8])
+		row->row.attributes = DatumGetJsonbPCopy(values[8]);
+	row->table = DatumGetObjectId(values[9]);
+	ItemPointerCopy((ItemPointer) DatumGetPointer(values[10]), &row->place);
 }
 
 int

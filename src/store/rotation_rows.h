@@ -25,7 +25,7 @@ typedef struct KvRotationRow
 } KvRotationRow;
 
 #define KV_ROTATION_ROW_COLUMNS \
-	"user_id, provider, label, version, root_key_id, sealed, hint, expires_at, tableoid, ctid"
+	"user_id, provider, label, version, root_key_id, sealed, hint, expires_at, attributes, tableoid, ctid"
 
 /* A row with these columns, copied into the current memory context. */
 extern void kv_rotation_row_unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row);

@@ -46,6 +46,8 @@ fill_slot(KvRowChecks *checks, Relation rel, const KvSecretName *name,
 	nulls[KV_SECRETS_HINT] = row->hint == NULL;
 	values[KV_SECRETS_EXPIRES_AT] = TimestampTzGetDatum(row->expires_at);
 	nulls[KV_SECRETS_EXPIRES_AT] = !row->has_expiry;
+	values[KV_SECRETS_ATTRIBUTES] = PointerGetDatum(row->attributes);
+	nulls[KV_SECRETS_ATTRIBUTES] = row->attributes == NULL;
 	nulls[KV_SECRETS_CREATED_AT] = checks->created_at == NULL;
 	if (checks->created_at != NULL)
 		values[KV_SECRETS_CREATED_AT] =

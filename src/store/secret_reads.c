@@ -148,8 +148,8 @@ kv_secret_rows_of_user(text *user_id, text *label, KvSecretRow **rows)
 /* The newest row of each provider and label, as list() shows it. */
 typedef struct Listed
 {
-	Datum		values[7];
-	bool		nulls[7];
+	Datum		values[8];
+	bool		nulls[8];
 } Listed;
 
 static text *
@@ -170,6 +170,14 @@ copy_of_text(TupleTableSlot *slot, int column, bool *isnull)
 	Datum		value = slot_getattr(slot, column, isnull);
 
 	return *isnull ? (Datum) 0 : PointerGetDatum(DatumGetTextPCopy(value));
+}
+
+static Datum
+copy_of_attributes(TupleTableSlot *slot, bool *isnull)
+{
+	Datum		value = slot_getattr(slot, KV_SECRETS_ATTRIBUTES, isnull);
+
+	return *isnull ? (Datum) 0 : PointerGetDatum(DatumGetJsonbPCopy(value));
 }
 
 static bool
@@ -194,6 +202,7 @@ take_listed(TupleTableSlot *slot, void *arg)
 	expired = !listed->nulls[5] &&
 		DatumGetTimestampTz(listed->values[5]) <= GetCurrentTimestamp();
 	listed->values[6] = CStringGetTextDatum(expired ? "expired" : "active");
+	listed->values[7] = copy_of_attributes(slot, &listed->nulls[7]);
 	*all = lappend(*all, listed);
 	return true;
 }
@@ -224,8 +233,8 @@ static bool
 put_version(TupleTableSlot *slot, void *arg)
 {
 	Versions   *versions = arg;
-	Datum		values[5];
-	bool		nulls[5];
+	Datum		values[6];
+	bool		nulls[6];
 
 	values[0] = slot_getattr(slot, KV_SECRETS_VERSION, &nulls[0]);
 	values[1] = slot_getattr(slot, KV_SECRETS_HINT, &nulls[1]);
@@ -233,6 +242,7 @@ put_version(TupleTableSlot *slot, void *arg)
 	values[3] = slot_getattr(slot, KV_SECRETS_EXPIRES_AT, &nulls[3]);
 	values[4] = BoolGetDatum(!versions->is_older);
 	nulls[4] = false;
+	values[5] = copy_of_attributes(slot, &nulls[5]);
 	versions->is_older = true;
 	tuplestore_putvalues(versions->result, versions->columns, values, nulls);
 	return true;

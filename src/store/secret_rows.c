@@ -38,11 +38,11 @@ static KvStatement lock_version = {
 
 static KvStatement insert_row = {
 	"INSERT INTO key_vault_data.secrets (user_id, provider, label, version,"
-	" root_key_id, sealed, hint, expires_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+	" root_key_id, sealed, hint, expires_at, attributes)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 	" ON CONFLICT (user_id, provider, label, version) DO NOTHING"
 	" RETURNING *",
-	8, {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, TIMESTAMPTZOID}
+	9, {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, TIMESTAMPTZOID, JSONBOID}
 };
 
 static KvStatement delete_through = {
@@ -141,8 +141,8 @@ check_rows(char command, uint64 count)
 KvInsertResult
 kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 {
-	Datum		values[8];
-	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+	Datum		values[9];
+	char		nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
 	uint64		count;
 
 	if (kv_secret_insert_straight(name, row))
@@ -157,6 +157,9 @@ kv_secret_rows_insert(const KvSecretName *name, const KvSecretRow *row)
 	values[7] = TimestampTzGetDatum(row->expires_at);
 	if (!row->has_expiry)
 		nulls[7] = 'n';
+	values[8] = PointerGetDatum(row->attributes);
+	if (row->attributes == NULL)
+		nulls[8] = 'n';
 
 	kv_spi_connect();
 	count = kv_statement_run_as_owner(&insert_row, values, nulls, 0);

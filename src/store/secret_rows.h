@@ -12,6 +12,7 @@
 
 #include "datatype/timestamp.h"
 #include "storage/itemptr.h"
+#include "utils/jsonb.h"
 
 #define KV_PROVIDER_MAX 63		/* bytes */
 #define KV_LABEL_MAX 63			/* bytes */
@@ -33,6 +34,7 @@ typedef struct KvSecretRow
 	text	   *hint;			/* or NULL */
 	bool		has_expiry;
 	TimestampTz expires_at;
+	Jsonb	   *attributes;		/* or NULL */
 	text	   *provider;		/* only where rows of several are read */
 } KvSecretRow;
 

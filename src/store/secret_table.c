@@ -112,7 +112,7 @@ kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row)
 	text	   *id;
 	bool		id_null;
 
-	slot_getsomeattrs(slot, KV_SECRETS_EXPIRES_AT);
+	slot_getsomeattrs(slot, KV_SECRETS_ATTRIBUTES);
 	memset(row, 0, sizeof(*row));
 	row->version = DatumGetInt32(slot->tts_values[KV_SECRETS_VERSION - 1]);
 	id = DatumGetTextPP(slot_getattr(slot, KV_SECRETS_ROOT_KEY_ID, &id_null));
@@ -124,6 +124,8 @@ kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row)
 	row->has_expiry = !slot->tts_isnull[KV_SECRETS_EXPIRES_AT - 1];
 	if (row->has_expiry)
 		row->expires_at = DatumGetTimestampTz(slot->tts_values[KV_SECRETS_EXPIRES_AT - 1]);
+	if (!slot->tts_isnull[KV_SECRETS_ATTRIBUTES - 1])
+		row->attributes = DatumGetJsonbPCopy(slot->tts_values[KV_SECRETS_ATTRIBUTES - 1]);
 }
 
 void

@@ -22,7 +22,8 @@
 #define KV_SECRETS_HINT 7
 #define KV_SECRETS_EXPIRES_AT 8
 #define KV_SECRETS_CREATED_AT 9
-#define KV_SECRETS_COLUMNS 9
+#define KV_SECRETS_ATTRIBUTES 10
+#define KV_SECRETS_COLUMNS 10
 
 /* Registers the callback that drops what is cached; once a process. */
 extern void kv_secret_table_init(void);

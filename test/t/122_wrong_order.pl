@@ -40,6 +40,17 @@ for my $key ($short, $long)
 	refused("as provider, literally beside a bound key$how", '42704', "SELECT key_vault.set('user_a', '$key', \$1)", 'x' x 20);
 	refused("as user id and for an unknown provider$how", '42704', "SELECT key_vault.set('$key', 'nonesuch', \$1)", 'x' x 20);
 }
+
+# In the attributes, where it would stand in the clear as well
+my $in_attributes = q(SELECT key_vault.set('user_a', 'openai', $1, attributes => %s));
+for my $json (qq({"note": "$short"}), qq({"note": {"list": ["see https://example.com/?key=$short"]}}), qq({"$short": 1}))
+{
+	refused("in the attributes: $json", '22023', sprintf($in_attributes, '$2'), 'x' x 20, $json);
+	refused('... literally', '22023', sprintf($in_attributes, "'$json'"), 'x' x 20);
+}
+refused('as the attributes', '22P02', sprintf($in_attributes, '$2'), 'x' x 20, $short);
+refused('... literally', '22P02', sprintf($in_attributes, "'$short'"), 'x' x 20);
+refused('itself in the attributes', '22023', sprintf($in_attributes, 'jsonb_build_object($2::text, $3::text)'), '9f2c4e61-without-prefix', 'note', 'it is 9f2c4e61-without-prefix');
 is($super->value('SELECT count(*) FROM key_vault.secrets'), 0, 'nothing is stored');
 
 # Odd keys, refused

@@ -112,21 +112,25 @@ static void
 the_layout_is_as_documented(void)
 {
 	static const uint8_t aad[] =
-		"\0\0\0\x13" "key_vault secret v1"
+		"\0\0\0\x10" "key_vault secret"
+		"\0\0\0\1" "\2"
 		"\0\0\0\6" "user_a"
 		"\0\0\0\6" "gemini"
 		"\0\0\0\7" "default"
 		"\0\0\0\4" "\xff\xff\xff\xfe"
 		"\0\0\0\x08" "\xde\xad\xbe\xef\1\2\3\4"
 		"\0\0\0\x09" "\1" "\xff\xff\xff\xff\xff\xff\xff\xfd"
-		"\0\0\0\5" "\1" "qrst";
+		"\0\0\0\5" "\1" "qrst"
+		"\0\0\0\x0e" "\1" "{\"region\":\"\"}";
 	static const uint8_t aad_absent[] =
-		"\0\0\0\x13" "key_vault secret v1"
+		"\0\0\0\x10" "key_vault secret"
+		"\0\0\0\1" "\2"
 		"\0\0\0\6" "user_a"
 		"\0\0\0\6" "gemini"
 		"\0\0\0\7" "default"
 		"\0\0\0\4" "\x01\x02\x03\x04"
 		"\0\0\0\x08" "\xde\xad\xbe\xef\1\2\3\4"
+		"\0\0\0\0"
 		"\0\0\0\0"
 		"\0\0\0\0";
 	KvBinding	binding = plain_binding;
@@ -136,8 +140,10 @@ the_layout_is_as_documented(void)
 	binding.version = -2;
 	binding.has_expiry = true;
 	binding.expires_at = -3;
+	binding.has_attributes = true;
+	binding.attributes = (KvBytes) TEXT("{\"region\":\"\"}");
 	require(seal(&binding, sealed) == KV_OK);
-	check(sealed[0] == 1);
+	check(sealed[0] == 2);
 	check(memcmp(sealed + 1, id, 8) == 0);
 	check(kv_xaes_open(&xaes_key, sealed + 9, aad, sizeof(aad) - 1,
 					   sealed + 33, SECRET_LEN + 16, plaintext) == KV_OK);
@@ -146,6 +152,7 @@ the_layout_is_as_documented(void)
 	binding.version = 0x01020304;
 	binding.has_expiry = false;
 	binding.has_hint = false;
+	binding.has_attributes = false;
 	require(seal(&binding, sealed) == KV_OK);
 	check(kv_xaes_open(&xaes_key, sealed + 9, aad_absent, sizeof(aad_absent) - 1,
 					   sealed + 33, SECRET_LEN + 16, plaintext) == KV_OK);
@@ -242,6 +249,31 @@ every_field_of_the_binding_binds(void)
 }
 
 static void
+attributes_bind(void)
+{
+	static const KvBytes texts[] = {TEXT("{}"), TEXT("{\"a\":1}"), TEXT("{\"a\":2}"), TEXT("{\"a\":1.0}"), TEXT("")};
+	const int	count = sizeof(texts) / sizeof(texts[0]);
+	KvBinding	one = plain_binding;
+	KvBinding	other = plain_binding;
+
+	for (int i = 0; i < count; i++)
+	{
+		one.has_attributes = true;
+		one.attributes = texts[i];
+		apart(&plain_binding, &one);
+		other = one;
+		other.attributes = texts[(i + 1) % count];
+		apart(&one, &other);
+		/* nor are they the hint */
+		other = plain_binding;
+		other.hint = texts[i];
+		one.has_hint = false;
+		apart(&one, &other);
+		one.has_hint = true;
+	}
+}
+
+static void
 bytes_do_not_shift_between_fields(void)
 {
 	KvBinding	one = plain_binding;
@@ -322,6 +354,7 @@ what_stands_in_absent_fields_does_not_matter(void)
 	other = one;
 	other.expires_at = 12345;
 	other.hint = (KvBytes) TEXT("wxyz");
+	other.attributes = (KvBytes) TEXT("{}");
 	require(seal(&one, sealed) == KV_OK);
 	check(open_envelope(&other, sealed, SEALED_LEN) == KV_OK);
 }
@@ -379,12 +412,13 @@ secrets_of_0_bytes_to_64_KiB(void)
 static void
 fields_up_to_their_limit(void)
 {
-	static uint8_t text[KV_BINDING_FIELD_MAX + 1];
+	static uint8_t text[KV_BINDING_ATTRIBUTES_MAX + 1];
 	const KvBytes longest = {text, KV_BINDING_FIELD_MAX};
 	const KvBytes too_long = {text, KV_BINDING_FIELD_MAX + 1};
 	KvBinding	binding = {
 		.user_id = longest, .provider = longest, .label = longest,
-		.has_expiry = true, .has_hint = true, .hint = longest
+		.has_expiry = true, .has_hint = true, .hint = longest,
+		.has_attributes = true, .attributes = {text, KV_BINDING_ATTRIBUTES_MAX}
 	};
 	uint8_t		sealed[SEALED_LEN];
 	KvBinding	over;
@@ -407,6 +441,12 @@ fields_up_to_their_limit(void)
 	check(seal(&over, sealed) == KV_TOO_LARGE);
 	over.has_hint = false;
 	check(seal(&over, sealed) == KV_OK);
+	over = binding;
+	over.attributes.len++;
+	check(seal(&over, sealed) == KV_TOO_LARGE);
+	check(open_envelope(&over, sealed, SEALED_LEN) == KV_TOO_LARGE);
+	over.has_attributes = false;
+	check(seal(&over, sealed) == KV_OK);
 }
 
 int
@@ -428,6 +468,7 @@ main(void)
 	run(every_bit_flipped_is_found);
 	run(every_truncation_and_extension_is_found);
 	run(every_field_of_the_binding_binds);
+	run(attributes_bind);
 	run(bytes_do_not_shift_between_fields);
 	run(absent_is_not_the_same_as_any_value);
 	run(a_longer_life_does_not_open);

@@ -14,6 +14,7 @@
 #include "server/encoding.h"
 #include "server/errors.h"
 #include "store/root_key_rows.h"
+#include "vault/roots/attributes.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/keyring_source.h"
 #include "vault/roots/sealing.h"
@@ -27,6 +28,8 @@ wipe_and_free(const char *plaintext, int len)
 	explicit_bzero(mine, len);
 	pfree(mine);
 }
+
+#define NO_UTF8 "what it is bound to has a character without a UTF-8 form"
 
 /* kv_to_utf8 or kv_try_to_utf8 */
 typedef const char *(*Conversion) (const char *src, int len, int *converted_len);
@@ -45,19 +48,60 @@ text_to_utf8(const text *value, Conversion to_utf8, KvBytes *bytes)
 	return utf8 != NULL;
 }
 
-static bool
-bind(const KvSecretName *name, const KvSecretRow *row, Conversion to_utf8,
-	 KvBinding *binding)
+/* What a secret is bound to, and room for what the row has in another spelling. */
+typedef struct Bound
 {
+	KvBinding	binding;
+	char		attributes[KV_ATTRIBUTES_MAX];
+} Bound;
+
+static const char *
+bind_attributes(const KvSecretRow *row, Bound *bound)
+{
+	bound->binding.has_attributes = row->attributes != NULL;
+	if (row->attributes == NULL)
+		return NULL;
+	switch (kv_attributes_text(row->attributes, bound->attributes, &bound->binding.attributes))
+	{
+		case KV_ATTRIBUTES_GOOD:
+			return NULL;
+		case KV_ATTRIBUTES_NOT_UTF8:
+			return NO_UTF8;
+		default:
+			return "its attributes are none that can be set";
+	}
+}
+
+/* NULL, or why it cannot be told. */
+static const char *
+bind(const KvSecretName *name, const KvSecretRow *row, Conversion to_utf8, Bound *bound)
+{
+	KvBinding  *binding = &bound->binding;
+
 	memset(binding, 0, sizeof(*binding));
 	binding->version = row->version;
 	binding->has_expiry = row->has_expiry;
 	binding->expires_at = row->expires_at;
 	binding->has_hint = row->hint != NULL;
-	return text_to_utf8(name->user_id, to_utf8, &binding->user_id) &&
-		text_to_utf8(name->provider, to_utf8, &binding->provider) &&
-		text_to_utf8(name->label, to_utf8, &binding->label) &&
-		(row->hint == NULL || text_to_utf8(row->hint, to_utf8, &binding->hint));
+	if (!text_to_utf8(name->user_id, to_utf8, &binding->user_id) ||
+		!text_to_utf8(name->provider, to_utf8, &binding->provider) ||
+		!text_to_utf8(name->label, to_utf8, &binding->label) ||
+		(row->hint != NULL && !text_to_utf8(row->hint, to_utf8, &binding->hint)))
+		return NO_UTF8;
+	return bind_attributes(row, bound);
+}
+
+/* For what is to be sealed: the caller has checked the attributes, or opened the row. */
+static void
+bind_to_seal(const KvSecretName *name, const KvSecretRow *row, Bound *bound)
+{
+	const char *why = bind(name, row, kv_to_utf8, bound);
+
+	if (why != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not seal the API key"),
+				 errdetail("Reason: %s.", why)));
 }
 
 /* What the row says about the sealed bytes, for which it has room. */
@@ -83,17 +127,17 @@ kv_seal(const KvSecretName *name, KvSecretRow *row, const KvRootKey *root_key,
 		const char *api_key, int len)
 {
 	Size		max_sealed = VARHDRSZ + (Size) len * MAX_CONVERSION_GROWTH + KV_ENVELOPE_OVERHEAD;
-	KvBinding	binding;
+	Bound		bound;
 	const char *plaintext;
 	int			plaintext_len;
 	KvStatus	status;
 
 	/* all that can throw comes before the plaintext is copied */
-	(void) bind(name, row, kv_to_utf8, &binding);
+	bind_to_seal(name, row, &bound);
 	row->sealed = palloc(max_sealed);
 	plaintext = kv_to_utf8(api_key, len, &plaintext_len);
 	describe_sealed(row, root_key, plaintext_len);
-	status = kv_envelope_seal(&root_key->key, root_key->id, &binding,
+	status = kv_envelope_seal(&root_key->key, root_key->id, &bound.binding,
 							  (const uint8_t *) plaintext, plaintext_len,
 							  (uint8_t *) VARDATA(row->sealed));
 	if (plaintext != api_key)
@@ -194,13 +238,15 @@ open_envelope(const KvRootKey *root_key, const KvXaesMessageKey *key, const KvBi
 }
 
 /*
- * The plaintext in UTF-8, for the caller to wipe; or NULL and why.  binding is
- * filled in.  key is the message's, where it has been derived, or NULL.
+ * The plaintext in UTF-8, for the caller to wipe; or NULL and why.  key is the message's,
+ * where it has been derived, or NULL.
  */
 static text *
 open_utf8(const KvSecretName *name, const KvSecretRow *row, const KvXaesMessageKey *key,
-		  const Manner *manner, KvBinding *binding, KvObstacle *why)
+		  const Manner *manner, KvObstacle *why)
 {
+	Bound		bound;
+	const char *unbound;
 	Size		sealed_len = VARSIZE_ANY_EXHDR(row->sealed);
 	uint8_t		id[KV_ROOT_KEY_ID_LEN];
 	const KvRootKey *root_key;
@@ -209,9 +255,9 @@ open_utf8(const KvSecretName *name, const KvSecretRow *row, const KvXaesMessageK
 
 	if (!find_root_key_id(row, id, why))
 		return NULL;
-	if (!bind(name, row, kv_try_to_utf8, binding))
-		return obstacle(why, KV_OBSTACLE_ROW,
-						"what it is bound to has a character without a UTF-8 form");
+	unbound = bind(name, row, kv_try_to_utf8, &bound);
+	if (unbound != NULL)
+		return obstacle(why, KV_OBSTACLE_ROW, unbound);
 	utf8 = palloc(VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
 	SET_VARSIZE(utf8, VARHDRSZ + sealed_len - KV_ENVELOPE_OVERHEAD);
 
@@ -222,7 +268,7 @@ open_utf8(const KvSecretName *name, const KvSecretRow *row, const KvXaesMessageK
 	if (root_key == NULL)
 		return obstacle(why, KV_OBSTACLE_NOT_IN_RING,
 						psprintf("its root key %s is not in the keyring", row->root_key_id));
-	status = open_envelope(root_key, key, binding, (const uint8_t *) VARDATA_ANY(row->sealed),
+	status = open_envelope(root_key, key, &bound.binding, (const uint8_t *) VARDATA_ANY(row->sealed),
 						   sealed_len, (uint8_t *) VARDATA(utf8));
 	return status == KV_OK ? utf8 : obstacle(why, KV_OBSTACLE_ROW, kv_status_text(status));
 }
@@ -230,8 +276,7 @@ open_utf8(const KvSecretName *name, const KvSecretRow *row, const KvXaesMessageK
 text *
 kv_try_open(const KvSecretName *name, const KvSecretRow *row, KvObstacle *why)
 {
-	KvBinding	binding;
-	text	   *utf8 = open_utf8(name, row, NULL, &telling, &binding, why);
+	text	   *utf8 = open_utf8(name, row, NULL, &telling, why);
 	text	   *api_key;
 
 	if (utf8 == NULL)
@@ -248,8 +293,7 @@ text *
 kv_open(const KvSecretName *name, const KvSecretRow *row)
 {
 	KvObstacle	why;
-	KvBinding	binding;
-	text	   *utf8 = open_utf8(name, row, NULL, &throwing, &binding, &why);
+	text	   *utf8 = open_utf8(name, row, NULL, &throwing, &why);
 
 	if (utf8 == NULL)
 		kv_report_obstacle(ERROR, name, row, &why);
@@ -294,9 +338,9 @@ kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
 		  const KvXaesMessageKey *new_key)
 {
 	KvObstacle	why;
-	KvBinding	binding;
+	Bound		bound;
 	KvSecretRow after = *row;
-	text	   *utf8 = open_utf8(name, row, old_key, &telling, &binding, &why);
+	text	   *utf8 = open_utf8(name, row, old_key, &telling, &why);
 	volatile KvStatus status = KV_OK;
 
 	if (utf8 == NULL)
@@ -307,12 +351,12 @@ kv_reseal(const KvSecretName *name, KvSecretRow *row, text *hint,
 	{
 		const KvRootKey *root_key;
 
-		(void) bind(name, &after, kv_to_utf8, &binding);
+		bind_to_seal(name, &after, &bound);
 		/* it may be read anew, and a pointer to a root key is then no more */
 		root_key = kv_keyring_require(root_key_id);
 		after.sealed = palloc(VARSIZE(utf8) + KV_ENVELOPE_OVERHEAD);
 		describe_sealed(&after, root_key, VARSIZE(utf8) - VARHDRSZ);
-		status = kv_envelope_seal_message(new_key, root_key->id, &binding,
+		status = kv_envelope_seal_message(new_key, root_key->id, &bound.binding,
 										  (const uint8_t *) VARDATA(utf8), VARSIZE(utf8) - VARHDRSZ,
 										  (uint8_t *) VARDATA(after.sealed));
 	}

@@ -11,7 +11,7 @@
 #define KV_API_KEY_MAX 65536	/* bytes, in the database's encoding */
 
 /*
- * Seals an API key for the row: its version, hint and expiry are set, its
+ * Seals an API key for the row: its version, hint, expiry and attributes are set, its
  * sealed and root_key_id are filled in.  Nothing of the key stays in memory.
  *
  * Errors: 22021 or 22P05 for a key, user id or label that has no UTF-8 form.

@@ -20,6 +20,7 @@
 #include "vault/roots/ids_in_use.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/sealing.h"
+#include "vault/secrets/attribute_checks.h"
 #include "vault/secrets/hint.h"
 #include "vault/secrets/key_checks.h"
 #include "vault/secrets/secret_name.h"
@@ -169,7 +170,7 @@ store_once(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 
 /*
  * Seals the key as the version after the highest, and trims old versions.
- * row holds hint and expiry.
+ * row holds hint, expiry and attributes.
  */
 static int32
 store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
@@ -210,10 +211,11 @@ set_variable_alone(const KvSecretTarget *target, const text *api_key,
 				   const KvSetOptions *options)
 {
 	PreventCommandIfReadOnly("key_vault.set()");
-	if (target->variable == NULL || options->has_expiry || options->has_if_version)
+	if (target->variable == NULL || options->has_expiry || options->has_if_version ||
+		options->attributes != NULL)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("label, expires_at and if_version need a user"),
+				 errmsg("label, expires_at, if_version and attributes need a user"),
 				 errdetail("Without a user the key goes to the .env file, which has none of them."),
 				 errhint("Pass the user's id.")));
 	kv_dotenv_file_change(target->variable, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
@@ -226,9 +228,11 @@ kv_secret_store(const KvSecretTarget *target, const text *api_key,
 	KvSecretRow row = {0};
 
 	check_options(options);
+	kv_attributes_check(options->attributes, api_key);
 	row.hint = kv_hint(api_key);
 	row.has_expiry = options->has_expiry;
 	row.expires_at = options->expires_at;
+	row.attributes = options->attributes;
 	KV_ACT_FOR(target->name.user_id);
 	{
 		store(&target->name, &row, api_key, options);

@@ -21,6 +21,7 @@ typedef struct KvSetOptions
 	TimestampTz expires_at;
 	bool		has_if_version;
 	int32		if_version;
+	Jsonb	   *attributes;		/* or NULL */
 	const char *what;			/* names the key in messages; NULL: "API key" */
 } KvSetOptions;
 
