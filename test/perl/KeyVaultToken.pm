@@ -15,7 +15,7 @@ use JSON::PP ();
 use MIME::Base64 qw(encode_base64url decode_base64url);
 use PostgreSQL::Test::Utils ();
 
-our @EXPORT = qw(new_issuer token_of sign_token jwks_of encode_base64url decode_base64url);
+our @EXPORT = qw(new_issuer token_of sign_token jwks_of encode_base64url decode_base64url token_key token_claims token_trust);
 
 my %hmac = (HS256 => \&hmac_sha256, HS384 => \&hmac_sha384, HS512 => \&hmac_sha512);
 my %ec = (ES256 => [ 'P-256', 'prime256v1', 32, 'sha256' ], ES384 => [ 'P-384', 'secp384r1', 48, 'sha384' ]);
@@ -122,6 +122,27 @@ sub token
 	return sign_token($self, \%header, \%all);
 }
 
-sub token_of { my ($self, @claims) = @_; return $self->token(@claims); }
+# Where a test keeps keys and claims apart: token_of(key, token_claims(issuer, audience, user)).
+sub token_key { my ($algorithm, $kid, %option) = @_; return new_issuer(algorithm => $algorithm, kid => $kid, %option); }
+
+sub token_claims
+{
+	my ($issuer, $audience, $user, %more) = @_;
+	return { iss => $issuer, aud => $audience, sub => $user, %more };
+}
+
+sub token_of
+{
+	my ($self, @claims) = @_;
+	return $self->token(ref $claims[0] ? %{ $claims[0] } : @claims);
+}
+
+# token_trust(node, issuer, audience, [keys], argument => SQL, ...): the server trusts the issuer.
+sub token_trust
+{
+	my ($node, $issuer, $audience, $keys, %more) = @_;
+	my $rest = join '', map { ", $_ => $more{$_}" } sort keys %more;
+	return $node->safe_psql('postgres', "SELECT key_vault.trust_issuer('$issuer', '{$audience}', '" . jwks_of(@$keys) . "'$rest)");
+}
 
 1;
