@@ -10,13 +10,9 @@
 
 #include "algorithm.h"
 #include "fault.h"
+#include "key_set.h"
 #include "library.h"
 #include "status.h"
-
-#define KV_KEY_ID_MAX		255		/* bytes of "kid" */
-#define KV_KEY_RSA_MIN_BITS	2048
-#define KV_KEY_RSA_MAX_BITS	8192
-#define KV_KEY_SECRET_MAX	1024	/* bytes; libjose takes no more */
 
 typedef struct KvKey
 {

@@ -15,6 +15,11 @@
 #define KV_KEY_SET_MAX		(128 * 1024)	/* bytes of JSON */
 #define KV_KEY_SET_MAX_KEYS	64	/* those that are skipped count, too */
 
+#define KV_KEY_ID_MAX		255		/* bytes of "kid" */
+#define KV_KEY_RSA_MIN_BITS	2048
+#define KV_KEY_RSA_MAX_BITS	8192
+#define KV_KEY_SECRET_MAX	1024	/* bytes; libjose takes no more */
+
 typedef struct KvKeySet KvKeySet;
 
 /* What may be shown of a key.  The texts are the set's; none is a secret. */
