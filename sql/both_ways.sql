@@ -19,6 +19,11 @@ SELECT key_vault.set('user_a', 'exa', 'user_a/exa/' || repeat('y', 12)), key_vau
 SELECT key_vault.set('user_a', 'cohere', repeat('c', 20)), key_vault.set('user_a', 'deepl', repeat('d', 20)), key_vault.set('user_a', 'mistral', repeat('m', 65536));
 UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE provider = 'cohere';
 UPDATE key_vault_data.secrets SET expires_at = '2001-01-01 00:00:00+00' WHERE provider = 'deepl';
+-- and a team's, for user_c
+SELECT key_vault.set('team:acme', p, 'team/' || p || '/' || repeat('x', 12)) FROM unnest('{exa,cohere,deepl}'::text[]) p;
+UPDATE key_vault_data.secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE user_id = 'team:acme' AND provider = 'cohere';
+SELECT key_vault.set('user_c', 'deepl', repeat('d', 20));
+UPDATE key_vault_data.secrets SET expires_at = '2001-01-01 00:00:00+00' WHERE provider = 'deepl' AND user_id = 'user_c';
 CREATE TEMP TABLE secrets_before AS SELECT * FROM key_vault.secrets;
 
 -- which way it is: with no index to use, the planner's way scans the table
@@ -79,6 +84,8 @@ INSERT INTO script (reads, statement) VALUES
     (true, 'SELECT string_agg(l::text, '' '') FROM key_vault.list(''user_a'') l'), (true, 'SELECT string_agg(l::text, '' '') FROM key_vault.list(''user_b'') l'), (true, 'SELECT string_agg(l::text, '' '') FROM key_vault.list(NULL) l'),
     (true, 'SELECT string_agg(v::text, '' '') FROM key_vault.versions(''user_a'', ''exa'') v'), (true, 'SELECT string_agg(v::text, '' '') FROM key_vault.versions(''user_a'', ''exa'', ''work'') v'), (true, 'SELECT string_agg(v::text, '' '') FROM key_vault.versions(''user_c'', ''exa'') v'),
     (true, 'SELECT string_agg(o::text, '' '') FROM key_vault.onboarding(''user_a'') o'), (true, 'SELECT string_agg(o::text, '' '') FROM key_vault.onboarding(''user_c'') o'), (true, 'SELECT key_vault.get_all(''user_a'')'), (true, 'SELECT key_vault.get_all(''user_c'')'),
+    (true, 'SELECT key_vault.get(''user_c'', '' EXA '')'), (true, 'SELECT key_vault.require(''user_c'', ''exa'')'), (true, 'SELECT key_vault.require(''user_c'', ''groq'')'), (true, 'SELECT key_vault.require(''user_c'', ''deepl'')'),
+    (true, 'SELECT key_vault.source(''user_c'', ''exa'')'), (true, 'SELECT key_vault.get(''user_c'', ''cohere'')'), (true, 'SELECT key_vault.get(''team:acme'', ''exa'')'),
     (true, 'SELECT identity_a()'), (true, 'SELECT for_nobody()'),
     (true, 'SELECT string_agg(key_vault.get(u, ''exa''), '' '') FROM unnest(''{user_a,user_b,user_a}''::text[]) u'),
     (true, 'SELECT u FROM unnest(''{user_a,user_b}''::text[]) u WHERE key_vault.get(u, ''serper'') LIKE ''user_b%'''),
@@ -103,12 +110,12 @@ DECLARE
     line record;
     outcomes text[];
 BEGIN
-    FOR who IN SELECT * FROM (VALUES ('regress_kv_user'::name, 'user_a'), ('regress_kv_service', ''), ('regress_kv_service', 'user_b'), ('regress_kv_half', 'user_a'), (current_user, '')) w (role_name, identity)
+    FOR who IN SELECT * FROM (VALUES ('regress_kv_user'::name, 'user_a'), ('regress_kv_service', ''), ('regress_kv_service', 'user_b'), ('regress_kv_half', 'user_a'), (current_user, ''), ('regress_kv_user', 'user_c'), ('regress_kv_service', 'user_c')) w (role_name, identity)
         WHERE mode = 'read committed' OR (role_name, identity) IN (('regress_kv_user', 'user_a'), ('regress_kv_service', ''))
     LOOP
         outcomes := '{}';
         BEGIN
-            PERFORM set_config('key_vault.user_id', who.identity, true);
+            PERFORM set_config('key_vault.user_id', who.identity, true), set_config('key_vault.team_id', CASE who.identity WHEN 'user_c' THEN 'acme' ELSE '' END, true);
             IF who.role_name <> current_user THEN
                 EXECUTE format('SET LOCAL ROLE %I', who.role_name);
             END IF;
@@ -177,8 +184,8 @@ SELECT DISTINCT state, way FROM result WHERE state LIKE 'hides%' ORDER BY 1, 2;
 SELECT r.role_name, r.identity, s.statement, r.outcome AS straight, planned.outcome AS planned
 FROM result r JOIN script s USING (id) FULL JOIN (SELECT * FROM result WHERE state = 'hides, planned') planned USING (role_name, identity, mode, id)
 WHERE r.state = 'hides' AND r.outcome IS DISTINCT FROM planned.outcome;
-SELECT count(*) FILTER (WHERE outcome LIKE '22012%') AS failed, count(*) FILTER (WHERE outcome NOT LIKE '22012%') AS others FROM result WHERE state = 'hides' AND role_name = 'regress_kv_user';
-SELECT id, outcome FROM result JOIN script s USING (id) WHERE state = 'hides' AND role_name = 'regress_kv_user' AND s.statement ~ '^SELECT (key_vault.get\(''user_a'', ''exa''\)|count.*list)';
+SELECT count(*) FILTER (WHERE outcome LIKE '22012%') AS failed, count(*) FILTER (WHERE outcome NOT LIKE '22012%') AS others FROM result WHERE state = 'hides' AND role_name = 'regress_kv_user' AND identity = 'user_a';
+SELECT id, outcome FROM result JOIN script s USING (id) WHERE state = 'hides' AND role_name = 'regress_kv_user' AND identity = 'user_a' AND s.statement ~ '^SELECT (key_vault.get\(''user_a'', ''exa''\)|count.*list)';
 DELETE FROM result WHERE state LIKE 'hides%';
 -- each ran the whole script
 SELECT state, count(*) FROM result GROUP BY 1 ORDER BY 1;
@@ -192,6 +199,8 @@ FROM result a JOIN result b USING (state, role_name, identity, id) JOIN script s
 -- what it was, for one of them
 SELECT id, left(s.statement, 60) AS statement, left(regexp_replace(regexp_replace(outcome, 'since .*', '(a time)'), '"\w+ \w+ +\d+ [^"]*"', '(a time)', 'g'), 90) AS outcome
 FROM result r JOIN script s USING (id) WHERE state = 'shipped' AND role_name = 'regress_kv_service' AND identity = '' AND mode = 'read committed' ORDER BY id;
+SELECT id, left(s.statement, 60) AS statement, left(regexp_replace(regexp_replace(outcome, 'since .*', '(a time)'), '"\w+ \w+ +\d+ [^"]*"', '(a time)', 'g'), 140) AS outcome
+FROM result r JOIN script s USING (id) WHERE state = 'shipped' AND role_name = 'regress_kv_user' AND identity = 'user_c' AND s.statement ~ 'user_c|team:' ORDER BY id;
 SELECT count(*) AS changed FROM (SELECT * FROM key_vault.secrets EXCEPT SELECT * FROM secrets_before) d;
 
 -- a policy sees what was changed before it in the same statement

@@ -1,7 +1,7 @@
 /*
  * onboarding.c
- *		Compares the providers with the keys that there are, in the .env file
- *		and in the user's rows.
+ *		Compares the providers with the keys that there are: in the .env file, and in
+ *		the rows that serve the user.
  */
 #include "postgres.h"
 
@@ -10,7 +10,6 @@
 
 #include "server/compat.h"
 #include "server/settings.h"
-#include "vault/identity/identity.h"
 #include "vault/laptop/mode.h"
 #include "vault/providers/onboarding.h"
 #include "vault/providers/providers.h"
@@ -23,47 +22,36 @@ typedef struct State
 {
 	const char *source;			/* or NULL */
 	text	   *hint;			/* or NULL */
-	const KvSecretRow *row;		/* the user's, or NULL */
+	const KvServing *serving;	/* the row, or NULL */
 	bool		is_unopened;	/* there is a key, which nobody can read */
 	KvDotenvObstacle variable;	/* what is in the way of the .env file's */
 } State;
 
-static bool
-is_same(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
 static State
-state_of(const KvProvider *provider, text *user_id, const KvSecretRow *rows, uint64 count,
-		 bool development)
+state_of(const KvProvider *provider, const KvServing *serving, uint64 count, bool development)
 {
 	State		state = {0};
 	text	   *variable = development ?
 		kv_secret_try_variable(provider->env_var, &state.variable) : NULL;
 
-	for (uint64 i = 0; i < count; i++)
-	{
-		if (is_same(rows[i].provider, provider->name))
-			state.row = &rows[i];
-	}
 	if (state.variable.code != 0)
-		state.row = NULL;
-	else if (variable != NULL)
+		return state;
+	if (variable != NULL)
 	{
 		state.source = "dotenv";
 		state.hint = kv_hint(variable);
 		explicit_bzero(VARDATA(variable), VARSIZE(variable) - VARHDRSZ);
-		state.row = NULL;
+		return state;
 	}
-	else if (state.row != NULL)
+
+	state.serving = kv_serving_for(serving, count, provider->name);
+	if (state.serving != NULL)
 	{
-		state.hint = state.row->hint;
-		if (!kv_secret_row_is_expired(state.row))
+		state.hint = state.serving->row.hint;
+		if (!kv_secret_row_is_expired(&state.serving->row))
 		{
-			state.is_unopened = !kv_secret_opens(user_id, state.row);
-			state.source = state.is_unopened ? NULL : "user";
+			state.is_unopened = !kv_secret_opens(state.serving);
+			state.source = state.is_unopened ? NULL : KV_SERVING_SOURCE(state.serving);
 		}
 	}
 	return state;
@@ -85,10 +73,12 @@ what_is_missing(const KvProvider *provider, const State *state, bool development
 						 state->variable.message, state->variable.detail, state->variable.hint);
 		return missing.data;
 	}
+	if (state->serving != NULL && kv_serving_is_of_team(state->serving))
+		appendStringInfoString(&missing, "The team's ");
 	if (state->is_unopened)
 		appendStringInfo(&missing, "%s API key has to be entered again: the stored one can no longer be read.",
 						 provider->display_name);
-	else if (state->row != NULL)
+	else if (state->serving != NULL)
 		appendStringInfo(&missing, "%s API key has expired.", provider->display_name);
 	else
 		appendStringInfo(&missing, "%s API key not configured.", provider->display_name);
@@ -117,9 +107,9 @@ put_row(const KvProvider *provider, const State *state, bool development,
 	nulls[4] = state->hint == NULL;
 	if (state->hint != NULL)
 		values[4] = PointerGetDatum(state->hint);
-	nulls[5] = state->row == NULL || !state->row->has_expiry;
+	nulls[5] = state->serving == NULL || !state->serving->row.has_expiry;
 	if (!nulls[5])
-		values[5] = TimestampTzGetDatum(state->row->expires_at);
+		values[5] = TimestampTzGetDatum(state->serving->row.expires_at);
 	nulls[6] = missing == NULL;
 	if (missing != NULL)
 		values[6] = CStringGetTextDatum(missing);
@@ -131,17 +121,17 @@ kv_onboarding_report(text *user_id, Tuplestorestate *result, TupleDesc columns)
 {
 	text	   *user = kv_secret_user(user_id);
 	bool		development = kv_mode_is_development();
-	KvSecretRow *rows = NULL;
+	KvServing  *serving = NULL;
 	uint64		count = 0;
 	const KvProvider *provider;
 
 	if (user != NULL)
-		count = kv_secret_current_rows(user, &rows);
+		count = kv_serving_of_user(user, &serving);
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
 	{
-		State		state = state_of(provider, user, rows, count, development);
+		State		state = state_of(provider, serving, count, development);
 
-		if (provider->required || state.source != NULL || state.row != NULL ||
+		if (provider->required || state.source != NULL || state.serving != NULL ||
 			state.variable.code != 0)
 			put_row(provider, &state, development, result, columns);
 	}

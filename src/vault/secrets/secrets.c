@@ -1,7 +1,7 @@
 /*
  * secrets.c
  *		Looking up secrets: get and its kin.  In development the .env file comes
- *		before the user's rows.
+ *		before the rows of the user and of the team.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "server/settings.h"
 #include "store/secret_reads.h"
 #include "vault/identity/identity.h"
+#include "vault/identity/team.h"
 #include "vault/laptop/dotenv_file.h"
 #include "vault/laptop/mode.h"
 #include "vault/providers/providers.h"
@@ -62,23 +63,21 @@ variable_is_set(const char *variable)
 	return true;
 }
 
+/* The row that serves, or false. */
+static bool
+find_row(const KvSecretName *name, KvServing *serving)
+{
+	return name->user_id != NULL && kv_serving_find(name, serving) &&
+		!kv_secret_row_is_expired(&serving->row);
+}
+
 /* The current key in the database, or NULL. */
 static text *
 read_row(const KvSecretName *name)
 {
-	text	   *volatile api_key = NULL;
+	KvServing	serving;
 
-	if (name->user_id == NULL)
-		return NULL;
-	KV_ACT_FOR(name->user_id);
-	{
-		KvSecretRow row;
-
-		if (kv_secret_row_current(name, &row) && !kv_secret_row_is_expired(&row))
-			api_key = kv_open(name, &row);
-	}
-	KV_ACT_END();
-	return api_key;
+	return find_row(name, &serving) ? kv_open(&serving.name, &serving.row) : NULL;
 }
 
 text *
@@ -99,9 +98,34 @@ kv_secret_get(const KvSecretArgs *args)
 	return api_key != NULL ? api_key : read_row(&target.name);
 }
 
+/* The sentences about a user's own key, and the team's. */
+static void
+add_why_no_row(StringInfo why, const text *user_id, const KvServing *expired)
+{
+	text	   *team = kv_team_for(user_id);
+
+	if (expired != NULL && expired->name.user_id == user_id)
+	{
+		appendStringInfo(why, "The key of user \"%s\" has expired since %s.",
+						 kv_quotable_user(user_id),
+						 timestamptz_to_str(expired->row.expires_at));
+		if (team != NULL)
+			appendStringInfoString(why, " A key of the team serves once key_vault.delete() has removed it.");
+		return;
+	}
+	appendStringInfo(why, "User \"%s\" has not set a key", kv_quotable_user(user_id));
+	if (expired != NULL)
+		appendStringInfo(why, ". The key of \"%s\" has expired since %s.", kv_quotable_user(team),
+						 timestamptz_to_str(expired->row.expires_at));
+	else if (team != NULL)
+		appendStringInfo(why, ", and neither has \"%s\".", kv_quotable_user(team));
+	else
+		appendStringInfoChar(why, '.');
+}
+
 /* The sentences of "no API key found", by what is known. */
 static char *
-why_not_found(const KvSecretTarget *target, const KvSecretRow *expired)
+why_not_found(const KvSecretTarget *target, const KvServing *expired)
 {
 	StringInfoData why;
 
@@ -111,19 +135,14 @@ why_not_found(const KvSecretTarget *target, const KvSecretRow *expired)
 						 target->variable, kv_setting_dotenv_file);
 	if (target->name.user_id == NULL)
 		appendStringInfoString(&why, "The call names no user.");
-	else if (expired != NULL)
-		appendStringInfo(&why, "The key of user \"%s\" has expired since %s.",
-						 kv_quotable_user(target->name.user_id),
-						 timestamptz_to_str(expired->expires_at));
 	else
-		appendStringInfo(&why, "User \"%s\" has not set a key.",
-						 kv_quotable_user(target->name.user_id));
+		add_why_no_row(&why, target->name.user_id, expired);
 	return why.data;
 }
 
 pg_noreturn static void
 not_found(const KvSecretTarget *target, const char *display_name,
-		  const KvSecretRow *expired)
+		  const KvServing *expired)
 {
 	const char *provider = text_to_cstring(target->name.provider);
 	const char *label = kv_quotable_label(target->name.label);
@@ -144,22 +163,13 @@ not_found(const KvSecretTarget *target, const char *display_name,
 static text *
 require_row(const KvSecretTarget *target, const char *display_name)
 {
-	text	   *volatile api_key = NULL;
+	KvServing	serving;
 
-	if (target->name.user_id == NULL)
+	if (target->name.user_id == NULL || !kv_serving_find(&target->name, &serving))
 		not_found(target, display_name, NULL);
-	KV_ACT_FOR(target->name.user_id);
-	{
-		KvSecretRow row;
-
-		if (!kv_secret_row_current(&target->name, &row))
-			not_found(target, display_name, NULL);
-		if (kv_secret_row_is_expired(&row))
-			not_found(target, display_name, &row);
-		api_key = kv_open(&target->name, &row);
-	}
-	KV_ACT_END();
-	return api_key;
+	if (kv_secret_row_is_expired(&serving.row))
+		not_found(target, display_name, &serving);
+	return kv_open(&serving.name, &serving.row);
 }
 
 text *
@@ -174,37 +184,22 @@ kv_secret_require(const KvSecretArgs *args)
 	return api_key != NULL ? api_key : require_row(&target, display_name);
 }
 
-uint64
-kv_secret_current_rows(text *user_id, KvSecretRow **rows)
-{
-	text	   *label = cstring_to_text("default");
-	volatile uint64 count;
-
-	KV_ACT_FOR(user_id);
-	{
-		count = kv_secret_rows_of_user(user_id, label, rows);
-	}
-	KV_ACT_END();
-	return count;
-}
-
-/* The key in a current row with the default label; a WARNING and NULL for none. */
+/* The key in a row; a WARNING and NULL for one that cannot be had. */
 static text *
-open_or_warn(text *user_id, const KvSecretRow *row)
+open_or_warn(const KvServing *serving)
 {
-	KvSecretName name = {user_id, row->provider, cstring_to_text("default")};
 	KvObstacle	why;
-	text	   *api_key = kv_try_open(&name, row, &why);
+	text	   *api_key = kv_try_open(&serving->name, &serving->row, &why);
 
 	if (api_key == NULL)
-		kv_report_obstacle(WARNING, &name, row, &why);
+		kv_report_obstacle(WARNING, &serving->name, &serving->row, &why);
 	return api_key;
 }
 
 bool
-kv_secret_opens(text *user_id, const KvSecretRow *row)
+kv_secret_opens(const KvServing *serving)
 {
-	text	   *api_key = open_or_warn(user_id, row);
+	text	   *api_key = open_or_warn(serving);
 
 	if (api_key == NULL)
 		return false;
@@ -269,17 +264,19 @@ variables_as_members(void)
 	return members;
 }
 
-/* The keys of the user's rows, but for those that are there already. */
+/* The keys of the rows that serve the user, but for those that are there already. */
 static List *
 add_rows(List *members, text *user_id)
 {
-	KvSecretRow *rows;
-	uint64		count = kv_secret_current_rows(user_id, &rows);
+	KvServing  *serving;
+	uint64		count = kv_serving_of_user(user_id, &serving);
 
 	for (uint64 i = 0; i < count; i++)
 	{
-		if (!kv_secret_row_is_expired(&rows[i]) && !has_member(members, rows[i].provider))
-			members = add_member(members, rows[i].provider, open_or_warn(user_id, &rows[i]));
+		const text *provider = serving[i].name.provider;
+
+		if (!kv_secret_row_is_expired(&serving[i].row) && !has_member(members, provider))
+			members = add_member(members, provider, open_or_warn(&serving[i]));
 	}
 	return members;
 }
@@ -340,22 +337,11 @@ const char *
 kv_secret_source(const KvSecretArgs *args)
 {
 	KvSecretTarget target = kv_secret_target(args);
-	const char *volatile source = NULL;
+	KvServing	serving;
 
 	if (target.variable != NULL && variable_is_set(target.variable))
 		return "dotenv";
-	if (target.name.user_id == NULL)
-		return NULL;
-
-	KV_ACT_FOR(target.name.user_id);
-	{
-		KvSecretRow row;
-
-		if (kv_secret_row_current(&target.name, &row) && !kv_secret_row_is_expired(&row))
-			source = "user";
-	}
-	KV_ACT_END();
-	return source;
+	return find_row(&target.name, &serving) ? KV_SERVING_SOURCE(&serving) : NULL;
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "vault/laptop/dotenv_words.h"
 #include "vault/secrets/secret_name.h"
+#include "vault/secrets/serving.h"
 
 /* What set() is told besides the name and the key. */
 typedef struct KvSetOptions
@@ -36,7 +37,7 @@ extern int32 kv_secret_set(const KvSecretArgs *args, text *api_key,
 extern int32 kv_secret_store(const KvSecretTarget *target, const text *api_key,
 							 const KvSetOptions *options);
 
-/* The current key, or NULL when there is none or it has expired. */
+/* The key that serves, or NULL when there is none or it has expired. */
 extern text *kv_secret_get(const KvSecretArgs *args);
 
 /* As kv_secret_get(), but P0002 instead of NULL. */
@@ -48,7 +49,7 @@ extern text *kv_secret_require(const KvSecretArgs *args);
  */
 extern Jsonb *kv_secret_get_all(text *user_id);
 
-/* "dotenv", "user", or NULL. */
+/* "dotenv", "user", "team", or NULL. */
 extern const char *kv_secret_source(const KvSecretArgs *args);
 
 /* Whether there was a secret. */
@@ -65,14 +66,8 @@ extern void kv_secret_list(text *user_id, Tuplestorestate *result,
 extern void kv_secret_versions(const KvSecretArgs *args,
 							   Tuplestorestate *result, TupleDesc columns);
 
-/*
- * The current rows with the default label, expired ones too, sealed: *rows is
- * palloc'd, the answer its length.  The user has been checked.
- */
-extern uint64 kv_secret_current_rows(text *user_id, KvSecretRow **rows);
-
-/* Whether the key in one of them can be had; a WARNING says why not. */
-extern bool kv_secret_opens(text *user_id, const KvSecretRow *row);
+/* Whether the key in a row can be had; a WARNING says why not. */
+extern bool kv_secret_opens(const KvServing *serving);
 
 /*
  * A variable of the .env file as text, or NULL: it is empty or not set, or why->code is
