@@ -15,7 +15,7 @@ static const KvSqlWord execute = WORD("execute", 1);
 
 static const KvSqlWord our_functions[] = {
 	WORD("set", 0), WORD("import_dotenv", 12), WORD("import_keys", 7),
-	WORD("inspect_key", 8), WORD("authenticate", 4), WORD("trust_issuer", 3)
+	WORD("inspect_key", 8), WORD("authenticate", 3), WORD("trust_issuer", 2)
 };
 
 #define OUR_FUNCTIONS (sizeof(our_functions) / sizeof(our_functions[0]))

@@ -93,6 +93,34 @@ for my $protocol (qw(simple extended named pipeline))
 	is_deeply(shown_in_formats(log_since($node, $position), $canary), [], 'nor is it logged');
 }
 
+# --- The same text, which carried no secrets before
+
+$node->safe_psql('postgres', 'CREATE FUNCTION stores(value text, place text) RETURNS text LANGUAGE sql RETURN value || place');
+for my $case (
+	[ 'redact_names', q{SELECT stores($1, '%s')}, [q{SET key_vault.redact_names = 'stores'}], [q{RESET key_vault.redact_names}] ],
+	[ 'another name in redact_names', q{SELECT stores($1, '%s')}, [q{SET key_vault.redact_names = 'stored'}, q{SET key_vault.redact_names = 'stores'}], [q{SET key_vault.redact_names = 'stored'}] ],
+	[ 'search_path', q{SELECT set('user_a', 'exa', $1, '%s')}, ['SET search_path = key_vault, pg_catalog'], ['SET search_path = public'] ],
+	[ 'what EXECUTE means', q{EXECUTE p('$1 %s')}, [ 'DEALLOCATE p', q{PREPARE p (text) AS SELECT key_vault.set('user_a', 'exa', $1)} ], undef, q{PREPARE p (text) AS SELECT $1} ])
+{
+	my ($name, $form, $change, $back, $before) = @$case;
+	my $session = session($node);
+	my $canary = canary();
+	my $text = sprintf $form, $canary;
+	my @bound = $text =~ /EXECUTE/ ? () : ('abc');
+	my $shown = sub { $session->query($text, @bound); return shows(activity_of($observer, $session), $canary) };
+	$session->run($before) if $before;
+	ok($shown->(), "$name: the text is shown") for 1 .. 2;
+	$session->run(@$change, q{SET log_statement = 'all'});
+	my $position = log_position($node);
+	ok(!$shown->(), "$name: it is not, once it carries secrets") for 1 .. 2;
+	$session->query("$text /");
+	is_deeply(shown_in_formats(log_since($node, $position), $canary), [], "$name: nor in the log");
+	next unless $back;
+	$session->run(@$back);
+	ok($shown->(), "$name: and it is shown again");
+	$session->close;
+}
+
 # --- In parallel workers
 
 $node->safe_psql('postgres', <<'END');

@@ -18,6 +18,9 @@ extern void kv_redact_names_assign(const char *newval, void *extra);
  */
 extern bool kv_text_carries_secrets(const char *text, Size len);
 
+/* The same of the running statement's text, which is asked for time and again. */
+extern bool kv_statement_text_carries_secrets(const char *text, Size len);
+
 /*
  * Whether all secrets of such a text are bound: it names ours and nothing else, and has a
  * parameter for each.

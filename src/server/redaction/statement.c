@@ -164,7 +164,8 @@ look(void)
 {
 	statement.began = GetCurrentStatementStartTimestamp();
 	statement.original = statement.shown = debug_query_string;
-	statement.carries = kv_text_carries_secrets(debug_query_string, strlen(debug_query_string));
+	statement.carries = kv_statement_text_carries_secrets(debug_query_string,
+														  strlen(debug_query_string));
 	if (statement.carries)
 		hide();
 }
@@ -230,5 +231,5 @@ kv_statement_is_secret(const char *text)
 {
 	if (is_looked_at() && text == statement.original)
 		return statement.carries;
-	return kv_text_carries_secrets(text, strlen(text));
+	return kv_statement_text_carries_secrets(text, strlen(text));
 }
