@@ -7,7 +7,7 @@ OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
 PGFILEDESC = "key_vault - each user's third-party API keys, encrypted and isolated"
 
 PG_CPPFLAGS = -I$(srcdir)/src
-SHLIB_LINK = -lcrypto -ljose -ljansson
+SHLIB_LINK = -lcrypto
 SHLIB_EXPORTS = $(srcdir)/src/exports.txt
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))

@@ -68,7 +68,7 @@ kv_token_fault_text(KvTokenFault fault)
 		case KV_TOKEN_NO_MEMORY:
 			return "out of memory";
 		case KV_TOKEN_LIBRARY:
-			return "another library has replaced jansson's allocator";
+			return "libjose is missing, or another library has replaced jansson's allocator";
 	}
 	return "unknown fault";
 }
@@ -121,7 +121,7 @@ kv_key_set_fault_text(KvKeySetFault fault)
 		case KV_KEYS_NO_MEMORY:
 			return "out of memory";
 		case KV_KEYS_LIBRARY:
-			return "another library has replaced jansson's allocator";
+			return "libjose is missing, or another library has replaced jansson's allocator";
 	}
 	return "unknown fault";
 }

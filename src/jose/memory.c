@@ -5,9 +5,6 @@
  * This room turns the text of a JWT into claims that an issuer's key has signed.
  * Nothing of the server's comes in: neither its memory, nor its errors, nor its clock.
  */
-#include <malloc.h>
-#include <stdlib.h>
-
 #include <openssl/crypto.h>
 
 #include "library.h"
@@ -16,7 +13,7 @@
 void *
 kv_jose_alloc(size_t size)
 {
-	return malloc(size == 0 ? 1 : size);
+	return kv_library.malloc(size == 0 ? 1 : size);
 }
 
 void
@@ -24,8 +21,8 @@ kv_jose_free(void *block)
 {
 	if (block == NULL)
 		return;
-	OPENSSL_cleanse(block, malloc_usable_size(block));
-	free(block);
+	OPENSSL_cleanse(block, kv_library.malloc_usable_size(block));
+	kv_library.free(block);
 }
 
 bool
@@ -34,10 +31,12 @@ kv_jose_ready(void)
 	json_malloc_t allocate;
 	json_free_t release;
 
+	if (!kv_library_load())
+		return false;
 	json_get_alloc_funcs(&allocate, &release);
 	if (allocate == kv_jose_alloc && release == kv_jose_free)
 		return true;
-	if (allocate != malloc || release != free)
+	if (allocate != kv_library.malloc || release != kv_library.free)
 		return false;
 	json_set_alloc_funcs(kv_jose_alloc, kv_jose_free);
 	return true;

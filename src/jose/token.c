@@ -42,6 +42,9 @@ kv_token_parse(const char *text, size_t len, KvToken **token)
 	size_t		payload_len;
 	KvTokenFault fault;
 
+	*token = NULL;
+	if (!kv_jose_ready())
+		return KV_TOKEN_LIBRARY;
 	*token = kv_jose_alloc(sizeof(**token));
 	if (*token == NULL)
 		return KV_TOKEN_NO_MEMORY;
