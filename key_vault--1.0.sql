@@ -286,6 +286,32 @@ COMMENT ON COLUMN key_vault_data.root_key_registry.activated_at IS 'the latest o
 COMMENT ON COLUMN key_vault_data.root_key_registry.retired_at IS 'from then on nothing may be sealed with it';
 SELECT pg_extension_config_dump('key_vault_data.root_key_registry', '');
 
+-- What else a root key seals.  Nothing of a record stands in the clear but its name.
+CREATE TABLE key_vault_data.sealed_records (
+    kind         text COLLATE "C" NOT NULL
+        CONSTRAINT sealed_records_kind_length CHECK (octet_length(kind) BETWEEN 1 AND 63),
+    name         text COLLATE "C" NOT NULL
+        CONSTRAINT sealed_records_name_length CHECK (octet_length(name) BETWEEN 1 AND 255),
+    root_key_id  text COLLATE "C" NOT NULL
+        CONSTRAINT sealed_records_root_key_id_length CHECK (octet_length(root_key_id) = 16),
+    sealed       bytea NOT NULL
+        CONSTRAINT sealed_records_sealed_length CHECK (octet_length(sealed) > 49),
+    PRIMARY KEY (kind, name)
+);
+REVOKE ALL ON TABLE key_vault_data.sealed_records FROM PUBLIC;
+ALTER TABLE key_vault_data.sealed_records ALTER COLUMN sealed SET STATISTICS 0;
+CREATE TRIGGER metadata_changed
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.sealed_records
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault_data.sealed_records ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault_data.sealed_records IS 'tells backends to read the table anew';
+COMMENT ON TABLE key_vault_data.sealed_records IS 'what else is sealed with a root key: the issuers of tokens, and the key by which revoked users are known';
+COMMENT ON COLUMN key_vault_data.sealed_records.kind IS 'issuer, or hash key';
+COMMENT ON COLUMN key_vault_data.sealed_records.name IS 'which one of its kind: an issuer''s own name';
+COMMENT ON COLUMN key_vault_data.sealed_records.root_key_id IS 'the root key that seals it, 16 hex digits';
+COMMENT ON COLUMN key_vault_data.sealed_records.sealed IS 'XAES-256-GCM, as in secrets; bound to kind and name';
+SELECT pg_extension_config_dump('key_vault_data.sealed_records', '');
+
 CREATE FUNCTION key_vault.create_root_key()
 RETURNS text
 AS 'MODULE_PATHNAME', 'kv_sql_create_root_key'
@@ -323,10 +349,11 @@ CREATE VIEW key_vault.root_keys WITH (security_barrier) AS
                              WHERE a.retired_at IS NULL AND a.activated_at IS NOT NULL
                              ORDER BY a.activated_at DESC, a.id DESC LIMIT 1) THEN 'active'
                 ELSE 'standby' END AS state,
-           (SELECT count(*) FROM key_vault_data.secrets s WHERE s.root_key_id = r.id) AS secrets
+           (SELECT count(*) FROM key_vault_data.secrets s WHERE s.root_key_id = r.id)
+           + (SELECT count(*) FROM key_vault_data.sealed_records s WHERE s.root_key_id = r.id) AS secrets
     FROM key_vault_data.root_key_registry r;
 REVOKE ALL ON key_vault.root_keys FROM PUBLIC;
-COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets each seals (a scan)';
+COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets and issuers each seals (a scan)';
 
 CREATE PROCEDURE key_vault.discard_secrets(root_key_id text, batch_size int DEFAULT 1000)
 AS 'MODULE_PATHNAME', 'kv_sql_discard_secrets'
@@ -385,6 +412,96 @@ COMMENT ON VIEW key_vault.rotation_progress IS 'how far the latest rotation is';
 COMMENT ON COLUMN key_vault.rotation_progress.state IS 'running, finished, or interrupted: then call rotate_root_key() again';
 COMMENT ON COLUMN key_vault.rotation_progress.total IS 'how many secrets there were to re-seal when it started';
 COMMENT ON COLUMN key_vault.rotation_progress.failed IS 'how many did not open, and were left as they are';
+
+
+-- Identity that tokens prove
+
+CREATE FUNCTION key_vault.authenticate(token text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'kv_sql_authenticate'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.authenticate FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.authenticate IS 'verifies a JWT, makes its user the identity until the transaction ends, and returns that user';
+
+CREATE FUNCTION key_vault.trust_issuer(
+    issuer text,
+    audience text[],
+    jwks jsonb,
+    user_claim text DEFAULT 'sub',
+    user_prefix text DEFAULT '',
+    team_claim text DEFAULT NULL,
+    team_admin_claim text DEFAULT NULL,
+    audience_claim text DEFAULT 'aud',
+    max_age interval DEFAULT '24 hours',
+    clock_skew interval DEFAULT '30 seconds')
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_trust_issuer'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.trust_issuer FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.trust_issuer IS 'registers an issuer of tokens with its keys, or replaces one; for superusers and the extension''s owner';
+
+CREATE FUNCTION key_vault.distrust_issuer(issuer text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'kv_sql_distrust_issuer'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.distrust_issuer FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.distrust_issuer IS 'refuses an issuer''s tokens from now on; false when it was not trusted; for superusers and the extension''s owner';
+
+CREATE FUNCTION key_vault.trusted_issuers()
+RETURNS TABLE (
+    issuer text,
+    audience text[],
+    keys jsonb,
+    user_claim text,
+    user_prefix text,
+    team_claim text,
+    team_admin_claim text,
+    audience_claim text,
+    max_age interval,
+    clock_skew interval,
+    root_key_id text)
+AS 'MODULE_PATHNAME', 'kv_sql_trusted_issuers'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 2;
+REVOKE ALL ON FUNCTION key_vault.trusted_issuers FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.trusted_issuers IS 'internal: what the view issuers shows';
+
+CREATE VIEW key_vault.issuers WITH (security_barrier) AS
+    SELECT issuer, audience, keys, user_claim, user_prefix, team_claim, team_admin_claim,
+           audience_claim, max_age, clock_skew, root_key_id
+    FROM key_vault.trusted_issuers();
+REVOKE ALL ON key_vault.issuers FROM PUBLIC;
+COMMENT ON VIEW key_vault.issuers IS 'the trusted issuers, for admins; keys by id and algorithm';
+COMMENT ON COLUMN key_vault.issuers.keys IS 'kid, alg and kty of each key that can verify; never a key';
+
+-- Rows are added and never changed, so that nobody waits for who has added one.
+CREATE TABLE key_vault_data.revocations (
+    user_hash      bytea NOT NULL
+        CONSTRAINT revocations_user_hash_length CHECK (octet_length(user_hash) = 32),
+    issued_before  timestamptz NOT NULL
+        CONSTRAINT revocations_issued_before_finite CHECK (isfinite(issued_before)),
+    revoked_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (user_hash, issued_before, revoked_at)
+);
+REVOKE ALL ON TABLE key_vault_data.revocations FROM PUBLIC;
+CREATE TRIGGER metadata_changed
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.revocations
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault_data.revocations ENABLE ALWAYS TRIGGER metadata_changed;
+COMMENT ON TRIGGER metadata_changed ON key_vault_data.revocations IS 'tells backends to read the table anew';
+COMMENT ON TABLE key_vault_data.revocations IS 'whose tokens are refused, and since when';
+COMMENT ON COLUMN key_vault_data.revocations.user_hash IS 'HMAC-SHA-256 of the user id, under a key that is sealed: a user who was forgotten is not named';
+COMMENT ON COLUMN key_vault_data.revocations.issued_before IS 'tokens issued before this, and clock_skew more, are refused';
+COMMENT ON COLUMN key_vault_data.revocations.revoked_at IS 'when that was said';
+SELECT pg_extension_config_dump('key_vault_data.revocations', '');
+
+CREATE FUNCTION key_vault.revoke_tokens(
+    user_id text,
+    issued_before timestamptz DEFAULT now())
+RETURNS void
+AS 'MODULE_PATHNAME', 'kv_sql_revoke_tokens'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.revoke_tokens FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.revoke_tokens IS 'refuses from now on the tokens that were issued for a user before a time';
 
 
 -- Providers: ours under the DBA's own

@@ -40,9 +40,10 @@ while read -r room forbidden; do
 	refuse "src/vault/$room includes a room that builds on it" \
 		"${include}\"vault/($forbidden)/" "src/vault/$room"
 done <<-'ROOMS'
-	identity  laptop|roots|providers|secrets|moving|status
-	laptop    identity|roots|providers|secrets|moving|status
-	roots     laptop|providers|secrets|moving|status
+	identity  laptop|roots|tokens|providers|secrets|moving|status
+	laptop    identity|roots|tokens|providers|secrets|moving|status
+	roots     laptop|tokens|providers|secrets|moving|status
+	tokens    laptop|providers|secrets|moving|status
 	providers roots|moving|status
 	secrets   moving|status
 	moving    status

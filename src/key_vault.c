@@ -12,6 +12,8 @@
 #include "server/settings.h"
 #include "server/shared_slots.h"
 #include "store/held_locks.h"
+#include "store/record_rows.h"
+#include "store/revocation_rows.h"
 #include "store/root_key_rows.h"
 #include "store/secret_access.h"
 #include "store/secret_table.h"
@@ -19,6 +21,7 @@
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
 #include "vault/providers/providers.h"
+#include "vault/tokens/authentication.h"
 
 PG_MODULE_MAGIC;
 
@@ -34,7 +37,10 @@ _PG_init(void)
 	kv_access_init();
 	kv_held_locks_init();
 	kv_root_key_rows_init();
+	kv_record_rows_init();
+	kv_revocation_rows_init();
 	kv_identity_init();
+	kv_authentication_init();
 	kv_providers_init();
 	kv_dotenv_file_init();
 
@@ -42,6 +48,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		kv_crypto_prepare();
+		kv_authentication_prepare();
 		kv_slots_init();
 	}
 }

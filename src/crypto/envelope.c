@@ -1,6 +1,6 @@
 /*
  * envelope.c
- *		Sealed bytes: one secret, sealed with a root key and bound to its row.
+ *		Sealed bytes: one secret, or one record, sealed with a root key and bound to its row.
  *
  * What a row is, and when it has expired, is not known here.
  */
@@ -18,6 +18,7 @@
 
 static const uint8_t format = FORMAT;
 static const char secret_tag[] = "key_vault secret";
+static const char record_tag[] = "key_vault record";
 
 /* Ten length-prefixed fields; five of them are text that others chose. */
 #define AAD_MAX \
@@ -124,6 +125,23 @@ bind(AssociatedData *aad, const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
 	return KV_OK;
 }
 
+/* Another tag than a secret's comes first, so that neither opens as the other. */
+static KvStatus
+bind_record(AssociatedData *aad, const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+			const KvRecordName *record)
+{
+	if (record->kind.len > KV_BINDING_FIELD_MAX || record->name.len > KV_BINDING_FIELD_MAX)
+		return KV_TOO_LARGE;
+
+	aad->len = 0;
+	put_field(aad, record_tag, sizeof(record_tag) - 1);
+	put_field(aad, &format, sizeof(format));
+	put_field(aad, record->kind.data, record->kind.len);
+	put_field(aad, record->name.data, record->name.len);
+	put_field(aad, root_key_id, KV_ROOT_KEY_ID_LEN);
+	return KV_OK;
+}
+
 KvStatus
 kv_envelope_new_keys(const KvXaesKey *key, KvXaesMessageKey *keys, size_t count)
 {
@@ -140,21 +158,15 @@ kv_envelope_new_keys(const KvXaesKey *key, KvXaesMessageKey *keys, size_t count)
 	return kv_xaes_derive(key, keys, count);
 }
 
-KvStatus
-kv_envelope_seal_message(const KvXaesMessageKey *key,
-						 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
-						 const KvBinding *binding,
-						 const uint8_t *plaintext, size_t len,
-						 uint8_t *sealed)
+static KvStatus
+seal_message(const KvXaesMessageKey *key,
+			 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+			 const AssociatedData *aad,
+			 const uint8_t *plaintext, size_t len, uint8_t *sealed)
 {
-	AssociatedData aad;
 	KvStatus	status;
 
-	status = bind(&aad, root_key_id, binding);
-	if (status != KV_OK)
-		return status;
-
-	status = kv_xaes_seal_message(key, aad.bytes, aad.len, plaintext, len, sealed + BODY_OFFSET);
+	status = kv_xaes_seal_message(key, aad->bytes, aad->len, plaintext, len, sealed + BODY_OFFSET);
 	if (status == KV_OK)
 	{
 		sealed[0] = FORMAT;
@@ -166,6 +178,37 @@ kv_envelope_seal_message(const KvXaesMessageKey *key,
 	return status;
 }
 
+static KvStatus
+seal(const KvXaesKey *key,
+	 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+	 const AssociatedData *aad,
+	 const uint8_t *plaintext, size_t len, uint8_t *sealed)
+{
+	KvXaesMessageKey message_key;
+	KvStatus	status;
+
+	status = kv_envelope_new_keys(key, &message_key, 1);
+	if (status == KV_OK)
+		status = seal_message(&message_key, root_key_id, aad, plaintext, len, sealed);
+	else
+		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
+	OPENSSL_cleanse(&message_key, sizeof(message_key));
+	return status;
+}
+
+KvStatus
+kv_envelope_seal_message(const KvXaesMessageKey *key,
+						 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+						 const KvBinding *binding,
+						 const uint8_t *plaintext, size_t len,
+						 uint8_t *sealed)
+{
+	AssociatedData aad;
+	KvStatus	status = bind(&aad, root_key_id, binding);
+
+	return status == KV_OK ? seal_message(key, root_key_id, &aad, plaintext, len, sealed) : status;
+}
+
 KvStatus
 kv_envelope_seal(const KvXaesKey *key,
 				 const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
@@ -173,17 +216,23 @@ kv_envelope_seal(const KvXaesKey *key,
 				 const uint8_t *plaintext, size_t len,
 				 uint8_t *sealed)
 {
-	KvXaesMessageKey message_key;
-	KvStatus	status;
+	AssociatedData aad;
+	KvStatus	status = bind(&aad, root_key_id, binding);
 
-	status = kv_envelope_new_keys(key, &message_key, 1);
-	if (status == KV_OK)
-		status = kv_envelope_seal_message(&message_key, root_key_id, binding,
-										  plaintext, len, sealed);
-	else
-		OPENSSL_cleanse(sealed, len + KV_ENVELOPE_OVERHEAD);
-	OPENSSL_cleanse(&message_key, sizeof(message_key));
-	return status;
+	return status == KV_OK ? seal(key, root_key_id, &aad, plaintext, len, sealed) : status;
+}
+
+KvStatus
+kv_envelope_seal_record(const KvXaesKey *key,
+						const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+						const KvRecordName *record,
+						const uint8_t *plaintext, size_t len,
+						uint8_t *sealed)
+{
+	AssociatedData aad;
+	KvStatus	status = bind_record(&aad, root_key_id, record);
+
+	return status == KV_OK ? seal(key, root_key_id, &aad, plaintext, len, sealed) : status;
 }
 
 KvStatus
@@ -205,10 +254,10 @@ kv_envelope_nonce(const uint8_t *sealed, uint8_t nonce[static KV_XAES_NONCE_LEN]
 	memcpy(nonce, sealed + NONCE_OFFSET, KV_XAES_NONCE_LEN);
 }
 
-/* Whether an envelope is one of ours, sealed with a root key, and what it is bound to. */
+/* Whether an envelope is one of ours, sealed with a root key. */
 static KvStatus
-check(const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN], const KvBinding *binding,
-	  const uint8_t *sealed, size_t len, AssociatedData *aad)
+check(const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+	  const uint8_t *sealed, size_t len)
 {
 	uint8_t		sealed_with[KV_ROOT_KEY_ID_LEN];
 	KvStatus	status;
@@ -217,7 +266,7 @@ check(const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN], const KvBinding *bin
 	if (status == KV_OK &&
 		memcmp(sealed_with, root_key_id, KV_ROOT_KEY_ID_LEN) != 0)
 		status = KV_WRONG_ROOT_KEY;
-	return status == KV_OK ? bind(aad, root_key_id, binding) : status;
+	return status;
 }
 
 static KvStatus
@@ -238,13 +287,23 @@ kv_envelope_open_message(const KvXaesMessageKey *key,
 	AssociatedData aad;
 	KvStatus	status;
 
-	status = check(root_key_id, binding, sealed, len, &aad);
+	status = check(root_key_id, sealed, len);
+	if (status == KV_OK)
+		status = bind(&aad, root_key_id, binding);
 	if (status == KV_OK && memcmp(sealed + NONCE_OFFSET, key->nonce, KV_XAES_NONCE_LEN) != 0)
 		status = KV_TAMPERED;
 	if (status == KV_OK)
 		status = kv_xaes_open_message(key, aad.bytes, aad.len,
 									  sealed + BODY_OFFSET, len - BODY_OFFSET, plaintext);
 	return wipe_unless_opened(status, plaintext, len);
+}
+
+static KvStatus
+open_with(const KvXaesKey *key, const AssociatedData *aad,
+		  const uint8_t *sealed, size_t len, uint8_t *plaintext)
+{
+	return kv_xaes_open(key, sealed + NONCE_OFFSET, aad->bytes, aad->len,
+						sealed + BODY_OFFSET, len - BODY_OFFSET, plaintext);
 }
 
 KvStatus
@@ -257,9 +316,28 @@ kv_envelope_open(const KvXaesKey *key,
 	AssociatedData aad;
 	KvStatus	status;
 
-	status = check(root_key_id, binding, sealed, len, &aad);
+	status = check(root_key_id, sealed, len);
 	if (status == KV_OK)
-		status = kv_xaes_open(key, sealed + NONCE_OFFSET, aad.bytes, aad.len,
-							  sealed + BODY_OFFSET, len - BODY_OFFSET, plaintext);
+		status = bind(&aad, root_key_id, binding);
+	if (status == KV_OK)
+		status = open_with(key, &aad, sealed, len, plaintext);
+	return wipe_unless_opened(status, plaintext, len);
+}
+
+KvStatus
+kv_envelope_open_record(const KvXaesKey *key,
+						const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+						const KvRecordName *record,
+						const uint8_t *sealed, size_t len,
+						uint8_t *plaintext)
+{
+	AssociatedData aad;
+	KvStatus	status;
+
+	status = check(root_key_id, sealed, len);
+	if (status == KV_OK)
+		status = bind_record(&aad, root_key_id, record);
+	if (status == KV_OK)
+		status = open_with(key, &aad, sealed, len, plaintext);
 	return wipe_unless_opened(status, plaintext, len);
 }

@@ -1,6 +1,6 @@
 /*
  * envelope.h
- *		Sealed bytes: one secret, sealed with a root key and bound to its row.
+ *		Sealed bytes: one secret, or one record, sealed with a root key and bound to its row.
  *
  * Layout: format byte 2, root key id (8), nonce (24), ciphertext (as long as the
  * plaintext), tag (16).
@@ -19,6 +19,13 @@
  *		hint							nothing when absent; else a byte 1 and UTF-8
  *		attributes						nothing when absent; else a byte 1 and JSON in
  *										UTF-8, in the spelling of json_text.h
+ *
+ * That of a record, which is what else is sealed (an issuer, a key of the vault's own):
+ *
+ *		"key_vault record"
+ *		format byte
+ *		kind, name						UTF-8
+ *		root key id						8 bytes
  */
 #ifndef KV_ENVELOPE_H
 #define KV_ENVELOPE_H
@@ -59,6 +66,13 @@ typedef struct KvBinding
 	bool		has_attributes;
 	KvBytes		attributes;
 } KvBinding;
+
+/* What a record is bound to: UTF-8, each at most KV_BINDING_FIELD_MAX bytes. */
+typedef struct KvRecordName
+{
+	KvBytes		kind;
+	KvBytes		name;
+} KvRecordName;
 
 /*
  * Seals len bytes under a fresh random nonce.  Writes len + KV_ENVELOPE_OVERHEAD
@@ -129,5 +143,19 @@ extern KV_MUST_CHECK KvStatus
 									 const KvBinding *binding,
 									 const uint8_t *sealed, size_t len,
 									 uint8_t *plaintext);
+
+/* As kv_envelope_seal() and kv_envelope_open(), of a record. */
+extern KV_MUST_CHECK KvStatus
+			kv_envelope_seal_record(const KvXaesKey *key,
+									const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+									const KvRecordName *record,
+									const uint8_t *plaintext, size_t len,
+									uint8_t *sealed);
+extern KV_MUST_CHECK KvStatus
+			kv_envelope_open_record(const KvXaesKey *key,
+									const uint8_t root_key_id[static KV_ROOT_KEY_ID_LEN],
+									const KvRecordName *record,
+									const uint8_t *sealed, size_t len,
+									uint8_t *plaintext);
 
 #endif							/* KV_ENVELOPE_H */

@@ -3,6 +3,7 @@
  *		Makes libcrypto ready for this room.
  */
 #include "prepare.h"
+#include "digest.h"
 #include "root_key.h"
 #include "xaes.h"
 
@@ -13,5 +14,7 @@ kv_crypto_prepare(void)
 
 	if (status == KV_OK)
 		status = kv_root_key_prepare();
+	if (status == KV_OK)
+		status = kv_digest_prepare();
 	(void) status;
 }

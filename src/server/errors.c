@@ -58,3 +58,13 @@ kv_quotable_label(const text *label)
 		return pnstrdup(data, len);
 	return psprintf("%s...", pnstrdup(data, pg_mbcliplen(data, len, 4)));
 }
+
+void
+kv_check_digest(KvStatus status)
+{
+	if (status != KV_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute a digest"),
+				 errdetail("Reason: %s.", kv_status_text(status))));
+}

@@ -13,6 +13,7 @@
 #define KV_ERRCODE_UNKNOWN ERRCODE_UNDEFINED_OBJECT /* 42704 */
 #define KV_ERRCODE_BAD_ARGUMENT ERRCODE_INVALID_PARAMETER_VALUE /* 22023 */
 #define KV_ERRCODE_NO_ARGUMENT ERRCODE_NULL_VALUE_NOT_ALLOWED	/* 22004 */
+#define KV_ERRCODE_TOKEN ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION	/* 28000 */
 #define KV_ERRCODE_NOT_FOUND ERRCODE_NO_DATA_FOUND	/* P0002 */
 #define KV_ERRCODE_STATE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE	/* 55000 */
 #define KV_ERRCODE_KEYRING ERRCODE_CONFIG_FILE_ERROR	/* F0000 */
@@ -26,5 +27,8 @@ extern const char *kv_status_text(KvStatus status);
  * arguments in the wrong order make a key of it.
  */
 extern char *kv_quotable_label(const text *label);
+
+/* Errors: XX000 unless a digest or a random key was made. */
+extern void kv_check_digest(KvStatus status);
 
 #endif							/* KV_ERRORS_H */

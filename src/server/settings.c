@@ -18,6 +18,7 @@
 
 char	   *kv_setting_user_id = "";
 char	   *kv_setting_team_id = "";
+char	   *kv_setting_identity_until = "";
 char	   *kv_setting_keyring_file = "";
 char	   *kv_setting_keyring_command = "";
 int			kv_setting_keyring_command_timeout = 10000;
@@ -142,6 +143,15 @@ kv_settings_define(void)
 							   PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE,
 							   check_team_id, NULL, NULL);
+
+	DefineCustomStringVariable("key_vault.identity_until",
+							   "Until when parallel workers go by the identity that a token made.",
+							   "Microseconds since 1970. Set by key_vault.authenticate() for its transaction.",
+							   &kv_setting_identity_until,
+							   "",
+							   PGC_SUSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, NULL);
 
 	DefineCustomStringVariable("key_vault.keyring_file",
 							   "The file that holds the root keys.",

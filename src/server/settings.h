@@ -38,6 +38,7 @@ typedef enum KvModeSetting
 
 extern char *kv_setting_user_id;	/* key_vault.user_id: the identity */
 extern char *kv_setting_team_id;	/* key_vault.team_id: the identity's team */
+extern char *kv_setting_identity_until;	/* key_vault.identity_until: internal; see identity.c */
 extern char *kv_setting_keyring_file;	/* absolute path, as in database_path.h */
 extern char *kv_setting_keyring_command;	/* wins over the file */
 extern int	kv_setting_keyring_command_timeout; /* milliseconds */

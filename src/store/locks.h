@@ -17,7 +17,8 @@ typedef enum KvLock
 	KV_LOCK_ROTATION = 1,		/* re-sealing goes on */
 	KV_LOCK_PURGE,				/* purging goes on */
 	KV_LOCK_ROOT_KEYS,			/* which root keys there are is being changed */
-	KV_LOCK_DISCARD				/* what a lost root key sealed is being removed */
+	KV_LOCK_DISCARD,			/* what a lost root key sealed is being removed */
+	KV_LOCK_ISSUERS				/* which issuers are trusted is being changed */
 } KvLock;
 
 /*

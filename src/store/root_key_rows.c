@@ -66,8 +66,10 @@ static KvStatement retire_row = {
 };
 
 static KvStatement count_secrets = {
-	.sql = "SELECT pg_catalog.count(*) FROM key_vault_data.secrets "
-	"WHERE root_key_id OPERATOR(pg_catalog.=) $1",
+	.sql = "SELECT (SELECT pg_catalog.count(*) FROM key_vault_data.secrets "
+	"WHERE root_key_id OPERATOR(pg_catalog.=) $1) OPERATOR(pg_catalog.+) "
+	"(SELECT pg_catalog.count(*) FROM key_vault_data.sealed_records "
+	"WHERE root_key_id OPERATOR(pg_catalog.=) $1)",
 	.nargs = 1,
 	.argtypes = {TEXTOID}
 };

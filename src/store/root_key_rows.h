@@ -59,7 +59,7 @@ extern void kv_root_key_row_retire(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN]);
 
 /*
  * Waits for all who may be sealing with a root key, which is not the active one any
- * more, then counts the secrets that it seals.
+ * more, then counts the secrets and records that it seals.
  */
 extern int64 kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN]);
 

@@ -258,8 +258,8 @@ read_extension_owner(void)
 	return owner;
 }
 
-static Oid
-extension_owner(void)
+Oid
+kv_extension_owner(void)
 {
 	if (!OidIsValid(known_owner))
 		known_owner = read_extension_owner();
@@ -273,7 +273,7 @@ run_as_owner(KvStatement *statement, Datum *values, const char *nulls,
 	Oid			save_user;
 	int			save_context;
 	volatile uint64 processed = 0;
-	Oid			owner = extension_owner();
+	Oid			owner = kv_extension_owner();
 
 	GetUserIdAndSecContext(&save_user, &save_context);
 	PG_TRY();

@@ -32,6 +32,9 @@ extern void kv_statement_init(void);
 extern Oid	kv_schema(void);
 extern Oid	kv_data_schema(void);
 
+/* Who owns the extension. */
+extern Oid	kv_extension_owner(void);
+
 /* SPI_connect(), which cannot fail but says that it might. */
 extern void kv_spi_connect(void);
 

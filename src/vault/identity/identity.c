@@ -1,7 +1,7 @@
 /*
  * identity.c
- *		The identity: the setting key_vault.user_id, or the user for whom a
- *		call is acting.  Nothing here reads a table.
+ *		The identity: the user for whom a call is acting, or of the transaction's token, or
+ *		the setting key_vault.user_id.  Nothing here reads a table.
  */
 #include "postgres.h"
 
@@ -15,6 +15,7 @@
 #include "server/settings.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/team.h"
+#include "vault/identity/transaction_token.h"
 
 /* The user of the running call; NULL outside of one. */
 static const char *acting_user = NULL;
@@ -62,10 +63,18 @@ may_act_for_any_user(void)
 const char *
 kv_identity(int *len)
 {
+	const KvTokenSubject *token;
+
 	if (acting_user != NULL)
 	{
 		*len = acting_len;
 		return acting_user;
+	}
+	token = kv_transaction_token();
+	if (token != NULL)
+	{
+		*len = strlen(token->user_id);
+		return token->user_id;
 	}
 	*len = strlen(kv_setting_user_id);
 	return *len > 0 ? kv_setting_user_id : NULL;
@@ -96,6 +105,8 @@ refuse_other_user(const text *user_id)
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_OTHER_USER),
 			 errmsg("the transaction acts for another user"),
+			 kv_transaction_token_bound() != NULL ?
+			 errdetail("The call names a user_id that is not the user of the transaction's token.") :
 			 errdetail("The call names a user_id that is not the identity in \"key_vault.user_id\"."),
 			 kv_team_is(user_id) ?
 			 errhint("A member's call names the member, whom the team's key serves where there is none. To see and change the team's keys, call without an identity at level \"service\", or for the team as the identity.") :

@@ -70,6 +70,12 @@ static const struct
 	{ADMIN, ROUTINE("verify_secrets")},
 	{WATCHERS, ROUTINE("expiring")},
 
+	/* tokens */
+	{USERS, ROUTINE("authenticate")},
+	{WORKERS, ROUTINE("revoke_tokens")},
+	{ADMIN, VIEW("issuers")},
+	{ADMIN, ROUTINE("trusted_issuers")},
+
 	/* root keys */
 	{WATCHERS, VIEW("root_keys")},
 	{WATCHERS, ROUTINE("root_key_in_ring")},

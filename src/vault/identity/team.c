@@ -1,16 +1,24 @@
 /*
  * team.c
- *		The transaction's team: the setting key_vault.team_id.  Whether a user belongs to
- *		it is for the application to say.
+ *		The transaction's team: its token's, or the setting key_vault.team_id.  Whether a user
+ *		belongs to it is for the token, or the application, to say.
  */
 #include "postgres.h"
 
 #include "server/settings.h"
 #include "vault/identity/team.h"
+#include "vault/identity/transaction_token.h"
 
 const char *
 kv_identity_team(int *len)
 {
+	const KvTokenSubject *token = kv_transaction_token();
+
+	if (token != NULL)
+	{
+		*len = strlen(token->team_id);
+		return *len > 0 ? token->team_id : NULL;
+	}
 	*len = strlen(kv_setting_team_id);
 	return *len > 0 ? kv_setting_team_id : NULL;
 }
@@ -52,5 +60,7 @@ kv_team_is_own(const text *user_id)
 bool
 kv_team_may_change(void)
 {
-	return false;
+	const KvTokenSubject *token = kv_transaction_token();
+
+	return token != NULL && token->team_admin;
 }

@@ -27,8 +27,8 @@ extern text *kv_team_for(const text *user_id);
 extern bool kv_team_is_own(const text *user_id);
 
 /*
- * Whether a user of the transaction's team may see and change the team's keys.  No
- * setting says so.
+ * Whether a user of the transaction's team may see and change the team's keys: its token
+ * may say so, and no setting does.
  */
 extern bool kv_team_may_change(void);
 

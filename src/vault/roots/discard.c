@@ -14,6 +14,8 @@
 #include "store/discard_rows.h"
 #include "store/locks.h"
 #include "store/procedure.h"
+#include "store/record_rows.h"
+#include "store/revocation_rows.h"
 #include "store/root_key_rows.h"
 #include "vault/identity/row_policy.h"
 #include "vault/roots/discard.h"
@@ -106,6 +108,27 @@ run_batch(Discard *discard)
 	return count == discard->batch_size;
 }
 
+/*
+ * What is no secret goes last: issuers, and the key by which revoked users are known.
+ * Without it their rows say nothing, and keep issuers from being trusted again.
+ */
+static void
+discard_records(const Discard *discard)
+{
+	uint64		removed;
+
+	check_is_lost(discard);
+	kv_secret_rows_lock_for_write();
+	removed = kv_record_rows_delete_sealed_with(discard->hex);
+	if (removed > 0 && kv_record_rows_read(KV_RECORD_HASH_KEY) == NIL)
+		(void) kv_revocation_rows_delete();
+	kv_procedure_commit();
+	if (removed > 0)
+		ereport(NOTICE,
+				(errmsg("removed the issuers of tokens that root key %s had sealed", discard->hex),
+				 errhint("Trust them again with key_vault.trust_issuer(). Tokens that were revoked, and have not expired, are accepted again then.")));
+}
+
 static void
 tell(const Discard *discard)
 {
@@ -155,6 +178,7 @@ kv_discard_run(const text *id, int batch_size)
 												  ALLOCSET_DEFAULT_SIZES);
 	while (run_batch(&discard))
 		CHECK_FOR_INTERRUPTS();
+	discard_records(&discard);
 	tell(&discard);
 	kv_procedure_end();
 	kv_unlock_for_session(KV_LOCK_DISCARD);

@@ -27,6 +27,7 @@
 #include "vault/roots/keyring.h"
 #include "vault/roots/message_keys.h"
 #include "vault/roots/opening_many.h"
+#include "vault/roots/records.h"
 #include "vault/roots/rotation.h"
 #include "vault/roots/sealing.h"
 #include "vault/roots/unopened.h"
@@ -353,6 +354,18 @@ warn_of_remaining(const Rotation *rotation, int64 remaining)
 			 errhint("Call key_vault.rotate_root_key() again when it can go on. pg_terminate_backend() ends a session.")));
 }
 
+/* What is no secret goes last, in one transaction: there are few.  How many are left. */
+static int64
+reseal_records(Rotation *rotation)
+{
+	int64		left;
+
+	take_active_root_key(rotation);
+	left = kv_records_reseal(rotation->root_key_id);
+	kv_procedure_commit();
+	return left;
+}
+
 /* Unless all is done the rotation counts as interrupted. */
 static void
 finish(Rotation *rotation, int64 remaining)
@@ -369,6 +382,7 @@ void
 kv_rotation_run(int batch_size)
 {
 	Rotation	rotation = {0};
+	int64		remaining;
 
 	PreventCommandIfReadOnly("key_vault.rotate_root_key()");
 	kv_lock_for_session(KV_LOCK_ROTATION, "rotating the root key");
@@ -377,7 +391,8 @@ kv_rotation_run(int batch_size)
 	/* What comes now is in a transaction with a snapshot of its own */
 	kv_procedure_commit();
 	start(&rotation, batch_size);
-	finish(&rotation, run_passes(&rotation));
+	remaining = run_passes(&rotation);
+	finish(&rotation, remaining + reseal_records(&rotation));
 
 	kv_procedure_end();
 	kv_unlock_for_session(KV_LOCK_ROTATION);

@@ -11,6 +11,7 @@
 #include "server/compat.h"
 #include "store/verify_rows.h"
 #include "vault/roots/keyring.h"
+#include "vault/roots/records.h"
 #include "vault/roots/verify.h"
 
 #define BATCH_ROWS 1000
@@ -120,6 +121,32 @@ put_into_result(Findings *findings, const KvRotationRow *row, const KvObstacle *
 	tuplestore_putvalues(findings->result, findings->columns, values, nulls);
 }
 
+/* Of what is no secret the reason says what it is. */
+static void
+try_records(Findings *findings)
+{
+	ListCell   *cell;
+
+	foreach(cell, kv_record_rows_read(NULL))
+	{
+		const KvRecordRow *record = lfirst(cell);
+		Datum		values[6] = {0};
+		bool		nulls[6] = {true, true, true, true, false, false};
+		const char *why;
+		Size		len;
+		uint8	   *plaintext = kv_record_try_open(record, &len, &why);
+
+		if (plaintext != NULL)
+		{
+			kv_record_close(plaintext, len);
+			continue;
+		}
+		values[4] = CStringGetTextDatum(record->root_key_id);
+		values[5] = CStringGetTextDatum(psprintf("%s \"%s\": %s", record->kind, record->name, why));
+		tuplestore_putvalues(findings->result, findings->columns, values, nulls);
+	}
+}
+
 void
 kv_verify_all(Tuplestorestate *result, TupleDesc columns)
 {
@@ -129,6 +156,7 @@ kv_verify_all(Tuplestorestate *result, TupleDesc columns)
 	findings.columns = columns;
 	kv_keyring_freshen();
 	try_in_order(&findings, PG_INT64_MAX);
+	try_records(&findings);
 }
 
 /* Whether the root key is a part of why the secret does not open. */

@@ -13,6 +13,7 @@
 #include "vault/secrets/secret_name.h"
 #include "vault/secrets/secrets.h"
 #include "vault/secrets/write_nesting.h"
+#include "vault/tokens/revocations.h"
 
 /* Removes a variable from the .env file; false when it was empty or not there. */
 static bool
@@ -107,6 +108,7 @@ kv_secret_forget(text *user_id)
 	KV_ACT_FOR(user);
 	{
 		removed = remove_rows_of_user(user);
+		kv_tokens_revoke_forgotten(user);
 	}
 	KV_ACT_END();
 	tell_of_backups();
