@@ -125,6 +125,21 @@ sub send_by
 	return;
 }
 
+# Prepares a statement under a name, as drivers do, and runs one that is prepared.
+sub prepare
+{
+	my ($self, $name, $sql) = @_;
+	$self->_write(_parse($name, $sql) . _message('S', ''));
+	return $self->receive;
+}
+
+sub execute_prepared
+{
+	my ($self, $name, @parameters) = @_;
+	$self->_write(_execute($name, @parameters) . _message('S', ''));
+	return $self->receive;
+}
+
 # Runs statements as one simple query, without parameters.
 sub simple
 {
