@@ -180,7 +180,7 @@ unit() {
 	cached=$(cache_folder)/npm
 	as_server mkdir -p test/unit/build
 	[[ ! -d $cached ]] || as_server cp -r "$cached" test/unit/build/
-	as_server "${network[@]}" make -s -C test/unit check || status=$?
+	as_server "${network[@]}" make -s -C test/unit check KV_LONG="$(is_long && say 1)" || status=$?
 	[[ -d $cached || ! -d test/unit/build/npm/node_modules ]] || cp -r test/unit/build/npm "$cached"
 	return "$status"
 }
