@@ -145,6 +145,27 @@ LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION key_vault.require FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.require IS 'the current API key, or error P0002 that says why there is none';
 
+-- A type with a name: to make one up from a list of columns costs each call a tenth more.
+CREATE TYPE key_vault.looked_up AS (
+    api_key text,
+    source text,
+    label text,
+    version int,
+    expires_at timestamptz,
+    attributes jsonb);
+REVOKE ALL ON TYPE key_vault.looked_up FROM PUBLIC;
+COMMENT ON TYPE key_vault.looked_up IS 'what lookup() returns';
+
+CREATE FUNCTION key_vault.lookup(
+    user_id text,
+    provider text,
+    label text DEFAULT 'default')
+RETURNS SETOF key_vault.looked_up
+AS 'MODULE_PATHNAME', 'kv_sql_lookup'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION key_vault.lookup FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.lookup IS 'the current API key with all that a call needs besides it, and who pays for the call, in one row; no row when there is none or it has expired';
+
 CREATE FUNCTION key_vault.get_all(user_id text)
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'kv_sql_get_all'
@@ -921,6 +942,9 @@ BEGIN
               SELECT format('TABLE %I.%I', nspname, relname), relowner, relacl
               FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
               WHERE nspname IN ('key_vault', 'key_vault_data') AND relkind IN ('r', 'v')
+              UNION ALL
+              SELECT format('TYPE key_vault.%I', typname), typowner, typacl
+              FROM pg_type WHERE oid = 'key_vault.looked_up'::regtype
               UNION ALL
               SELECT format('ROUTINE key_vault.%I', proname), proowner, proacl
               FROM pg_proc WHERE pronamespace = 'key_vault'::regnamespace) AS all_objects (object, owner, acl),

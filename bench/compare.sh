@@ -50,6 +50,7 @@ write_scripts() {
 	lookup pgp "pgp_sym_decrypt(sealed, 'passphrase')" pgp
 	lookup pgp_s2k0 "pgp_sym_decrypt(sealed, 'passphrase')" pgp_s2k0
 	say "$draw" "SELECT key_vault.get(:u, 'gemini', :l);" >"$folder/get"
+	say "$draw" "SELECT * FROM key_vault.lookup(:u, 'gemini', :l);" >"$folder/lookup"
 	say "$draw" "SELECT :l;" >"$folder/nothing"
 	say "$draw" "SELECT key_vault.set(:u, 'gemini', :k, :l);" >"$folder/set"
 	say "$draw" "INSERT INTO bench.plaintext (user_id, provider, label, api_key) VALUES (:u, 'gemini', :l, :k)" \
@@ -184,9 +185,9 @@ load_versions() {
 
 lookups() {
 	local round=$1
-	in_loops "$round" "straight_$size" nothing plaintext get get_query pgp_s2k0 pgp
+	in_loops "$round" "straight_$size" nothing plaintext get get_query lookup pgp_s2k0 pgp
 	in_loops "$round" "planned_$size" nothing plaintext get
-	by_pgbench "$round" 2 straight "straight_$size" plaintext@1 get@1
+	by_pgbench "$round" 3 straight "straight_$size" plaintext@1 get@1 lookup@1
 	by_pgbench "$round" 1 planned "planned_$size" plaintext@1 get@1
 	by_pgbench "$round" 1 others "straight_$size" plaintext@3 pgp_s2k0@3 pgp@1 nothing@3
 	in_one_select "$round"

@@ -39,6 +39,7 @@ SELECT bench.make_loop(name, call) IS NULL FROM (VALUES
         WHERE user_id = u AND provider = 'gemini' AND label = 'default'$$),
     ('get', $$k := key_vault.get(u, 'gemini')$$),
     ('get_query', $$SELECT key_vault.get(u, 'gemini') INTO k$$),
+    ('lookup', $$SELECT l.api_key INTO k FROM key_vault.lookup(u, 'gemini') l$$),
     ('pgp', $$SELECT pgp_sym_decrypt(sealed, 'passphrase') INTO k FROM bench.pgp
         WHERE user_id = u AND provider = 'gemini' AND label = 'default'$$),
     ('pgp_s2k0', $$SELECT pgp_sym_decrypt(sealed, 'passphrase') INTO k FROM bench.pgp_s2k0

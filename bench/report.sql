@@ -34,6 +34,7 @@ INSERT INTO shown VALUES
     (10, 'loop', 'straight', 'plaintext', '**CPU of a lookup inside the server**: plaintext', '%s us'),
     (11, 'loop', 'straight', 'get', '`get`, the straight way', '%s us'),
     (12, 'loop', 'straight', 'get_query', '`get`, the straight way, in a query of its own', '%s us'),
+    (13, 'loop', 'straight', 'lookup', '`lookup`, in a query of its own', '%s us'),
     (13, 'loop', 'planned', 'get', '`get`, the planner''s way', '%s us'),
     (14, 'loop', 'straight', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s us'),
     (15, 'loop', 'straight', 'pgp', '`pgp_sym_decrypt`, defaults', '%s us'),
@@ -41,6 +42,7 @@ INSERT INTO shown VALUES
     (17, 'many', '-', 'get', '`get`', '%s us'),
     (20, 'pgbench', 'straight', 'plaintext', '**Lookups a second through pgbench**: plaintext', '%s'),
     (21, 'pgbench', 'straight', 'get', '`get`, the straight way', '%s'),
+    (22, 'pgbench', 'straight', 'lookup', '`lookup`, all columns', '%s'),
     (22, 'pgbench', 'planned', 'get', '`get`, the planner''s way', '%s'),
     (23, 'pgbench', 'others', 'pgp_s2k0', '`pgp_sym_decrypt`, s2k-mode=0', '%s'),
     (24, 'pgbench', 'others', 'pgp', '`pgp_sym_decrypt`, defaults', '%s'),
@@ -119,6 +121,10 @@ SELECT 8, format('`get`, CPU at %s secrets, to that at %s', to_char(max(secrets)
        true, 1.5, '',
        (array_agg(value ORDER BY secrets DESC))[1] / (array_agg(value ORDER BY secrets))[1], NULL
 FROM medians WHERE (metric, run, way) = ('loop', 'straight', 'get')
+UNION ALL
+SELECT 14, '`lookup` through pgbench, a transaction''s time to that of `get`', true, 1.15, '', max(g.value / l.value), NULL
+FROM medians g JOIN medians l USING (secrets, metric, run)
+WHERE (metric, run) = ('pgbench', 'straight') AND g.way = 'get' AND l.way = 'lookup'
 UNION ALL
 SELECT 12, 'memory that a first `get` adds to a backend, all its private pages', true, 300, ' kB', max(value) / 1024, NULL
 FROM medians WHERE (metric, way) = ('private', 'get');

@@ -37,7 +37,7 @@ BEGIN
 END $$;
 
 -- all that reads secrets
-CREATE VIEW reading AS SELECT call FROM unnest(ARRAY['get(''user_b'', ''exa'')', 'require(''user_b'', ''exa'')', 'get_all(''user_b'')', 'list(''user_b'')', 'versions(''user_b'', ''exa'')',
+CREATE VIEW reading AS SELECT call FROM unnest(ARRAY['get(''user_b'', ''exa'')', 'require(''user_b'', ''exa'')', 'lookup(''user_b'', ''exa'')', 'get_all(''user_b'')', 'list(''user_b'')', 'versions(''user_b'', ''exa'')',
     'source(''user_b'', ''exa'')', 'onboarding(''user_b'')', 'rollback(''user_b'', ''exa'', 1)', 'import_keys(''SELECT ''''user_b'''', ''''exa'''', repeat(''''x'''', 20)'')']) call;
 BEGIN;
 SELECT call, way(call) FROM reading;
@@ -79,6 +79,7 @@ INSERT INTO script (reads, statement) VALUES
     (true, 'SELECT key_vault.get(''user_b'', ''exa'')'), (true, 'SELECT key_vault.get(NULL, ''serper'')'), (true, 'SELECT key_vault.get(''user_c'', ''exa'')'),
     (true, 'SELECT key_vault.get(''user_a'', ''cohere'')'), (true, 'SELECT key_vault.get(''user_a'', ''deepl'')'), (true, 'SELECT md5(key_vault.get(''user_a'', ''mistral''))'),
     (true, 'SELECT key_vault.get(''user_a'', ''exo'')'), (true, 'SELECT key_vault.require(''user_a'', ''exa'')'), (true, 'SELECT key_vault.require(''user_a'', ''groq'')'),
+    (true, 'SELECT l::text FROM key_vault.lookup(''user_a'', ''exa'', ''work'') l'), (true, 'SELECT l::text FROM key_vault.lookup(''user_c'', ''exa'') l'), (true, 'SELECT l::text FROM key_vault.lookup(''user_b'', ''exa'') l'), (true, 'SELECT l::text FROM key_vault.lookup(''user_a'', ''deepl'') l'), (true, 'SELECT l::text FROM key_vault.lookup(''user_a'', ''cohere'') l'),
     (true, 'SELECT key_vault.require(''user_a'', ''deepl'')'), (true, 'SELECT key_vault.require(''user_a'', ''cohere'')'), (true, 'SELECT key_vault.source(''user_a'', ''exa'')'),
     (true, 'SELECT key_vault.source(''user_a'', ''deepl'')'), (true, 'SELECT key_vault.get_all(''user_b'')'), (true, 'SELECT count(*) FROM key_vault.list(''user_a'')'),
     (true, 'SELECT string_agg(l::text, '' '') FROM key_vault.list(''user_a'') l'), (true, 'SELECT string_agg(l::text, '' '') FROM key_vault.list(''user_b'') l'), (true, 'SELECT string_agg(l::text, '' '') FROM key_vault.list(NULL) l'),

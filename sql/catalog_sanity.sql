@@ -3,7 +3,8 @@
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
 CREATE EXTENSION key_vault;
-CREATE TEMP VIEW ours AS SELECT * FROM pg_class WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace);
+-- but for the type of lookup()'s rows, which is no relation to anybody else
+CREATE TEMP VIEW ours AS SELECT * FROM pg_class WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace) AND oid <> (SELECT typrelid FROM pg_type WHERE oid = 'key_vault.looked_up'::regtype);
 CREATE TEMP VIEW our_functions AS SELECT * FROM pg_proc WHERE pronamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace);
 CREATE TEMP VIEW builtin_types AS SELECT * FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace AND oid < 16384 AND typtype = 'b';
 
@@ -56,9 +57,9 @@ SELECT proname, count(*) FROM our_functions GROUP BY 1 HAVING count(*) > 1;
 -- each argument has a name
 SELECT f.oid::regprocedure FROM our_functions f
 WHERE f.pronargs > 0 AND (coalesce(cardinality(f.proargnames), 0) < f.pronargs OR '' = ANY (f.proargnames));
--- arguments and results are of PostgreSQL's own types
+-- arguments and results are of PostgreSQL's own types, but for the row that lookup() returns
 SELECT f.oid::regprocedure, t::regtype FROM our_functions f, unnest(coalesce(f.proallargtypes, f.proargtypes::oid[]) || f.prorettype) t
-WHERE t NOT IN (SELECT oid FROM builtin_types) AND t::regtype::text NOT IN ('void', 'record', 'trigger');
+WHERE t NOT IN (SELECT oid FROM builtin_types) AND t::regtype::text NOT IN ('void', 'record', 'trigger', 'key_vault.looked_up');
 -- none answers NULL without being asked, aggregates, takes any number of arguments, or has a planner's helper
 SELECT f.oid::regprocedure FROM our_functions f
 WHERE f.proisstrict OR f.prokind NOT IN ('f', 'p') OR f.provariadic <> 0 OR f.prosupport <> 0 OR f.protrftypes IS NOT NULL;

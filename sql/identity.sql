@@ -63,7 +63,7 @@ DECLARE
     statement text;
 BEGIN
     FOREACH statement IN ARRAY ARRAY[
-        'SELECT key_vault.get(''user_b'', ''exa'')', 'SELECT key_vault.require(''user_b'', ''exa'')', 'SELECT key_vault.get_all(''user_b'')',
+        'SELECT key_vault.get(''user_b'', ''exa'')', 'SELECT key_vault.require(''user_b'', ''exa'')', 'SELECT key_vault.get_all(''user_b'')', 'SELECT * FROM key_vault.lookup(''user_b'', ''exa'')',
         'SELECT key_vault.source(''user_b'', ''exa'')', 'SELECT * FROM key_vault.list(''user_b'')', 'SELECT * FROM key_vault.versions(''user_b'', ''exa'')',
         'SELECT key_vault.set(''user_b'', ''exa'', repeat(''n'', 20))', 'SELECT key_vault.delete(''user_b'', ''exa'')', 'SELECT key_vault.forget(''user_b'')',
         'SELECT key_vault.rollback(''user_b'', ''exa'', 1)'] LOOP
@@ -234,7 +234,7 @@ DO $$
 DECLARE
     statement text;
 BEGIN
-    FOREACH statement IN ARRAY ARRAY['get(''user_a'', ''exa'')', 'require(''user_a'', ''exa'')', 'get_all(''user_a'')', 'source(''user_a'', ''exa'')', 'list(''user_a'')',
+    FOREACH statement IN ARRAY ARRAY['get(''user_a'', ''exa'')', 'require(''user_a'', ''exa'')', 'lookup(''user_a'', ''exa'')', 'get_all(''user_a'')', 'source(''user_a'', ''exa'')', 'list(''user_a'')',
         'versions(''user_a'', ''exa'')', 'set(''user_a'', ''exa'', repeat(''n'', 20))', 'delete(''user_a'', ''exa'')', 'forget(''user_a'')', 'rollback(''user_a'', ''exa'', 1)'] LOOP
         BEGIN
             EXECUTE 'SELECT * FROM key_vault.' || statement;

@@ -93,7 +93,7 @@ WHERE pronamespace = 'key_vault'::regnamespace AND proparallel <> 'u'
                   'grant_access', 'revoke_access', 'record_usage', 'import_keys', 'import_dotenv', 'add_provider', 'remove_provider');
 SELECT proname FROM pg_proc
 WHERE pronamespace = 'key_vault'::regnamespace AND proparallel <> 'r'
-  AND proname IN ('get', 'require', 'get_all', 'source', 'list', 'versions', 'onboarding', 'mode');
+  AND proname IN ('get', 'require', 'lookup', 'get_all', 'source', 'list', 'versions', 'onboarding', 'mode');
 
 -- every table that has a user_id has row-level security and one policy, the same, for all commands and roles
 SELECT c.oid::regclass FROM pg_class c

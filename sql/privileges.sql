@@ -88,7 +88,7 @@ WHERE attempt(role_name, 'user_a', statement) <> '42501';
 -- by calling
 CREATE TEMP TABLE call (id int GENERATED ALWAYS AS IDENTITY, statement text);
 INSERT INTO call (statement) VALUES
-    ('key_vault.current_user_id()'), ('key_vault.get(%L, ''exa'')'), ('key_vault.require(%L, ''exa'')'), ('key_vault.get_all(%L)'), ('key_vault.source(%L, ''exa'')'),
+    ('key_vault.current_user_id()'), ('key_vault.get(%L, ''exa'')'), ('key_vault.require(%L, ''exa'')'), ('key_vault.lookup(%L, ''exa'')'), ('key_vault.get_all(%L)'), ('key_vault.source(%L, ''exa'')'),
     ('key_vault.list(%L)'), ('key_vault.versions(%L, ''exa'')'), ('key_vault.set(%L, ''exa'', repeat(''n'', 20))'), ('key_vault.rollback(%L, ''exa'', 1)'),
     ('key_vault.delete(%L, ''exa'')'), ('key_vault.forget(%L)'), ('key_vault.onboarding(%L)'), ('key_vault.record_usage(%L, ''exa'')'),
     ('key_vault.import_dotenv(%L, ''EXA_API_KEY='' || repeat(''n'', 20))'), ('key_vault.import_keys(''SELECT ''''user_a'''', ''''exa'''', repeat(''''n'''', 20)'')'),

@@ -6,16 +6,19 @@ CREATE ROLE "regress_kv_App";
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO "regress_kv_App";
 ALTER DEFAULT PRIVILEGES GRANT ALL ON ROUTINES TO "regress_kv_App" WITH GRANT OPTION;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO "regress_kv_App", PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO "regress_kv_App";
 CREATE EXTENSION key_vault CASCADE;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM "regress_kv_App";
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON ROUTINES FROM "regress_kv_App";
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM "regress_kv_App", PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM "regress_kv_App";
 SELECT key_vault.create_root_key() IS NOT NULL AS ready;
 
 SELECT role, level, missing, extra FROM key_vault.access;
 SELECT grantee::regrole, count(*)
 FROM (SELECT proacl FROM pg_proc WHERE pronamespace = 'key_vault'::regnamespace
       UNION ALL SELECT relacl FROM pg_class WHERE relnamespace IN ('key_vault'::regnamespace, 'key_vault_data'::regnamespace)
+      UNION ALL SELECT typacl FROM pg_type WHERE oid = 'key_vault.looked_up'::regtype
       UNION ALL SELECT nspacl FROM pg_namespace WHERE nspname IN ('key_vault', 'key_vault_data')) AS acls (acl), LATERAL aclexplode(acl)
 WHERE grantee <> 10
 GROUP BY grantee;

@@ -13,12 +13,17 @@
 #include "server/errors.h"
 #include "vault/roots/opening_many.h"
 #include "vault/secrets/key_checks.h"
+#include "vault/secrets/lookup.h"
 #include "vault/secrets/secrets.h"
+
+/* More than a row of key and attributes has. */
+#define RESULT_KB 1024
 
 PG_FUNCTION_INFO_V1(kv_sql_set);
 PG_FUNCTION_INFO_V1(kv_sql_inspect_key);
 PG_FUNCTION_INFO_V1(kv_sql_get);
 PG_FUNCTION_INFO_V1(kv_sql_require);
+PG_FUNCTION_INFO_V1(kv_sql_lookup);
 PG_FUNCTION_INFO_V1(kv_sql_get_all);
 PG_FUNCTION_INFO_V1(kv_sql_source);
 PG_FUNCTION_INFO_V1(kv_sql_list);
@@ -26,6 +31,29 @@ PG_FUNCTION_INFO_V1(kv_sql_delete);
 PG_FUNCTION_INFO_V1(kv_sql_forget);
 PG_FUNCTION_INFO_V1(kv_sql_versions);
 PG_FUNCTION_INFO_V1(kv_sql_rollback);
+
+/*
+ * A result of a row or two, which is not written to a temporary file, whatever work_mem
+ * is: it holds a key.
+ */
+static Tuplestorestate *
+result_in_memory(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) ||
+		!(result->allowedModes & SFRM_Materialize) || result->expectedDesc == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->returnMode = SFRM_Materialize;
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+											  false, RESULT_KB);
+	MemoryContextSwitchTo(caller);
+	return result->setResult;
+}
 
 /* user_id and provider are arguments 0 and 1; label is where it is said. */
 static KvSecretArgs
@@ -110,6 +138,46 @@ kv_sql_require(PG_FUNCTION_ARGS)
 
 	kv_opening_many(fcinfo->flinfo);
 	PG_RETURN_TEXT_P(kv_secret_require(&args));
+}
+
+static void
+put_looked_up(Tuplestorestate *result, TupleDesc columns, const KvSecretArgs *args,
+			  const KvLookup *found)
+{
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	values[0] = PointerGetDatum(found->api_key);
+	values[1] = CStringGetTextDatum(found->source);
+	values[2] = PointerGetDatum(args->label);
+	values[3] = Int32GetDatum(found->version);
+	nulls[3] = !found->has_version;
+	values[4] = TimestampTzGetDatum(found->expires_at);
+	nulls[4] = !found->has_expiry;
+	values[5] = PointerGetDatum(found->attributes);
+	nulls[5] = found->attributes == NULL;
+	tuplestore_putvalues(result, columns, values, nulls);
+}
+
+/*
+ * key_vault.lookup(user_id text, provider text, label text) returns table
+ *
+ * The current key with its source, version, expiry and attributes, in one row or none.
+ */
+Datum
+kv_sql_lookup(PG_FUNCTION_ARGS)
+{
+	KvSecretArgs args = secret_args(fcinfo, 2);
+	Tuplestorestate *result = result_in_memory(fcinfo);
+	KvLookup	found;
+
+	kv_opening_many(fcinfo->flinfo);
+	if (kv_secret_lookup(&args, &found))
+	{
+		put_looked_up(result, ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc, &args, &found);
+		explicit_bzero(VARDATA(found.api_key), VARSIZE(found.api_key) - VARHDRSZ);
+	}
+	return (Datum) 0;
 }
 
 /*

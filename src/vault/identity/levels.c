@@ -58,6 +58,7 @@ static const struct
 	{USERS, ROUTINE("inspect_key")},
 	{USERS, ROUTINE("get")},
 	{USERS, ROUTINE("require")},
+	{USERS, ROUTINE("lookup")},
 	{USERS, ROUTINE("get_all")},
 	{USERS, ROUTINE("source")},
 	{USERS, ROUTINE("list")},
