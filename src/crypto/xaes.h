@@ -5,7 +5,7 @@
  * Source: C2SP XAES-256-GCM, which is the NIST SP 800-108r1 KDF in counter mode
  * with CMAC-AES256, then AES-256-GCM (SP 800-38D).
  *
- * For one thread at a time: the cipher contexts are static.
+ * For one thread at a time, as aes.h is.
  */
 #ifndef KV_XAES_H
 #define KV_XAES_H
@@ -108,15 +108,5 @@ extern KV_MUST_CHECK KvStatus
 								 const uint8_t *aad, size_t aad_len,
 								 const uint8_t *sealed, size_t len,
 								 uint8_t *plaintext);
-
-/*
- * Between the two, kv_xaes_open() and kv_xaes_seal() each leave the key of its last
- * message, which it derived from xaes_key and the nonce, in libcrypto's memory, where the
- * next one needs no memory anew: a third of what it costs.  For who opens or seals many in
- * a row, and has what is in them in memory all the while.  Each begin needs its end, and
- * they may overlap.
- */
-extern void kv_xaes_begin_many(void);
-extern void kv_xaes_end_many(void);
 
 #endif							/* KV_XAES_H */

@@ -1,6 +1,6 @@
 /*
  * opening_many.c
- *		Lets libcrypto's memory serve on while secret after secret is opened, or sealed
+ *		Spares libcrypto the wiping of each key while secret after secret is opened, or sealed
  *		anew.
  *
  * What stays in it is the key of the last message, as long as the statement may have
@@ -10,7 +10,7 @@
 
 #include "utils/memutils.h"
 
-#include "crypto/xaes.h"
+#include "crypto/aes.h"
 #include "vault/roots/opening_many.h"
 
 /* Stands in fn_extra after the first call. */
@@ -19,7 +19,7 @@ static const char called_once;
 static void
 end(void *arg)
 {
-	kv_xaes_end_many();
+	kv_aes_end_many();
 }
 
 MemoryContextCallback *
@@ -29,7 +29,7 @@ kv_doing_many(MemoryContext context)
 
 	at_end->func = end;
 	MemoryContextRegisterResetCallback(context, at_end);
-	kv_xaes_begin_many();
+	kv_aes_begin_many();
 	return at_end;
 }
 
