@@ -82,7 +82,7 @@ CREATE POLICY own_rows ON key_vault_data.secrets FOR ALL TO PUBLIC
     USING (user_id = key_vault.current_user_id());
 COMMENT ON POLICY own_rows ON key_vault_data.secrets IS 'a transaction reaches the rows of its identity only';
 COMMENT ON TABLE key_vault_data.secrets IS 'one row for each version of each API key, sealed; read and written through the functions';
-COMMENT ON COLUMN key_vault_data.secrets.user_id IS 'the application''s id of an end user, 1 to 255 bytes';
+COMMENT ON COLUMN key_vault_data.secrets.user_id IS 'the application''s id of an end user, or team: and a team''s id; 1 to 255 bytes';
 COMMENT ON COLUMN key_vault_data.secrets.provider IS 'registered name of the API';
 COMMENT ON COLUMN key_vault_data.secrets.label IS 'which of several keys for one provider, 1 to 63 bytes';
 COMMENT ON COLUMN key_vault_data.secrets.version IS 'counts from 1; the highest is current';
@@ -649,7 +649,7 @@ CREATE TABLE key_vault_data.usage (
     month       date NOT NULL
         CONSTRAINT usage_month_first_day CHECK (month = date_trunc('month', month::timestamp)::date),
     paid_by     text COLLATE "C" NOT NULL
-        CONSTRAINT usage_paid_by_known CHECK (paid_by IN ('user', 'operator')),
+        CONSTRAINT usage_paid_by_known CHECK (paid_by IN ('user', 'team', 'operator')),
     -- what record_usage() takes is less: these are for who writes rows without it
     requests    numeric NOT NULL
         CONSTRAINT usage_requests_range CHECK (requests BETWEEN 0 AND 1e18 AND scale(requests) = 0),
@@ -658,7 +658,10 @@ CREATE TABLE key_vault_data.usage (
     cost        numeric NOT NULL
         CONSTRAINT usage_cost_range CHECK (cost BETWEEN 0 AND 1e18 AND scale(cost) <= 30),
     updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (user_id, provider, month, paid_by)
+    team_id     text COLLATE "C" NOT NULL DEFAULT ''
+        CONSTRAINT usage_team_id_length CHECK (octet_length(team_id) <= 250),
+    CONSTRAINT usage_team_pays CHECK ((paid_by = 'team') = (team_id <> '')),
+    PRIMARY KEY (user_id, provider, month, paid_by, team_id)
 );
 REVOKE ALL ON TABLE key_vault_data.usage FROM PUBLIC;
 ALTER TABLE key_vault_data.usage ENABLE ROW LEVEL SECURITY;
@@ -667,7 +670,8 @@ CREATE POLICY own_rows ON key_vault_data.usage FOR ALL TO PUBLIC
 COMMENT ON POLICY own_rows ON key_vault_data.usage IS 'a transaction reaches the rows of its identity only';
 COMMENT ON TABLE key_vault_data.usage IS 'what was used, by user, provider and month (UTC)';
 COMMENT ON COLUMN key_vault_data.usage.month IS 'first day of the month, UTC';
-COMMENT ON COLUMN key_vault_data.usage.paid_by IS 'user: the user''s own key was used; operator: the one of the .env file';
+COMMENT ON COLUMN key_vault_data.usage.paid_by IS 'user: the user''s own key was used; team: the team''s; operator: the one of the .env file';
+COMMENT ON COLUMN key_vault_data.usage.team_id IS 'the team that pays; empty when none does';
 COMMENT ON COLUMN key_vault_data.usage.cost IS 'in the currency that the application records';
 SELECT pg_extension_config_dump('key_vault_data.usage', '');
 
@@ -694,7 +698,7 @@ REVOKE ALL ON FUNCTION key_vault.sees_all_users FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.sees_all_users IS 'internal: whether the current role sees the masked rows of all users';
 
 CREATE VIEW key_vault.monthly_costs WITH (security_barrier) AS
-    SELECT user_id, provider, month, paid_by, requests, tokens, cost
+    SELECT user_id, provider, month, paid_by, requests, tokens, cost, nullif(team_id, '') AS team_id
     FROM key_vault_data.usage
     WHERE user_id = key_vault.current_user_id() OR key_vault.sees_all_users();
 REVOKE ALL ON key_vault.monthly_costs FROM PUBLIC;

@@ -116,6 +116,21 @@ SELECT key_vault.forget('user_a');
 RESET ROLE;
 SELECT user_id, count(*) FROM key_vault_data.usage GROUP BY 1;
 
+-- what a team pays names the team, and nothing else does
+SELECT key_vault.set('team:acme', 'exa', repeat('t', 20)), key_vault.set('user_b', 'exa', repeat('b', 20), expires_at => clock_timestamp() + interval '10 ms'), pg_sleep(0.02) IS NOT NULL AS waited;
+DELETE FROM key_vault_data.usage;
+SET ROLE regress_kv_app;
+BEGIN;
+SET LOCAL key_vault.team_id = 'acme';
+SELECT key_vault.record_usage('user_a', 'exa', 2), key_vault.record_usage('user_a', 'exa', 3), key_vault.record_usage('user_a', 'serper', 4), key_vault.record_usage('user_b', 'exa', 5), key_vault.record_usage('team:acme', 'exa', 6);
+COMMIT;
+SELECT key_vault.record_usage('user_a', 'exa', 7);
+RESET ROLE;
+SELECT user_id, provider, paid_by, team_id, requests FROM key_vault.monthly_costs ORDER BY 1, 2, 3;
+UPDATE key_vault_data.usage SET team_id = '' WHERE paid_by = 'team';
+UPDATE key_vault_data.usage SET team_id = 'acme' WHERE paid_by = 'user';
+UPDATE key_vault_data.usage SET team_id = repeat('t', 251) WHERE paid_by = 'team';
+
 DROP VIEW costs;
 DROP EXTENSION key_vault;
 REVOKE SET ON PARAMETER key_vault.user_id, key_vault.team_id FROM regress_kv_app;

@@ -200,7 +200,8 @@ Datum
 kv_sql_source(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 2);
-	const char *source = kv_secret_source(&args);
+	text	   *owner;
+	const char *source = kv_secret_source(&args, &owner);
 
 	if (source == NULL)
 		PG_RETURN_NULL();

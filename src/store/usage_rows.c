@@ -19,17 +19,17 @@
 #include "store/usage_rows.h"
 
 static KvStatement add_to_month = {
-	"INSERT INTO key_vault_data.usage AS u (user_id, provider, month, paid_by,"
+	"INSERT INTO key_vault_data.usage AS u (user_id, provider, month, paid_by, team_id,"
 	" requests, tokens, cost)"
 	" VALUES ($1, $2, pg_catalog.date_trunc('month', pg_catalog.timezone('UTC',"
-	" pg_catalog.now()))::pg_catalog.date, $3, $4, $5, $6)"
-	" ON CONFLICT (user_id, provider, month, paid_by) DO UPDATE SET"
+	" pg_catalog.now()))::pg_catalog.date, $3, $8, $4, $5, $6)"
+	" ON CONFLICT (user_id, provider, month, paid_by, team_id) DO UPDATE SET"
 	" requests = u.requests OPERATOR(pg_catalog.+) EXCLUDED.requests,"
 	" tokens = u.tokens OPERATOR(pg_catalog.+) EXCLUDED.tokens,"
 	" cost = u.cost OPERATOR(pg_catalog.+) EXCLUDED.cost,"
 	" updated_at = pg_catalog.clock_timestamp()"
 	" RETURNING *, GREATEST(u.requests, u.tokens, u.cost) OPERATOR(pg_catalog.>) $7",
-	7, {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, NUMERICOID, NUMERICOID}
+	8, {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, NUMERICOID, NUMERICOID, TEXTOID}
 };
 
 static KvStatement delete_user = {
@@ -79,7 +79,7 @@ check_month(const KvUsage *usage, uint64 count)
 void
 kv_usage_row_add(const KvUsage *usage)
 {
-	Datum		values[7];
+	Datum		values[8];
 	uint64		count;
 
 	values[0] = PointerGetDatum(usage->user_id);
@@ -89,6 +89,7 @@ kv_usage_row_add(const KvUsage *usage)
 	values[4] = Int64GetDatum(usage->tokens);
 	values[5] = usage->cost;
 	values[6] = NumericGetDatum(int64_to_numeric(KV_USAGE_MONTH_MAX));
+	values[7] = PointerGetDatum(usage->team_id);
 	kv_spi_connect();
 	count = kv_statement_run_as_owner(&add_to_month, values, NULL, 0);
 	check_policy(KV_POLICY_INSERT, count);

@@ -13,7 +13,8 @@ typedef struct KvUsage
 {
 	text	   *user_id;
 	text	   *provider;
-	const char *paid_by;		/* user, operator */
+	const char *paid_by;		/* user, team, operator */
+	text	   *team_id;		/* empty unless a team pays */
 	int64		requests;
 	int64		tokens;
 	Datum		cost;			/* numeric */

@@ -109,7 +109,7 @@ refuse_other_user(const text *user_id)
 			 errdetail("The call names a user_id that is not the user of the transaction's token.") :
 			 errdetail("The call names a user_id that is not the identity in \"key_vault.user_id\"."),
 			 kv_team_is(user_id) ?
-			 errhint("A member's call names the member, whom the team's key serves where there is none. To see and change the team's keys, call without an identity at level \"service\", or for the team as the identity.") :
+			 errhint("A member's call names the member, whom the team's key serves where there is none. To see and change the team's keys, call without an identity at level \"service\", for the team as the identity, or with the token of one who may.") :
 			 errhint("Pass NULL for the user id to use the identity, or set the identity to the user that the request is for.")));
 }
 

@@ -5,6 +5,8 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "server/settings.h"
 #include "vault/identity/team.h"
 #include "vault/identity/transaction_token.h"
@@ -28,6 +30,13 @@ kv_team_is(const text *user_id)
 {
 	return VARSIZE_ANY_EXHDR(user_id) > KV_TEAM_PREFIX_LEN &&
 		memcmp(VARDATA_ANY(user_id), KV_TEAM_PREFIX, KV_TEAM_PREFIX_LEN) == 0;
+}
+
+text *
+kv_team_id(const text *user_id)
+{
+	return cstring_to_text_with_len(VARDATA_ANY(user_id) + KV_TEAM_PREFIX_LEN,
+									VARSIZE_ANY_EXHDR(user_id) - KV_TEAM_PREFIX_LEN);
 }
 
 text *

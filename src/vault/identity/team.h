@@ -17,6 +17,9 @@ extern const char *kv_identity_team(int *len);
 /* Whether a user id is a team's. */
 extern bool kv_team_is(const text *user_id);
 
+/* The team's own id in its user id, palloc'd. */
+extern text *kv_team_id(const text *user_id);
+
 /*
  * The user id of the team whose key serves where a user has none, palloc'd; NULL when
  * the transaction has no team, and for the user id of a team.

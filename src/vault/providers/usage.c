@@ -12,6 +12,7 @@
 #include "server/errors.h"
 #include "store/usage_rows.h"
 #include "vault/identity/identity.h"
+#include "vault/identity/team.h"
 #include "vault/providers/usage.h"
 #include "vault/secrets/secrets.h"
 
@@ -51,22 +52,34 @@ with_fewer_decimals(Datum cost)
 	return DirectFunctionCall2(numeric_round, cost, Int32GetDatum(KV_COST_DECIMALS));
 }
 
+/* Whose key would serve now. */
+static void
+set_payer(KvUsage *usage, const KvSecretArgs *args)
+{
+	text	   *owner = NULL;
+	const char *source = kv_secret_source(args, &owner);
+
+	if (source == NULL)
+		usage->paid_by = "user";
+	else
+		usage->paid_by = strcmp(source, "dotenv") == 0 ? "operator" : source;
+	usage->team_id = owner != NULL && kv_team_is(owner) ? kv_team_id(owner) : cstring_to_text("");
+}
+
 void
 kv_usage_record(text *user_id, text *provider, int64 requests, int64 tokens, Datum cost)
 {
 	KvSecretArgs args = {user_id, provider, cstring_to_text("default")};
 	KvSecretTarget target;
 	KvUsage		usage;
-	const char *source;
 
 	check_numbers(requests, tokens, cost);
 	args.user_id = kv_identity_require(user_id);
 	target = kv_secret_target(&args);
-	source = kv_secret_source(&args);
+	set_payer(&usage, &args);
 
 	usage.user_id = target.name.user_id;
 	usage.provider = target.name.provider;
-	usage.paid_by = source != NULL && strcmp(source, "dotenv") == 0 ? "operator" : "user";
 	usage.requests = requests;
 	usage.tokens = tokens;
 	usage.cost = with_fewer_decimals(cost);

@@ -10,7 +10,8 @@
 
 /*
  * Adds to what a user used of a provider this month.  The operator pays for
- * what is done with a key of the .env file, the user for all else.
+ * what is done with a key of the .env file, a team for what is done with its key, the
+ * user for all else.
  *
  * Errors: 22004, 22023 for what is no number or below zero; 22003 for more than
  * KV_USAGE_CALL_MAX at once, or than a month can hold; identity.h's and

@@ -334,14 +334,17 @@ kv_secret_get_all(text *user_id)
 }
 
 const char *
-kv_secret_source(const KvSecretArgs *args)
+kv_secret_source(const KvSecretArgs *args, text **owner)
 {
 	KvSecretTarget target = kv_secret_target(args);
 	KvServing	serving;
 
 	if (target.variable != NULL && variable_is_set(target.variable))
 		return "dotenv";
-	return find_row(&target.name, &serving) ? KV_SERVING_SOURCE(&serving) : NULL;
+	if (!find_row(&target.name, &serving))
+		return NULL;
+	*owner = serving.name.user_id;
+	return KV_SERVING_SOURCE(&serving);
 }
 
 void

@@ -49,8 +49,8 @@ extern text *kv_secret_require(const KvSecretArgs *args);
  */
 extern Jsonb *kv_secret_get_all(text *user_id);
 
-/* "dotenv", "user", "team", or NULL. */
-extern const char *kv_secret_source(const KvSecretArgs *args);
+/* "dotenv", "user", "team", or NULL.  *owner is whose key it is, if it is stored. */
+extern const char *kv_secret_source(const KvSecretArgs *args, text **owner);
 
 /* Whether there was a secret. */
 extern bool kv_secret_delete(const KvSecretArgs *args);
