@@ -151,6 +151,36 @@ static KvStatement questions[] = {
 		" JOIN pg_catalog.pg_database d ON " IS("d.datname", "pg_catalog.current_database()")
 		" JOIN pg_catalog.pg_roles r ON " IS("r.oid", "CASE WHEN " IS("n.nspowner", "'pg_database_owner'::pg_catalog.regrole") " THEN d.datdba ELSE n.nspowner END")
 		" WHERE " IS("e.extname", "'pgcrypto'") " AND NOT r.rolsuper"
+	},
+	/* What SQL that was injected in one request leaves behind, the next one may run. */
+	[KV_ASK_TOKEN_ROLES] = {
+		"WITH users AS ("
+		" SELECT DISTINCT r.oid, r.rolname FROM key_vault.granted_levels() a"
+		" JOIN pg_catalog.pg_roles l ON " IS("l.rolname", "a.role")
+		" JOIN pg_catalog.pg_roles r ON pg_catalog.pg_has_role(r.oid, l.oid, 'MEMBER')"
+		" WHERE " IS("a.level", "'user'") " AND r.rolcanlogin AND NOT r.rolsuper"
+		"), this AS ("
+		" SELECT d.oid, d.datname FROM pg_catalog.pg_database d WHERE " IS("d.datname", "pg_catalog.current_database()")
+		")"
+		" SELECT 1, pg_catalog.format('%s may create temporary objects', u.rolname),"
+		" pg_catalog.format('REVOKE TEMPORARY ON DATABASE %1$I FROM PUBLIC; REVOKE TEMPORARY ON DATABASE %1$I FROM %2$I;', d.datname, u.rolname)"
+		" FROM users u, this d WHERE pg_catalog.has_database_privilege(u.oid, d.oid, 'TEMPORARY')"
+		" UNION ALL"
+		" SELECT 1, pg_catalog.format('%s may create schemas', u.rolname),"
+		" pg_catalog.format('REVOKE CREATE ON DATABASE %1$I FROM PUBLIC; REVOKE CREATE ON DATABASE %1$I FROM %2$I;', d.datname, u.rolname)"
+		" FROM users u, this d WHERE pg_catalog.has_database_privilege(u.oid, d.oid, 'CREATE')"
+		" UNION ALL"
+		" SELECT 1, pg_catalog.format('%s may create objects in schema %I', u.rolname, n.nspname),"
+		" pg_catalog.format('REVOKE CREATE ON SCHEMA %1$I FROM PUBLIC; REVOKE CREATE ON SCHEMA %1$I FROM %2$I;', n.nspname, u.rolname)"
+		" FROM users u, pg_catalog.pg_namespace n WHERE pg_catalog.has_schema_privilege(u.oid, n.oid, 'CREATE')"
+		" AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast_)?temp_'"
+		" UNION ALL"
+		" SELECT 1, pg_catalog.format('%s owns objects of this database', u.rolname),"
+		" pg_catalog.format('REASSIGN OWNED BY %I TO CURRENT_USER;', u.rolname)"
+		" FROM users u WHERE EXISTS (SELECT FROM pg_catalog.pg_shdepend s, this d"
+		" WHERE " IS("s.dbid", "d.oid") " AND " IS("s.refclassid", "'pg_authid'::pg_catalog.regclass")
+		" AND " IS("s.refobjid", "u.oid") " AND " IS("s.deptype", "'o'") ")"
+		" ORDER BY 2"
 	}
 };
 

@@ -14,7 +14,8 @@ typedef enum KvStatusQuestion
 	KV_ASK_PRIVILEGES,			/* who was granted what no level gives */
 	KV_ASK_POLICIES,			/* row-level security other than as installed */
 	KV_ASK_TABLES,				/* objects of others' ownership, or lost in a crash */
-	KV_ASK_PGCRYPTO				/* whether a stranger can drop it */
+	KV_ASK_PGCRYPTO,			/* whether a stranger can drop it */
+	KV_ASK_TOKEN_ROLES			/* what a role at level user could leave behind in a pool */
 } KvStatusQuestion;
 
 /* From good to bad. */

@@ -17,6 +17,7 @@
 #include "store/purge_rows.h"
 #include "vault/identity/row_policy.h"
 #include "vault/secrets/purge.h"
+#include "vault/tokens/revocations.h"
 
 /* The last one of the batch before this one. */
 typedef struct Position
@@ -119,12 +120,25 @@ tell(const Purge *purge)
 				 errhint("Call key_vault.purge() again when it can go on. pg_terminate_backend() ends a session.")));
 }
 
+/* They are few, and whether to keep secrets has no part in it. */
+static void
+purge_revocations(void)
+{
+	uint64		removed = kv_revocations_purge();
+
+	if (removed > 0)
+		ereport(NOTICE,
+				(errmsg("removed " UINT64_FORMAT " revocations of tokens", removed),
+				 errdetail("All tokens that they were about have expired.")));
+}
+
 void
 kv_purge_run(int batch_size)
 {
 	Purge		purge = {.batch_size = batch_size};
 
 	PreventCommandIfReadOnly("key_vault.purge()");
+	purge_revocations();
 	if (kv_setting_purge_after < 0)
 	{
 		ereport(NOTICE,

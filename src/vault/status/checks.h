@@ -36,4 +36,8 @@ extern KvFinding kv_check_policies(void);
 extern KvFinding kv_check_tables(void);
 extern KvFinding kv_check_pgcrypto(void);
 
+/* tokens.c */
+extern KvFinding kv_check_issuers(void);
+extern KvFinding kv_check_token_roles(void);
+
 #endif							/* KV_CHECKS_H */

@@ -30,6 +30,8 @@ static const struct
 	{"policies", kv_check_policies},
 	{"tables", kv_check_tables},
 	{"pgcrypto", kv_check_pgcrypto},
+	{"issuers", kv_check_issuers},
+	{"token_roles", kv_check_token_roles},
 	{"environment", kv_check_environment}
 };
 
