@@ -11,18 +11,6 @@
 
 #define LIBRARY "libjose.so.0"
 
-/* The sanitizers' own malloc has to come first: there is no server in their programs. */
-#if defined(__SANITIZE_ADDRESS__)
-#define OWN_FIRST 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define OWN_FIRST 0
-#endif
-#endif
-#if !defined(OWN_FIRST)
-#define OWN_FIRST RTLD_DEEPBIND
-#endif
-
 KvLibrary	kv_library;
 
 static void (*delete_json) (json_t *json);
@@ -87,13 +75,15 @@ bool
 kv_library_load(void)
 {
 	static bool is_loaded = false;
-	void	   *handle;
+	void	   *handle = RTLD_DEFAULT;
 
 	if (is_loaded)
 		return true;
-	handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | OWN_FIRST);
+#if !defined(KV_JOSE_LINKED)
+	handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
 	if (handle == NULL)
 		return false;
+#endif
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
 	{
 		void	   *address = dlsym(handle, symbols[i].name);

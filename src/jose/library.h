@@ -16,8 +16,10 @@
 #endif
 
 /* What inline functions of their headers call. */
+#if !defined(KV_JOSE_LINKED)
 #define json_delete kv_json_delete
 #define json_object_set_new kv_json_object_set_new
+#endif
 
 #include <jansson.h>
 #include <jose/jws.h>
@@ -27,6 +29,9 @@
  * Every function of theirs that this room calls.  They are looked up in the libraries, and
  * not linked: a server has functions of its own among its symbols, such as json_object(),
  * which would be taken for jansson's, by libjose, too.
+ *
+ * KV_JOSE_LINKED is for programs that have no such symbols and are linked with both: unit
+ * tests and fuzz targets, whose allocator has to be jansson's, too.
  */
 typedef struct KvLibrary
 {
@@ -59,6 +64,7 @@ extern KvLibrary kv_library;
 /* False when they are not there.  Once is enough; all else in this header comes after it. */
 extern bool kv_library_load(void);
 
+#if !defined(KV_JOSE_LINKED)
 #define json_array_get (*kv_library.json_array_get)
 #define json_array_size (*kv_library.json_array_size)
 #define json_get_alloc_funcs (*kv_library.json_get_alloc_funcs)
@@ -77,6 +83,7 @@ extern bool kv_library_load(void);
 #define jose_cfg_set_err_func (*kv_library.jose_cfg_set_err_func)
 #define jose_jws_ver (*kv_library.jose_jws_ver)
 #define jose_openssl_jwk_to_EVP_PKEY (*kv_library.jose_openssl_jwk_to_EVP_PKEY)
+#endif
 
 /*
  * What every call of libjose gets, so that it writes nothing to stderr.  NULL when there
