@@ -176,12 +176,17 @@ lint() {
 
 # The npm packages that a unit test compares with are fetched once, not each time.
 unit() {
-	local cached status=0
-	cached=$(cache_folder)/npm
+	local cached folder status=0
+	cached=$(cache_folder)
 	as_server mkdir -p test/unit/build
-	[[ ! -d $cached ]] || as_server cp -r "$cached" test/unit/build/
+	for folder in npm npm_jose; do
+		[[ ! -d $cached/$folder ]] || as_server cp -r "$cached/$folder" test/unit/build/
+	done
 	as_server "${network[@]}" make -s -C test/unit check KV_LONG="$(is_long && say 1)" || status=$?
-	[[ -d $cached || ! -d test/unit/build/npm/node_modules ]] || cp -r test/unit/build/npm "$cached"
+	for folder in npm npm_jose; do
+		[[ -d $cached/$folder || ! -d test/unit/build/$folder/node_modules ]] ||
+			cp -r "test/unit/build/$folder" "$cached/$folder"
+	done
 	return "$status"
 }
 

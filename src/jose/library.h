@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#if defined(__has_include)
 #if !__has_include(<jose/jws.h>)
 #error "key_vault needs libjose: install the package libjose-dev (Debian) or libjose-devel (Fedora)"
 #endif
 #if !__has_include(<jansson.h>)
 #error "key_vault needs jansson: install the package libjansson-dev (Debian) or jansson-devel (Fedora)"
+#endif
 #endif
 
 /* What inline functions of their headers call. */
