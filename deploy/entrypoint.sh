@@ -2,17 +2,19 @@
 # key_vault-entrypoint.sh: what comes before the official image's own entry point.
 #
 # The keyring's volume becomes the server's; a keyring that is mounted as a secret is
-# brought where the server can read it; and no server starts on a data directory whose
-# root keys are not at hand.  Everything else is docker-entrypoint.sh's.
+# brought where the server can read it; no data directory is made that would lack its
+# root key; and no server starts on one whose root keys are not at hand.  Everything else
+# is docker-entrypoint.sh's.
 set -Eeuo pipefail
 
 volume=/etc/postgresql/key_vault
 copies=/run/key_vault
-database=${POSTGRES_DB:-${POSTGRES_USER:-postgres}}
+database=		# whose keyring a secret holds
 settings=()		# for the server's command line
 keyrings=()		# files in which its root keys may be
 
 complain() { printf 'key_vault: %s\n' "$@" >&2; }
+refuse() { complain "$@"; exit 1; }
 
 is_root() { [[ $(id -u) == 0 ]]; }
 
@@ -23,6 +25,14 @@ wants_server() {
 	for argument; do
 		case $argument in -'?' | --help | --describe-config | -V | --version) return 1 ;; esac
 	done
+}
+
+as_server() { if is_root; then gosu postgres "$@"; else "$@"; fi; }
+
+# A variable of the official image's, or what is in the file that NAME_FILE names.
+variable() {
+	local file=$1_FILE
+	if [[ -z ${!1:-} && -n ${!file:-} ]]; then cat "${!file}"; else printf '%s' "${!1:-}"; fi
 }
 
 # A volume that is new, or was restored, belongs to whoever made it.
@@ -40,7 +50,7 @@ own_volume() {
 # container, and cannot write them: a root key that it added would go with the container.
 use_secret() {
 	local secret=$KEY_VAULT_KEYRING_FILE file
-	[[ -e $secret ]] || { complain "there is no $secret, which KEY_VAULT_KEYRING_FILE names"; exit 1; }
+	[[ -e $secret ]] || refuse "there is no $secret, which KEY_VAULT_KEYRING_FILE names"
 	if ! is_root; then use_secret_in_place "$secret"; return; fi
 
 	rm -rf "$copies"
@@ -51,27 +61,61 @@ use_secret() {
 		install -o root -g postgres -m 0640 "$secret" "$copies/$database.keyring"
 	fi
 	settings=(-c "key_vault.keyring_file=$copies/%d.keyring")
-	export KEY_VAULT_KEYRING=$copies/$database.keyring
 }
 
 use_secret_in_place() {
 	if [[ -d $1 ]]; then
 		settings=(-c "key_vault.keyring_command=cat '$1'/\"\$KEY_VAULT_DATABASE\".keyring")
-		export KEY_VAULT_KEYRING=$1/$database.keyring
 	else
 		settings=(-c "key_vault.keyring_command=cat '$1'")
-		export KEY_VAULT_KEYRING=$1
 	fi
 }
 
-# --- No start without the root keys -------------------------------------------
+# --- A first start ------------------------------------------------------------
 
-# A setting of the data directory's configuration and this command line.
-configured() {
-	local as=()
-	! is_root || as=(gosu postgres)
-	"${as[@]}" postgres -D "$PGDATA" "${@:2}" -C "$1" 2>/dev/null || true
+# A setting of the configuration in a folder and this command line: FOLDER NAME ARGUMENT...
+configured() { as_server postgres -D "$1" "${@:3}" -C "$2" 2>/dev/null || true; }
+
+# As a new server will have it, before there is one: FOLDER becomes what initdb begins with.
+copy_sample_configuration() {
+	cp "/usr/share/postgresql/$PG_MAJOR/postgresql.conf.sample" "$1/postgresql.conf"
+	if is_root; then chown -R postgres: "$1"; fi
 }
+
+# The last root key that a command prints, run as the server runs it.
+last_root_key_of() {
+	as_server env KEY_VAULT_DATABASE="$database" timeout 30 sh -c "$1" </dev/null | grep -oE '^[0-9a-f]{16} ' | tail -n 1 | tr -d ' '
+}
+
+# What initdb.sh needs is looked at before anything is made: the official entry point takes
+# a data directory whose first start failed half-way for a finished one.
+check_first_start() {
+	local folder command file
+	folder=$(mktemp -d)
+	copy_sample_configuration "$folder"
+	command=$(configured "$folder" key_vault.keyring_command "$@")
+	file=$(configured "$folder" key_vault.keyring_file "$@")
+	rm -r "$folder"
+
+	if [[ -z $command && -n ${KEY_VAULT_KEYRING_FILE:-} ]]; then command="cat '${file//'%d'/$database}'"; fi
+	if [[ -n $command ]]; then
+		KEY_VAULT_ROOT_KEY=$(last_root_key_of "$command") ||
+			refuse "no root key for the database $database comes from: $command" 'nothing was made'
+		export KEY_VAULT_ROOT_KEY
+	elif [[ -z $file ]]; then
+		refuse 'this configuration names no keyring: set key_vault.keyring_file, as the image'\''s own does' 'nothing was made'
+	else
+		file=${file//'%d'/$database}
+		as_server test -w "${file%/*}" -a -x "${file%/*}" ||
+			refuse "the server's user cannot write ${file%/*}, where the keyring goes: mount it writable, and as that user's" \
+				'(KEY_VAULT_KEYRING_FILE takes a keyring that is there already); nothing was made'
+	fi
+	# a secret that only root can read
+	KEY_VAULT_BACKEND_PASSWORD=$(variable KEY_VAULT_BACKEND_PASSWORD)
+	export KEY_VAULT_BACKEND_PASSWORD
+}
+
+# --- No start without the root keys -------------------------------------------
 
 # Where root keys may be: keyrings becomes those files.  False when only a command knows.
 find_keyrings() {
@@ -81,8 +125,8 @@ find_keyrings() {
 		[[ ! -d $KEY_VAULT_KEYRING_FILE ]] || keyrings=("$KEY_VAULT_KEYRING_FILE"/*)
 		return
 	fi
-	[[ -z $(configured key_vault.keyring_command "$@") ]] || return 1
-	pattern=$(configured key_vault.keyring_file "$@")
+	[[ -z $(configured "$PGDATA" key_vault.keyring_command "$@") ]] || return 1
+	pattern=$(configured "$PGDATA" key_vault.keyring_file "$@")
 	pattern=${pattern:-$volume/%d.keyring}
 	pattern=${pattern//'%%'/$'\001'}
 	pattern=${pattern//'%d'/*}
@@ -102,6 +146,9 @@ missing_root_keys() {
 
 check_root_keys() {
 	local missing
+	[[ ! -e $PGDATA/key_vault.first_start ]] ||
+		refuse "the first start of this data directory ended half-way: it lacks the extension, its root key or the backend's role" \
+			'empty the volume and start again; nothing was changed'
 	[[ -s ${PGDATA:-}/key_vault.root_keys ]] || return 0
 	if ! find_keyrings "$@"; then
 		complain 'the keyring comes from a command, so it is not compared with the data directory'
@@ -125,9 +172,16 @@ check_root_keys() {
 
 if wants_server "$@"; then
 	[[ $1 == postgres ]] && shift
+	database=$(variable POSTGRES_DB)
+	database=${database:-$(variable POSTGRES_USER)}
+	database=${database:-postgres}
 	own_volume
 	if [[ -n ${KEY_VAULT_KEYRING_FILE:-} ]]; then use_secret; fi
-	check_root_keys "$@"
+	if [[ -s $PGDATA/PG_VERSION ]]; then
+		check_root_keys "$@"
+	elif [[ ${KEY_VAULT_CREATE:-on} == on ]]; then
+		check_first_start "$@" "${settings[@]}"
+	fi
 	set -- postgres "$@" "${settings[@]}"
 fi
 exec docker-entrypoint.sh "$@"

@@ -9,23 +9,23 @@ set -euo pipefail
 
 in_psql() { PGHOST='' PGHOSTADDR='' psql -X -q -v ON_ERROR_STOP=1 --no-password -U "$POSTGRES_USER" -d "$POSTGRES_DB" "$@"; }
 
+# Until the end is reached; the entry point starts no server while it is there
+: >"$PGDATA/key_vault.first_start"
 in_psql -c 'CREATE EXTENSION key_vault'
-if [[ -n ${KEY_VAULT_KEYRING:-} ]]; then
-	# The newest root key of the secret
-	id=$(grep -oE '^[0-9a-f]{16} ' "$KEY_VAULT_KEYRING" | tail -n 1)
-	in_psql -v id="${id% }" <<<"SELECT key_vault.activate_root_key(:'id') \g /dev/null"
+if [[ -n ${KEY_VAULT_ROOT_KEY:-} ]]; then
+	# The newest root key of a keyring that is there already
+	in_psql -v id="$KEY_VAULT_ROOT_KEY" <<<"SELECT key_vault.activate_root_key(:'id') \g /dev/null"
 else
 	in_psql -c 'SELECT key_vault.create_root_key()' >/dev/null
 fi
 
-[[ -n ${KEY_VAULT_BACKEND_ROLE:-} ]] || exit 0
-if [[ -n ${KEY_VAULT_BACKEND_PASSWORD_FILE:-} ]]; then
-	KEY_VAULT_BACKEND_PASSWORD=$(<"$KEY_VAULT_BACKEND_PASSWORD_FILE")
+if [[ -n ${KEY_VAULT_BACKEND_ROLE:-} ]]; then
+	export KEY_VAULT_BACKEND_ROLE KEY_VAULT_BACKEND_PASSWORD="${KEY_VAULT_BACKEND_PASSWORD:-}"
+	in_psql <<-'SQL'
+		\getenv role KEY_VAULT_BACKEND_ROLE
+		\getenv password KEY_VAULT_BACKEND_PASSWORD
+		SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', :'role', nullif(:'password', '')) \gexec
+		SELECT key_vault.grant_access(:'role', 'service') \g /dev/null
+	SQL
 fi
-export KEY_VAULT_BACKEND_ROLE KEY_VAULT_BACKEND_PASSWORD="${KEY_VAULT_BACKEND_PASSWORD:-}"
-in_psql <<-'SQL'
-	\getenv role KEY_VAULT_BACKEND_ROLE
-	\getenv password KEY_VAULT_BACKEND_PASSWORD
-	SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', :'role', nullif(:'password', '')) \gexec
-	SELECT key_vault.grant_access(:'role', 'service') \g /dev/null
-SQL
+rm "$PGDATA/key_vault.first_start"

@@ -52,6 +52,7 @@ port=$(free_port)
 mapfile -t entry < <(entry_of "$image")
 container=$(container_of "$image")
 pid=''		# of the server that runs
+arguments=()	# of the server, after the image's own command
 
 # shellcheck disable=SC2317		# the trap calls it
 # A server that a failure left; its process id is the same outside the container.
@@ -85,7 +86,7 @@ in_container() {
 
 # start [OPTION...]: the image's own entry point.  False when the server does not come up.
 start() {
-	in_container "$@" -- "${entry[@]}" >"$work/container.log" 2>&1 </dev/null &
+	in_container "$@" -- "${entry[@]}" "${arguments[@]}" >"$work/container.log" 2>&1 </dev/null &
 	pid=$!
 	for _ in {1..600}; do
 		if ! kill -0 "$pid" 2>/dev/null; then wait "$pid"; return 1; fi
@@ -154,7 +155,7 @@ is 'without the keyring nothing starts' "$status" 1
 has 'which names the root key' "$(log)" "no keyring here holds: $id"
 is 'and makes no other' "$(ls "$work/empty")" ''
 volume other
-sed 's/^[0-9a-f]/0/' "$work/keyring/app.keyring" >"$work/other/app.keyring"
+sed 's/^0/1/; t; s/^[1-9a-f]/0/' "$work/keyring/app.keyring" >"$work/other/app.keyring"
 use data other
 start && status=0 || status=$?
 is 'nor with another keyring' "$status" 1
@@ -201,6 +202,86 @@ is 'an address may leave out what variables say' "$(in_container -- env PGHOST=1
 stop
 start --user postgres || log
 is 'a container that is not root reads it, too' "$(as_backend "$get")" "$canary"
+stop
+
+# --- First starts --------------------------------------------------------------
+
+# refuses NAME PATTERN [OPTION...]: nothing starts, the log says why, and no data directory is begun.
+refuses() {
+	volume new-data
+	mounts=(-v "$work/new-data:/var/lib/postgresql/data" "${mounts[@]:2}")
+	start "${@:3}" && { stop; status=0; } || status=$?
+	has "$1" "$status $(log)" "^1 .*$2"
+	is 'and nothing was made' "$(ls "$work/new-data")" ''
+}
+standard=(POSTGRES_DB=app POSTGRES_PASSWORD=for-tests KEY_VAULT_BACKEND_ROLE=app_backend KEY_VAULT_BACKEND_PASSWORD=of-backend)
+fresh() { environment=("${standard[@]}"); arguments=(); volume new-data; volume new-keyring; use new-data new-keyring secret; }
+
+fresh
+environment[3]=KEY_VAULT_BACKEND_PASSWORD_FILE=/run/secrets/password
+environment+=('POSTGRES_INITDB_ARGS=--data-checksums --auth-local=scram-sha-256 --locale=C --encoding=SQL_ASCII')
+printf 'of-backend\n' >"$work/secret/password"
+chmod 400 "$work/secret/password"
+start || log
+is 'initdb takes arguments, and a password that only root can read' "$(as_backend "SHOW data_checksums")" on
+is 'the root key is there' "$(as_backend "SET client_min_messages = error; SELECT key_vault.set('user_a', 'gemini', '$canary')")" 1
+stop
+
+fresh
+chown 999:999 "$work/new-data" "$work/new-keyring"
+start --user postgres || log
+is 'a container that is not root makes its root key' "$(as_backend "SET client_min_messages = error; SELECT key_vault.set('user_a', 'gemini', '$canary')")" 1
+stop
+
+fresh
+chown 999:999 "$work/new-data"
+refuses 'the keyring'\''s volume is not the user'\''s' 'cannot write /etc/postgresql/key_vault' --user postgres
+fresh
+mounts[3]+=:ro
+refuses 'the keyring'\''s volume is read-only' 'cannot write /etc/postgresql/key_vault'
+
+fresh
+arguments=(-c 'key_vault.keyring_command=cat /run/secrets/"$KEY_VAULT_DATABASE".keyring')
+start || log
+is 'a command of one'\''s own gives the root key' "$(as_superuser 'SELECT id, state FROM key_vault.root_keys')" "$id|active"
+stop
+start || log
+has 'a second start says that it is not compared' "$(log)" 'comes from a command'
+stop
+fresh
+arguments=(-c 'key_vault.keyring_command=cat /run/secrets/none.keyring')
+refuses 'a command that gives no root key' 'no root key for the database app comes from: cat /run/secrets/none.keyring'
+fresh
+environment+=(KEY_VAULT_KEYRING_FILE=/run/secrets/none.keyring)
+refuses 'a secret that holds no root key' 'no root key for the database app'
+fresh
+printf 'listen_addresses = %s\n' "'*'" >"$work/secret/own.conf"
+chmod 444 "$work/secret/own.conf"
+arguments=(-c config_file=/run/secrets/own.conf)
+refuses 'a configuration of one'\''s own that names no keyring' 'names no keyring'
+
+fresh
+environment[2]=KEY_VAULT_BACKEND_ROLE=pg_reserved
+start && status=0 || status=$?
+is 'a first start can end half-way' "$((status > 0))" 1
+stop_left		# the server of the first start, which a container would take with it
+start && status=0 || status=$?
+has 'and by the next, which does not go on' "$status $(log)" '^1 .*ended half-way'
+
+# --- A standby ----------------------------------------------------------------
+
+cp -a "$work/data" "$work/copy"
+touch "$work/copy/standby.signal"
+environment=("${standard[@]}")
+use copy empty
+start || log
+has 'a standby starts without its root keys' "$(log)" 'as a standby'
+has 'and names the keyring that it lacks' "$(as_backend "$get")" 'could not open file .*/app.keyring'
+stop
+use copy keyring
+start || log
+is 'with them it opens what it has' "$(as_backend "$get")" "$canary"
+is 'and writes nothing' "$(as_superuser 'SELECT pg_is_in_recovery()')" t
 stop
 
 say "1..$n"

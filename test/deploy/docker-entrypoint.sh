@@ -17,7 +17,8 @@ if [[ $1 == postgres && " $* " != *' --version '* ]]; then
 	fi
 	chmod 0700 "$PGDATA"
 	if [[ ! -s $PGDATA/PG_VERSION ]]; then
-		initdb -U "$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") >/dev/null
+		# shellcheck disable=SC2086 # several arguments
+		initdb -U "$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") ${POSTGRES_INITDB_ARGS:-} >/dev/null
 		echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
 		pg_ctl -D "$PGDATA" -o "$(printf '%q ' "${@:2}" -c listen_addresses= -p "${PGPORT:-5432}")" -w start
 		export PGPASSWORD=$POSTGRES_PASSWORD

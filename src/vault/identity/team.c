@@ -7,6 +7,7 @@
 
 #include "utils/builtins.h"
 
+#include "server/compat.h"
 #include "server/settings.h"
 #include "vault/identity/team.h"
 #include "vault/identity/transaction_token.h"
