@@ -236,6 +236,10 @@ the_user_is_a_text_of_255_bytes_at_most(void)
 	snprintf(claims, sizeof(claims),
 			 "{\"iss\":\"i\",\"aud\":\"app\",\"sub\":\"%0250d\",\"iat\":1699999990,\"exp\":1700000600}", 0);
 	check(check_claims(&rules, claims, &subject) == KV_TOKEN_SUBJECT);
+	memset(claims, 'x', sizeof(claims) - 1);
+	claims[sizeof(claims) - 1] = '\0';
+	rules.user_prefix = claims;
+	check(check_claims(&rules, CLAIMS, &subject) == KV_TOKEN_SUBJECT);
 	rules.user_prefix = "te";
 	check(check_claims(&rules, "{\"iss\":\"i\",\"aud\":\"app\",\"sub\":\"am:acme\",\"iat\":1699999990,\"exp\":1700000600}",
 					   &subject) == KV_TOKEN_SUBJECT);

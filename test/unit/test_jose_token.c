@@ -206,8 +206,9 @@ json_is_not_deep(void)
 	check(payload(json) == KV_TOKEN_TOO_DEEP);
 
 	/* brackets in texts are none, and a quote that is escaped ends no text */
-	check(header("{\"alg\":\"HS256\",\"kid\":\"one\",\"x\":\"[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[[[[[[[[[[\"}") == KV_TOKEN_OK);
-	check(header("{\"alg\":\"HS256\",\"kid\":\"one\",\"x\":\"\\\\\",\"y\":[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}") == KV_TOKEN_TOO_DEEP);
+	check(header("{\"alg\":\"HS256\",\"kid\":\"one\",\"x\":\"[[[[[[[[[[[[[[[[[[\\\"[[[[[[[[[[[[[[[[[[\"}") == KV_TOKEN_OK);
+	check(header("{\"alg\":\"HS256\",\"x\":\"\\\"\",\"y\":[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}") == KV_TOKEN_TOO_DEEP);
+	check(header("{\"alg\":\"HS256\",\"x\":\"\\\\\",\"y\":[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}") == KV_TOKEN_TOO_DEEP);
 }
 
 static void
