@@ -216,6 +216,7 @@ other_tests() {
 benchmarks() {
 	step bench-compare "$top/bench/compare.sh" --long
 	step bench-rotation "$top/bench/rotation.sh" --long
+	step bench-token "$top/bench/token.sh"
 }
 
 other_versions() {

@@ -10,6 +10,7 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "server/compat.h"
 #include "server/encoding.h"
