@@ -282,7 +282,128 @@ CREATE PROCEDURE key_vault.purge(batch_size int DEFAULT 1000)
 AS 'MODULE_PATHNAME', 'kv_sql_purge'
 LANGUAGE C;
 REVOKE ALL ON PROCEDURE key_vault.purge FROM PUBLIC;
-COMMENT ON PROCEDURE key_vault.purge IS 'removes all versions of what expired longer ago than key_vault.purge_after, committing each batch';
+COMMENT ON PROCEDURE key_vault.purge IS 'removes all versions of what expired longer ago than key_vault.purge_after, and audit records older than key_vault.audit_keep, committing each batch';
+
+
+-- Audit
+
+-- One row for each call that reached or asked for a key.  One process adds rows, the worker of
+-- this database; numbers have no gaps.
+CREATE TABLE key_vault_data.audit (
+    number            bigint PRIMARY KEY,
+    at                timestamptz NOT NULL,
+    action            text COLLATE "C" NOT NULL,
+    outcome           text COLLATE "C" NOT NULL,
+    user_id           text COLLATE "C",
+    provider          text COLLATE "C",
+    label             text COLLATE "C",
+    version           int,
+    subject           text COLLATE "C",
+    role              text COLLATE "C",
+    application_name  text COLLATE "C",
+    client_addr       text COLLATE "C",
+    backend_pid       int NOT NULL,
+    backend_start     timestamptz NOT NULL,
+    sqlstate          text COLLATE "C",
+    user_hash         bytea,
+    mac               bytea NOT NULL,
+    team_id           text COLLATE "C",
+    team_hash         bytea
+);
+REVOKE ALL ON TABLE key_vault_data.audit FROM PUBLIC;
+ALTER TABLE key_vault_data.audit
+    ALTER COLUMN user_hash SET STATISTICS 0,
+    ALTER COLUMN mac SET STATISTICS 0,
+    ALTER COLUMN team_hash SET STATISTICS 0;
+ALTER TABLE key_vault_data.audit ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON key_vault_data.audit FOR ALL TO PUBLIC
+    USING (user_id = key_vault.current_user_id());
+COMMENT ON POLICY own_rows ON key_vault_data.audit IS 'a transaction reaches the rows of its identity only';
+CREATE INDEX audit_user ON key_vault_data.audit (user_id, number) WHERE user_id IS NOT NULL;
+COMMENT ON INDEX key_vault_data.audit_user IS 'finds one user''s records, for read_history() and forget()';
+CREATE INDEX audit_team ON key_vault_data.audit (team_id) WHERE team_id IS NOT NULL;
+COMMENT ON INDEX key_vault_data.audit_team IS 'finds one team''s records, for forget()';
+COMMENT ON TABLE key_vault_data.audit IS 'one row for each call that reached or asked for a key, chained; written by the audit''s worker';
+COMMENT ON COLUMN key_vault_data.audit.user_id IS 'for whom the call was; NULL once forget() has taken it out';
+COMMENT ON COLUMN key_vault_data.audit.team_id IS 'the team whose key it was; NULL for a user''s own, and once forget() has taken it out';
+COMMENT ON COLUMN key_vault_data.audit.team_hash IS 'as user_hash';
+COMMENT ON COLUMN key_vault_data.audit.subject IS 'a root key''s id, or a role and its level';
+COMMENT ON COLUMN key_vault_data.audit.user_hash IS 'HMAC of the user id under the chain key, which stays when the user id goes';
+COMMENT ON COLUMN key_vault_data.audit.mac IS 'HMAC-SHA-256 under the chain key of the record and of its predecessor''s';
+SELECT pg_extension_config_dump('key_vault_data.audit', '');
+
+CREATE TABLE key_vault_data.audit_keys (
+    first_number  bigint PRIMARY KEY,
+    root_key_id   text COLLATE "C",
+    sealed        bytea
+);
+REVOKE ALL ON TABLE key_vault_data.audit_keys FROM PUBLIC;
+COMMENT ON TABLE key_vault_data.audit_keys IS 'the keys that chain the audit''s records, sealed; NULL for one that was discarded';
+COMMENT ON COLUMN key_vault_data.audit_keys.first_number IS 'of the records that it chains, up to the next key''s';
+COMMENT ON COLUMN key_vault_data.audit_keys.root_key_id IS 'the root key that seals it, 16 hex digits';
+SELECT pg_extension_config_dump('key_vault_data.audit_keys', '');
+
+CREATE TABLE key_vault_data.audit_checkpoint (
+    single  boolean PRIMARY KEY DEFAULT true
+        CONSTRAINT audit_checkpoint_single CHECK (single),
+    number  bigint NOT NULL,
+    at      timestamptz NOT NULL,
+    mac     bytea NOT NULL,
+    seal    bytea NOT NULL
+);
+REVOKE ALL ON TABLE key_vault_data.audit_checkpoint FROM PUBLIC;
+COMMENT ON TABLE key_vault_data.audit_checkpoint IS 'the last record that purge() removed, where the chain goes on';
+COMMENT ON COLUMN key_vault_data.audit_checkpoint.seal IS 'HMAC-SHA-256 under the chain key of the other columns';
+SELECT pg_extension_config_dump('key_vault_data.audit_checkpoint', '');
+
+CREATE VIEW key_vault.audit_log WITH (security_barrier) AS
+    SELECT number, at, action, outcome, user_id, team_id, provider, label, version, subject, role,
+           application_name, client_addr, backend_pid, backend_start, sqlstate,
+           encode(mac, 'hex') AS mac
+    FROM key_vault_data.audit;
+REVOKE ALL ON key_vault.audit_log FROM PUBLIC;
+COMMENT ON VIEW key_vault.audit_log IS 'who reached or asked for which key, and with what outcome, for auditors';
+COMMENT ON COLUMN key_vault.audit_log.outcome IS 'ok, none, refused or unopened';
+
+CREATE FUNCTION key_vault.read_history(
+    user_id text,
+    within interval DEFAULT '30 days')
+RETURNS TABLE (
+    at timestamptz,
+    action text,
+    outcome text,
+    provider text,
+    label text,
+    version int,
+    role text,
+    application_name text,
+    client_addr text,
+    sqlstate text)
+AS 'MODULE_PATHNAME', 'kv_sql_read_history'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.read_history FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.read_history IS 'who reached or asked for a user''s keys in the last while, the latest first';
+
+CREATE FUNCTION key_vault.verify_audit(
+    first_number bigint DEFAULT NULL,
+    last_number bigint DEFAULT NULL)
+RETURNS TABLE (
+    number bigint,
+    reason text)
+AS 'MODULE_PATHNAME', 'kv_sql_verify_audit'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION key_vault.verify_audit FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.verify_audit IS 'the first audit record that was changed, removed or put in, and no row when there is none, for auditors';
+
+CREATE FUNCTION key_vault.audit_head()
+RETURNS TABLE (
+    number bigint,
+    at timestamptz,
+    mac text)
+AS 'MODULE_PATHNAME', 'kv_sql_audit_head'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION key_vault.audit_head FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.audit_head IS 'the last audit record, for keeping elsewhere, for auditors';
 
 
 -- Root keys
@@ -371,7 +492,9 @@ CREATE VIEW key_vault.root_keys WITH (security_barrier) AS
                              ORDER BY a.activated_at DESC, a.id DESC LIMIT 1) THEN 'active'
                 ELSE 'standby' END AS state,
            (SELECT count(*) FROM key_vault_data.secrets s WHERE s.root_key_id = r.id)
-           + (SELECT count(*) FROM key_vault_data.sealed_records s WHERE s.root_key_id = r.id) AS secrets
+           + (SELECT count(*) FROM key_vault_data.sealed_records s WHERE s.root_key_id = r.id)
+           -- a chain key of the audit is one, too
+           + (SELECT count(*) FROM key_vault_data.audit_keys k WHERE k.root_key_id = r.id) AS secrets
     FROM key_vault_data.root_key_registry r;
 REVOKE ALL ON key_vault.root_keys FROM PUBLIC;
 COMMENT ON VIEW key_vault.root_keys IS 'the root keys of this database, their state, and how many secrets and issuers each seals (a scan)';
@@ -805,7 +928,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'kv_sql_grant_access'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION key_vault.grant_access FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.grant_access IS 'gives a role the level user, service, admin or monitor, instead of the one it had';
+COMMENT ON FUNCTION key_vault.grant_access IS 'gives a role the level user, service, admin, monitor or auditor, instead of the one it had';
 
 CREATE FUNCTION key_vault.revoke_access(role name)
 RETURNS void

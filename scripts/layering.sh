@@ -40,11 +40,12 @@ while read -r room forbidden; do
 	refuse "src/vault/$room includes a room that builds on it" \
 		"${include}\"vault/($forbidden)/" "src/vault/$room"
 done <<-'ROOMS'
-	identity  laptop|roots|tokens|providers|secrets|moving|status
-	laptop    identity|roots|tokens|providers|secrets|moving|status
-	roots     laptop|tokens|providers|secrets|moving|status
-	tokens    laptop|providers|secrets|moving|status
-	providers roots|moving|status
+	identity  laptop|roots|tokens|audit|providers|secrets|moving|status
+	laptop    identity|roots|tokens|audit|providers|secrets|moving|status
+	roots     laptop|tokens|audit|providers|secrets|moving|status
+	tokens    laptop|audit|providers|secrets|moving|status
+	audit     laptop|tokens|secrets|moving|status
+	providers roots|audit|moving|status
 	secrets   moving|status
 	moving    status
 ROOMS

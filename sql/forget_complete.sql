@@ -22,6 +22,8 @@ SELECT key_vault.set('user-7f3a', 'exa', repeat('1', 20)), key_vault.set('user-7
 SELECT key_vault.record_usage('user-7f3a', 'exa', 3, 4, 0.05), key_vault.record_usage('user-7f3a', 'openai');
 SELECT key_vault.set('user-b', 'exa', repeat('4', 20)), key_vault.record_usage('user-b', 'exa');
 CALL key_vault.rotate_root_key();
+INSERT INTO key_vault_data.audit (number, at, action, outcome, user_id, backend_pid, backend_start, mac)
+VALUES (1, now(), 'get', 'ok', 'user-7f3a', 1, now(), '');
 -- a table with none is one that this test forgot to fill
 SELECT name, about FROM rows_about('user-7f3a') WHERE has_user_id OR about > 0;
 

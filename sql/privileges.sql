@@ -10,13 +10,14 @@ CREATE ROLE regress_kv_user;
 CREATE ROLE regress_kv_service;
 CREATE ROLE regress_kv_admin;
 CREATE ROLE regress_kv_monitor;
+CREATE ROLE regress_kv_auditor;
 CREATE ROLE regress_kv_member IN ROLE regress_kv_user;
-SELECT key_vault.grant_access('regress_kv_user', 'user'), key_vault.grant_access('regress_kv_service', 'service'), key_vault.grant_access('regress_kv_admin', 'admin'), key_vault.grant_access('regress_kv_monitor', 'monitor');
+SELECT key_vault.grant_access('regress_kv_user', 'user'), key_vault.grant_access('regress_kv_service', 'service'), key_vault.grant_access('regress_kv_admin', 'admin'), key_vault.grant_access('regress_kv_monitor', 'monitor'), key_vault.grant_access('regress_kv_auditor', 'auditor');
 SELECT key_vault.set(u, 'exa', u || '/' || repeat('x', 20)) FROM unnest('{user_a,user_b}'::text[]) u;
 
 -- by the catalogs
 CREATE TEMP TABLE level (id int GENERATED ALWAYS AS IDENTITY, role_name name);
-INSERT INTO level (role_name) VALUES ('regress_kv_nobody'), ('regress_kv_user'), ('regress_kv_service'), ('regress_kv_admin'), ('regress_kv_monitor');
+INSERT INTO level (role_name) VALUES ('regress_kv_nobody'), ('regress_kv_user'), ('regress_kv_service'), ('regress_kv_admin'), ('regress_kv_monitor'), ('regress_kv_auditor');
 \pset format unaligned
 SELECT p.proname AS function, string_agg(substr(role_name, 12), ' ' ORDER BY id) AS may_execute
 FROM pg_proc p LEFT JOIN level ON has_function_privilege(role_name, p.oid, 'EXECUTE')
@@ -198,4 +199,4 @@ DROP FUNCTION attempt;
 DROP SCHEMA regress_kv_own;
 SELECT key_vault.revoke_access('regress_kv_service');
 DROP EXTENSION key_vault;
-DROP ROLE regress_kv_member, regress_kv_nobody, regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_monitor;
+DROP ROLE regress_kv_member, regress_kv_nobody, regress_kv_user, regress_kv_service, regress_kv_admin, regress_kv_monitor, regress_kv_auditor;

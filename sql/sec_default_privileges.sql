@@ -35,7 +35,7 @@ RESET ROLE;
 GRANT pg_write_all_data TO "regress_kv_App";
 SET ROLE "regress_kv_App";
 SELECT table_schema, table_name, column_name FROM information_schema.columns
-WHERE table_schema LIKE 'key\_vault%' AND column_name IN ('level', 'levels', 'privilege', 'role')
+WHERE table_schema LIKE 'key\_vault%' AND table_name NOT LIKE 'audit%' AND column_name IN ('level', 'levels', 'privilege', 'role')
   AND has_table_privilege(format('%I.%I', table_schema, table_name), 'INSERT, UPDATE, DELETE')
 ORDER BY ordinal_position;
 INSERT INTO key_vault.access (role, level) VALUES ('regress_kv_App', 'service');

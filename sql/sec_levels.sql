@@ -45,7 +45,7 @@ BEGIN
     FOR target, columns IN
         SELECT c.oid, string_agg(quote_ident(attname) || ' = ''user''', ', ')
         FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_attribute ON attrelid = c.oid
-        WHERE nspname LIKE 'key\_vault%' AND relkind IN ('r', 'v') AND attname IN ('level', 'levels', 'privilege', 'role') GROUP BY c.oid
+        WHERE nspname LIKE 'key\_vault%' AND relkind IN ('r', 'v') AND relname NOT LIKE 'audit%' AND attname IN ('level', 'levels', 'privilege', 'role') GROUP BY c.oid
     LOOP
         BEGIN
             EXECUTE format('UPDATE %s SET %s', target, columns);

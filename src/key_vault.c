@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 
 #include "crypto/prepare.h"
+#include "server/audit_ring.h"
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
 #include "server/shared_slots.h"
@@ -50,5 +51,6 @@ _PG_init(void)
 		kv_crypto_prepare();
 		kv_authentication_prepare();
 		kv_slots_init();
+		kv_audit_ring_init();
 	}
 }

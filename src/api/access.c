@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "server/errors.h"
+#include "vault/audit/calls.h"
 #include "vault/identity/access.h"
 #include "vault/identity/levels.h"
 
@@ -29,19 +30,26 @@ role_from_args(FunctionCallInfo fcinfo)
 /*
  * key_vault.grant_access(role name, level text) returns void
  *
- * Gives a role the level user, service, admin or monitor.
+ * Gives a role the level user, service, admin, monitor or auditor.
  */
 Datum
 kv_sql_grant_access(PG_FUNCTION_ARGS)
 {
 	const char *role = role_from_args(fcinfo);
+	const char *level;
 
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("level is NULL"),
 				 errhint(KV_LEVELS_HINT)));
-	kv_access_set_level(role, kv_level_by_name(text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	level = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	KV_AUDITED(call, .action = "grant_access", .subject = role);
+	{
+		kv_access_set_level(role, kv_level_by_name(level));
+		call.subject = psprintf("%s: %s", role, level);
+	}
+	KV_AUDITED_END(call);
 	PG_RETURN_VOID();
 }
 
@@ -53,7 +61,13 @@ kv_sql_grant_access(PG_FUNCTION_ARGS)
 Datum
 kv_sql_revoke_access(PG_FUNCTION_ARGS)
 {
-	kv_access_take_level(role_from_args(fcinfo));
+	const char *role = role_from_args(fcinfo);
+
+	KV_AUDITED(call, .action = "revoke_access", .subject = role);
+	{
+		kv_access_take_level(role);
+	}
+	KV_AUDITED_END(call);
 	PG_RETURN_VOID();
 }
 

@@ -8,6 +8,7 @@
 
 #include "server/compat.h"
 #include "server/errors.h"
+#include "vault/audit/calls.h"
 #include "vault/roots/escrow.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_escrow_keyring);
@@ -20,9 +21,17 @@ PG_FUNCTION_INFO_V1(kv_sql_escrow_keyring);
 Datum
 kv_sql_escrow_keyring(PG_FUNCTION_ARGS)
 {
+	text	   *volatile message;
+
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("the public key is NULL")));
-	PG_RETURN_TEXT_P(kv_escrow_keyring(PG_GETARG_TEXT_PP(0)));
+	KV_AUDITED(call, .action = "escrow_keyring");
+	{
+		message = kv_escrow_keyring(PG_GETARG_TEXT_PP(0));
+		call.secret = message;
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_TEXT_P(message);
 }

@@ -11,6 +11,7 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
+#include "vault/audit/calls.h"
 #include "vault/moving/imports.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_import_keys);
@@ -41,7 +42,11 @@ kv_sql_import_keys(PG_FUNCTION_ARGS)
 				 errmsg("function returning record called in context that cannot accept type record")));
 	options.passphrase = KV_GETARG_TEXT_OR_NULL(1);
 	options.refuse_odd = PG_ARGISNULL(2) || PG_GETARG_BOOL(2);
-	counts = kv_import_keys(text_to_cstring(PG_GETARG_TEXT_PP(0)), &options);
+	KV_AUDITED(call, .action = "import_keys");
+	{
+		counts = kv_import_keys(text_to_cstring(PG_GETARG_TEXT_PP(0)), &options);
+	}
+	KV_AUDITED_END(call);
 	values[0] = Int64GetDatum((int64) counts.imported);
 	values[1] = Int64GetDatum((int64) counts.skipped);
 	values[2] = Int64GetDatum((int64) counts.failed);
@@ -57,9 +62,13 @@ Datum
 kv_sql_import_dotenv(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	text	   *user_id = KV_GETARG_TEXT_OR_NULL(0);
 
 	InitMaterializedSRF(fcinfo, 0);
-	kv_import_dotenv(KV_GETARG_TEXT_OR_NULL(0), KV_GETARG_TEXT_OR_NULL(1),
-					 result->setResult, result->setDesc);
+	KV_AUDITED(call, .action = "import_dotenv", .user_id = user_id);
+	{
+		kv_import_dotenv(user_id, KV_GETARG_TEXT_OR_NULL(1), result->setResult, result->setDesc);
+	}
+	KV_AUDITED_END(call);
 	return (Datum) 0;
 }

@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/builtins.h"
 
 #include "server/errors.h"
+#include "vault/audit/calls.h"
 #include "vault/roots/root_keys.h"
 
 PG_FUNCTION_INFO_V1(kv_sql_create_root_key);
@@ -32,7 +34,15 @@ id_argument(FunctionCallInfo fcinfo)
 Datum
 kv_sql_create_root_key(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(kv_root_key_create());
+	text	   *volatile id;
+
+	KV_AUDITED(call, .action = "create_root_key", .waits_for_no_disk = true);
+	{
+		id = kv_root_key_create();
+		call.subject = text_to_cstring(id);
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_TEXT_P(id);
 }
 
 /*
@@ -43,7 +53,14 @@ kv_sql_create_root_key(PG_FUNCTION_ARGS)
 Datum
 kv_sql_activate_root_key(PG_FUNCTION_ARGS)
 {
-	kv_root_key_activate(id_argument(fcinfo));
+	text	   *id = id_argument(fcinfo);
+
+	KV_AUDITED(call, .action = "activate_root_key", .subject = text_to_cstring(id),
+			   .waits_for_no_disk = true);
+	{
+		kv_root_key_activate(id);
+	}
+	KV_AUDITED_END(call);
 	PG_RETURN_VOID();
 }
 
@@ -55,7 +72,13 @@ kv_sql_activate_root_key(PG_FUNCTION_ARGS)
 Datum
 kv_sql_retire_root_key(PG_FUNCTION_ARGS)
 {
-	kv_root_key_retire(id_argument(fcinfo));
+	text	   *id = id_argument(fcinfo);
+
+	KV_AUDITED(call, .action = "retire_root_key", .subject = text_to_cstring(id));
+	{
+		kv_root_key_retire(id);
+	}
+	KV_AUDITED_END(call);
 	PG_RETURN_VOID();
 }
 

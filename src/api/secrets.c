@@ -11,6 +11,7 @@
 
 #include "api/arguments.h"
 #include "server/errors.h"
+#include "vault/audit/calls.h"
 #include "vault/roots/opening_many.h"
 #include "vault/secrets/key_checks.h"
 #include "vault/secrets/lookup.h"
@@ -55,6 +56,10 @@ result_in_memory(FunctionCallInfo fcinfo)
 	return result->setResult;
 }
 
+/* What a record says of the arguments. */
+#define NAMED(args) \
+	.user_id = (args).user_id, .provider = (args).provider, .label = (args).label
+
 /* user_id and provider are arguments 0 and 1; label is where it is said. */
 static KvSecretArgs
 secret_args(FunctionCallInfo fcinfo, int label)
@@ -78,6 +83,7 @@ kv_sql_set(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 3);
 	KvSetOptions options = {0};
+	volatile int32 version;
 
 	/* infinity is another way to say that it never expires */
 	options.has_expiry = !PG_ARGISNULL(4) && !TIMESTAMP_IS_NOEND(PG_GETARG_TIMESTAMPTZ(4));
@@ -88,7 +94,13 @@ kv_sql_set(PG_FUNCTION_ARGS)
 		options.if_version = PG_GETARG_INT32(5);
 	options.attributes = PG_ARGISNULL(6) ? NULL : PG_GETARG_JSONB_P(6);
 
-	PG_RETURN_INT32(kv_secret_set(&args, KV_GETARG_TEXT_OR_NULL(2), &options));
+	KV_AUDITED(call, .action = "set", NAMED(args));
+	{
+		call.version = kv_secret_set(&args, KV_GETARG_TEXT_OR_NULL(2), &options);
+		version = call.version;
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_INT32(version);
 }
 
 /*
@@ -116,10 +128,16 @@ Datum
 kv_sql_get(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 2);
-	text	   *api_key;
+	text	   *volatile api_key;
 
 	kv_opening_many(fcinfo->flinfo);
-	api_key = kv_secret_get(&args);
+	KV_AUDITED(call, .action = "get", NAMED(args));
+	{
+		api_key = kv_secret_get(&args);
+		call.secret = api_key;
+		call.outcome = api_key != NULL ? KV_AUDIT_OK : KV_AUDIT_NONE;
+	}
+	KV_AUDITED_END(call);
 
 	if (api_key == NULL)
 		PG_RETURN_NULL();
@@ -135,9 +153,16 @@ Datum
 kv_sql_require(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 2);
+	text	   *volatile api_key;
 
 	kv_opening_many(fcinfo->flinfo);
-	PG_RETURN_TEXT_P(kv_secret_require(&args));
+	KV_AUDITED(call, .action = "require", NAMED(args));
+	{
+		api_key = kv_secret_require(&args);
+		call.secret = api_key;
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_TEXT_P(api_key);
 }
 
 static void
@@ -170,9 +195,17 @@ kv_sql_lookup(PG_FUNCTION_ARGS)
 	KvSecretArgs args = secret_args(fcinfo, 2);
 	Tuplestorestate *result = result_in_memory(fcinfo);
 	KvLookup	found;
+	volatile bool is_found;
 
 	kv_opening_many(fcinfo->flinfo);
-	if (kv_secret_lookup(&args, &found))
+	KV_AUDITED(call, .action = "lookup", NAMED(args));
+	{
+		is_found = kv_secret_lookup(&args, &found);
+		call.secret = is_found ? found.api_key : NULL;
+		call.outcome = is_found ? KV_AUDIT_OK : KV_AUDIT_NONE;
+	}
+	KV_AUDITED_END(call);
+	if (is_found)
 	{
 		put_looked_up(result, ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc, &args, &found);
 		explicit_bzero(VARDATA(found.api_key), VARSIZE(found.api_key) - VARHDRSZ);
@@ -188,7 +221,16 @@ kv_sql_lookup(PG_FUNCTION_ARGS)
 Datum
 kv_sql_get_all(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(kv_secret_get_all(KV_GETARG_TEXT_OR_NULL(0)));
+	text	   *user_id = KV_GETARG_TEXT_OR_NULL(0);
+	Jsonb	   *volatile keys;
+
+	KV_AUDITED(call, .action = "get_all", .user_id = user_id);
+	{
+		keys = kv_secret_get_all(user_id);
+		call.outcome = KV_AUDIT_NONE;	/* unless there was a record for each */
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_JSONB_P(keys);
 }
 
 /*
@@ -232,8 +274,15 @@ Datum
 kv_sql_delete(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 2);
+	volatile bool removed;
 
-	PG_RETURN_BOOL(kv_secret_delete(&args));
+	KV_AUDITED(call, .action = "delete", NAMED(args));
+	{
+		removed = kv_secret_delete(&args);
+		call.outcome = removed ? KV_AUDIT_OK : KV_AUDIT_NONE;
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_BOOL(removed);
 }
 
 /*
@@ -244,7 +293,15 @@ kv_sql_delete(PG_FUNCTION_ARGS)
 Datum
 kv_sql_forget(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64((int64) kv_secret_forget(KV_GETARG_TEXT_OR_NULL(0)));
+	text	   *user_id = KV_GETARG_TEXT_OR_NULL(0);
+	volatile int64 removed;
+
+	KV_AUDITED(call, .action = "forget", .user_id = user_id, .forgets = true);
+	{
+		removed = (int64) kv_secret_forget(user_id);
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_INT64(removed);
 }
 
 /*
@@ -273,10 +330,17 @@ Datum
 kv_sql_rollback(PG_FUNCTION_ARGS)
 {
 	KvSecretArgs args = secret_args(fcinfo, 3);
+	volatile int32 version;
 
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("version is NULL")));
-	PG_RETURN_INT32(kv_secret_rollback(&args, PG_GETARG_INT32(2)));
+	KV_AUDITED(call, .action = "rollback", NAMED(args));
+	{
+		call.version = kv_secret_rollback(&args, PG_GETARG_INT32(2));
+		version = call.version;
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_INT32(version);
 }

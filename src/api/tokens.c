@@ -6,9 +6,11 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/builtins.h"
 
 #include "api/arguments.h"
 #include "server/errors.h"
+#include "vault/audit/calls.h"
 #include "vault/tokens/authentication.h"
 #include "vault/tokens/issuer_list.h"
 #include "vault/tokens/revocations.h"
@@ -28,7 +30,22 @@ PG_FUNCTION_INFO_V1(kv_sql_revoke_tokens);
 Datum
 kv_sql_authenticate(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(kv_authenticate(KV_GETARG_TEXT_OR_NULL(0)));
+	text	   *volatile user_id;
+
+	KV_AUDITED(call, .action = "authenticate");
+	{
+		user_id = kv_authenticate(KV_GETARG_TEXT_OR_NULL(0));
+		call.user_id = user_id;
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_TEXT_P(user_id);
+}
+
+/* As a record says which issuer it is. */
+static const char *
+subject_of(const text *issuer)
+{
+	return issuer != NULL ? text_to_cstring(issuer) : NULL;
 }
 
 #define INTERVAL_OR_NULL(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_INTERVAL_P(n))
@@ -57,7 +74,11 @@ kv_sql_trust_issuer(PG_FUNCTION_ARGS)
 		.clock_skew = INTERVAL_OR_NULL(9)
 	};
 
-	kv_issuer_trust(&args);
+	KV_AUDITED(call, .action = "trust_issuer", .subject = subject_of(args.issuer));
+	{
+		kv_issuer_trust(&args);
+	}
+	KV_AUDITED_END(call);
 	PG_RETURN_VOID();
 }
 
@@ -69,7 +90,16 @@ kv_sql_trust_issuer(PG_FUNCTION_ARGS)
 Datum
 kv_sql_distrust_issuer(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(kv_issuer_distrust(KV_GETARG_TEXT_OR_NULL(0)));
+	text	   *issuer = KV_GETARG_TEXT_OR_NULL(0);
+	volatile bool removed;
+
+	KV_AUDITED(call, .action = "distrust_issuer", .subject = subject_of(issuer));
+	{
+		removed = kv_issuer_distrust(issuer);
+		call.outcome = removed ? KV_AUDIT_OK : KV_AUDIT_NONE;
+	}
+	KV_AUDITED_END(call);
+	PG_RETURN_BOOL(removed);
 }
 
 /*
@@ -95,10 +125,16 @@ kv_sql_trusted_issuers(PG_FUNCTION_ARGS)
 Datum
 kv_sql_revoke_tokens(PG_FUNCTION_ARGS)
 {
+	text	   *user_id = KV_GETARG_TEXT_OR_NULL(0);
+
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_NO_ARGUMENT),
 				 errmsg("issued_before is NULL")));
-	kv_tokens_revoke(KV_GETARG_TEXT_OR_NULL(0), PG_GETARG_TIMESTAMPTZ(1));
+	KV_AUDITED(call, .action = "revoke_tokens", .user_id = user_id);
+	{
+		kv_tokens_revoke(user_id, PG_GETARG_TIMESTAMPTZ(1));
+	}
+	KV_AUDITED_END(call);
 	PG_RETURN_VOID();
 }

@@ -238,4 +238,11 @@ kv_new_tranche(const char *name)
 #endif
 }
 
+/* 19 can end the workers of a database that is to be dropped, renamed or copied. */
+#if PG_VERSION_NUM >= 190000
+#define KV_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE
+#else
+#define KV_BGWORKER_INTERRUPTIBLE 0
+#endif
+
 #endif							/* KV_COMPAT_H */

@@ -17,6 +17,7 @@
 #define KV_ERRCODE_NOT_FOUND ERRCODE_NO_DATA_FOUND	/* P0002 */
 #define KV_ERRCODE_STATE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE	/* 55000 */
 #define KV_ERRCODE_KEYRING ERRCODE_CONFIG_FILE_ERROR	/* F0000 */
+#define KV_ERRCODE_AUDIT ERRCODE_IO_ERROR	/* 58030 */
 #define KV_ERRCODE_SEALED ERRCODE_DATA_CORRUPTED	/* XX001 */
 
 /* A sentence fragment without a full stop, for a detail: "its tag does not match". */

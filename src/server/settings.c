@@ -30,6 +30,9 @@ int			kv_setting_keep_versions = 2;
 bool		kv_setting_redact = true;
 static char *setting_redact_names = "";
 int			kv_setting_purge_after = 30 * 24 * 60;
+int			kv_setting_audit = KV_AUDIT_OFF;
+int			kv_setting_audit_timeout = 5000;
+int			kv_setting_audit_keep = 365 * 24 * 60;
 
 static uint64 keyring_generation = 1;
 
@@ -42,6 +45,13 @@ static const struct config_enum_entry hint_options[] = {
 static const struct config_enum_entry check_keys_options[] = {
 	{"warn", KV_CHECK_KEYS_WARN, false},
 	{"refuse", KV_CHECK_KEYS_REFUSE, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry audit_options[] = {
+	{"off", KV_AUDIT_OFF, false},
+	{"async", KV_AUDIT_ASYNC, false},
+	{"durable", KV_AUDIT_DURABLE, false},
 	{NULL, 0, false}
 };
 
@@ -230,6 +240,33 @@ kv_settings_define(void)
 							"-1 means that none is removed.",
 							&kv_setting_purge_after,
 							30 * 24 * 60, -1, INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_MIN | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("key_vault.audit",
+							 "Whether each call that asks for a key leaves a record.",
+							 "async writes it within a second, durable before the key leaves the server.",
+							 &kv_setting_audit,
+							 KV_AUDIT_OFF, audit_options,
+							 PGC_SIGHUP,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
+
+	DefineCustomIntVariable("key_vault.audit_timeout",
+							"How long a call waits for its audit record at most.",
+							"It fails then, without a key.",
+							&kv_setting_audit_timeout,
+							5000, 1, INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_MS | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("key_vault.audit_keep",
+							"How long purge() keeps audit records.",
+							"-1 means that none is removed.",
+							&kv_setting_audit_keep,
+							365 * 24 * 60, -1, INT_MAX,
 							PGC_SUSET,
 							GUC_UNIT_MIN | GUC_NOT_IN_SAMPLE,
 							NULL, NULL, NULL);

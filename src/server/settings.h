@@ -36,6 +36,14 @@ typedef enum KvModeSetting
 	KV_MODE_PRODUCTION
 } KvModeSetting;
 
+/* When a call that asks for a key has left its record. */
+typedef enum KvAuditSetting
+{
+	KV_AUDIT_OFF,				/* it leaves none */
+	KV_AUDIT_ASYNC,				/* in memory, and on disk within a second */
+	KV_AUDIT_DURABLE			/* on disk */
+} KvAuditSetting;
+
 extern char *kv_setting_user_id;	/* key_vault.user_id: the identity */
 extern char *kv_setting_team_id;	/* key_vault.team_id: the identity's team */
 extern char *kv_setting_identity_until;	/* key_vault.identity_until: internal; see identity.c */
@@ -49,6 +57,9 @@ extern int	kv_setting_check_keys;	/* a KvCheckKeys */
 extern int	kv_setting_keep_versions;	/* previous versions kept, 0 or more */
 extern bool kv_setting_redact;	/* whether the log is kept free of secrets */
 extern int	kv_setting_purge_after; /* minutes since expiry; -1: never */
+extern int	kv_setting_audit;	/* a KvAuditSetting */
+extern int	kv_setting_audit_timeout;	/* milliseconds */
+extern int	kv_setting_audit_keep;	/* minutes; -1: for ever */
 
 extern void kv_settings_define(void);
 

@@ -13,8 +13,10 @@
 #include "store/statement.h"
 
 static KvStatement count_sealed = {
-	"SELECT pg_catalog.count(*) FROM key_vault_data.secrets"
-	" WHERE root_key_id OPERATOR(pg_catalog.=) $1",
+	"SELECT (SELECT pg_catalog.count(*) FROM key_vault_data.secrets"
+	" WHERE root_key_id OPERATOR(pg_catalog.=) $1) OPERATOR(pg_catalog.+)"
+	" (SELECT pg_catalog.count(*) FROM key_vault_data.audit_keys"
+	" WHERE root_key_id OPERATOR(pg_catalog.=) $1)",
 	1, {TEXTOID}
 };
 

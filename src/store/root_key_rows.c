@@ -69,6 +69,8 @@ static KvStatement count_secrets = {
 	.sql = "SELECT (SELECT pg_catalog.count(*) FROM key_vault_data.secrets "
 	"WHERE root_key_id OPERATOR(pg_catalog.=) $1) OPERATOR(pg_catalog.+) "
 	"(SELECT pg_catalog.count(*) FROM key_vault_data.sealed_records "
+	"WHERE root_key_id OPERATOR(pg_catalog.=) $1) OPERATOR(pg_catalog.+) "
+	"(SELECT pg_catalog.count(*) FROM key_vault_data.audit_keys "
 	"WHERE root_key_id OPERATOR(pg_catalog.=) $1)",
 	.nargs = 1,
 	.argtypes = {TEXTOID}

@@ -11,7 +11,7 @@
 
 #include "executor/spi.h"
 
-#define KV_STATEMENT_MAX_ARGS 12
+#define KV_STATEMENT_MAX_ARGS 19
 
 typedef struct KvStatement
 {

@@ -20,12 +20,13 @@
 #define SERVICE KV_LEVEL_SERVICE
 #define ADMIN KV_LEVEL_ADMIN
 #define MONITOR KV_LEVEL_MONITOR
+#define AUDITOR KV_LEVEL_AUDITOR
 
 /* A service may what a user may, and an admin what a monitor may. */
 #define USERS (USER | SERVICE)
 #define WATCHERS (ADMIN | MONITOR)
 #define WORKERS (USERS | ADMIN)
-#define ALL (USERS | WATCHERS)
+#define ALL (USERS | WATCHERS | AUDITOR)
 
 #define SCHEMA(name) {KV_RIGHT_SCHEMA, name, NULL}
 #define RELATION(schema, name) {KV_RIGHT_RELATION, schema, name}
@@ -100,6 +101,12 @@ static const struct
 	{SERVICE, ROUTINE("import_keys")},
 	{USERS, ROUTINE("import_dotenv")},
 
+	/* the audit, which an auditor reads and nothing else */
+	{AUDITOR, VIEW("audit_log")},
+	{AUDITOR, ROUTINE("verify_audit")},
+	{AUDITOR, ROUTINE("audit_head")},
+	{USERS, ROUTINE("read_history")},
+
 	/* how things are */
 	{WORKERS, ROUTINE("mode")},
 	{WATCHERS, ROUTINE("status")},
@@ -117,7 +124,8 @@ static const struct
 	{KV_LEVEL_USER, "user"},
 	{KV_LEVEL_SERVICE, "service"},
 	{KV_LEVEL_ADMIN, "admin"},
-	{KV_LEVEL_MONITOR, "monitor"}
+	{KV_LEVEL_MONITOR, "monitor"},
+	{KV_LEVEL_AUDITOR, "auditor"}
 };
 
 KvLevel

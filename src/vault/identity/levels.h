@@ -16,11 +16,12 @@ typedef enum KvLevel
 	KV_LEVEL_USER = 1 << 0,
 	KV_LEVEL_SERVICE = 1 << 1,
 	KV_LEVEL_ADMIN = 1 << 2,
-	KV_LEVEL_MONITOR = 1 << 3
+	KV_LEVEL_MONITOR = 1 << 3,
+	KV_LEVEL_AUDITOR = 1 << 4
 } KvLevel;
 
 /* A sentence for hints. */
-#define KV_LEVELS_HINT "The levels are user, service, admin and monitor."
+#define KV_LEVELS_HINT "The levels are user, service, admin, monitor and auditor."
 
 /* The level of that name; 22023 when there is none, without quoting the name. */
 extern KvLevel kv_level_by_name(const char *name);

@@ -13,6 +13,7 @@
 #include "server/encoding.h"
 #include "server/errors.h"
 #include "server/redaction/redaction.h"
+#include "vault/audit/calls.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_words.h"
 #include "vault/moving/imports.h"
@@ -47,6 +48,8 @@ store_key(void *state)
 	/* the variable's name stands in the content, which no message may show */
 	options.what = psprintf("API key of provider \"%s\"", text_to_cstring(storing->args.provider));
 	storing->version = kv_secret_set(&storing->args, storing->api_key, &options);
+	kv_audit_leave_part(storing->args.user_id, storing->args.provider, storing->args.label,
+						NULL, storing->version, true);
 }
 
 static text *

@@ -21,6 +21,7 @@
 #include "server/redaction/redaction.h"
 #include "store/import_query.h"
 #include "store/secret_reads.h"
+#include "vault/audit/calls.h"
 #include "vault/identity/identity.h"
 #include "vault/moving/import_row.h"
 #include "vault/moving/imports.h"
@@ -165,7 +166,8 @@ store_row(void *state)
 	{
 		(void) kv_redaction_note_secret(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
 		kv_import_row_check(&target, row, api_key, import->options);
-		(void) kv_secret_store(&target, api_key, &options);
+		kv_audit_leave_part(target.name.user_id, target.name.provider, target.name.label,
+							NULL, kv_secret_store(&target, api_key, &options), true);
 		count_mismatch(import, &target, row, api_key);
 	}
 	PG_FINALLY();

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "server/errors.h"
+#include "store/audit_rows.h"
 #include "store/discard_rows.h"
 #include "store/locks.h"
 #include "store/procedure.h"
@@ -129,6 +130,22 @@ discard_records(const Discard *discard)
 				 errhint("Trust them again with key_vault.trust_issuer(). Tokens that were revoked, and have not expired, are accepted again then.")));
 }
 
+/* The audit goes on under a new one; what was chained with it is there, but proves nothing. */
+static void
+discard_chain_keys(const Discard *discard)
+{
+	uint64		count;
+
+	check_is_lost(discard);
+	count = kv_audit_keys_discard(discard->hex);
+	kv_procedure_commit();
+	if (count > 0)
+		ereport(WARNING,
+				(errcode(KV_ERRCODE_SEALED),
+				 errmsg("audit records from before now can no longer be verified"),
+				 errdetail("Root key %s had sealed their chain key.", discard->hex)));
+}
+
 static void
 tell(const Discard *discard)
 {
@@ -179,6 +196,7 @@ kv_discard_run(const text *id, int batch_size)
 	while (run_batch(&discard))
 		CHECK_FOR_INTERRUPTS();
 	discard_records(&discard);
+	discard_chain_keys(&discard);
 	tell(&discard);
 	kv_procedure_end();
 	kv_unlock_for_session(KV_LOCK_DISCARD);

@@ -24,6 +24,7 @@
 #include "store/rotation_rows.h"
 #include "store/row_holders.h"
 #include "vault/identity/row_policy.h"
+#include "vault/roots/chain_key.h"
 #include "vault/roots/keyring.h"
 #include "vault/roots/message_keys.h"
 #include "vault/roots/opening_many.h"
@@ -257,6 +258,7 @@ count_remaining(Rotation *rotation, int64 done)
 
 	/* another root key may have become active */
 	take_active_root_key(rotation);
+	kv_chain_keys_reseal(rotation->root_key_id);
 	remaining = kv_rotation_rows_count(&rotation->goal);
 	memset(&rotation->holders, 0, sizeof(rotation->holders));
 	if (remaining > 0 && (done == 0 || rotation->progress.failed > 0))

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "server/compat.h"
+#include "vault/audit/calls.h"
 #include "vault/roots/sealing.h"
 #include "vault/secrets/lookup.h"
 #include "vault/secrets/secrets.h"
@@ -21,6 +22,7 @@ look_up_row(const KvSecretName *name, KvLookup *found)
 	if (name->user_id == NULL || !kv_serving_find(name, &serving) ||
 		kv_secret_row_is_expired(&serving.row))
 		return false;
+	kv_audit_note_row(serving.name.user_id, serving.row.version);
 	found->api_key = kv_open(&serving.name, &serving.row);
 	found->source = KV_SERVING_SOURCE(&serving);
 	found->has_version = true;

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 
 #include "store/usage_rows.h"
+#include "vault/audit/upkeep.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
 #include "vault/secrets/secret_name.h"
@@ -58,6 +59,7 @@ remove_rows_of_user(text *user_id)
 	{
 		removed = kv_secret_rows_delete_user(user_id);
 		(void) kv_usage_rows_delete_user(user_id);
+		kv_audit_forget(user_id);
 	}
 	KV_WRITE_END();
 	return removed;

@@ -12,6 +12,7 @@
 #include "server/errors.h"
 #include "server/settings.h"
 #include "store/secret_reads.h"
+#include "vault/audit/calls.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/team.h"
 #include "vault/laptop/dotenv_file.h"
@@ -77,7 +78,10 @@ read_row(const KvSecretName *name)
 {
 	KvServing	serving;
 
-	return find_row(name, &serving) ? kv_open(&serving.name, &serving.row) : NULL;
+	if (!find_row(name, &serving))
+		return NULL;
+	kv_audit_note_row(serving.name.user_id, serving.row.version);
+	return kv_open(&serving.name, &serving.row);
 }
 
 text *
@@ -169,6 +173,7 @@ require_row(const KvSecretTarget *target, const char *display_name)
 		not_found(target, display_name, NULL);
 	if (kv_secret_row_is_expired(&serving.row))
 		not_found(target, display_name, &serving);
+	kv_audit_note_row(serving.name.user_id, serving.row.version);
 	return kv_open(&serving.name, &serving.row);
 }
 
@@ -212,15 +217,17 @@ kv_secret_opens(const KvServing *serving)
 typedef struct Member
 {
 	const text *provider;
+	const KvServing *serving;	/* NULL: it is the .env file's */
 	text	   *api_key;		/* NULL for one that does not open */
 } Member;
 
 static List *
-add_member(List *members, const text *provider, text *api_key)
+add_member(List *members, const text *provider, const KvServing *serving, text *api_key)
 {
 	Member	   *member = palloc(sizeof(Member));
 
 	member->provider = provider;
+	member->serving = serving;
 	member->api_key = api_key;
 	return lappend(members, member);
 }
@@ -259,7 +266,7 @@ variables_as_members(void)
 		/* a copy, because the providers may be read anew */
 		if (api_key != NULL || why.code != 0)
 			members = add_member(members, DatumGetTextPCopy(PointerGetDatum(provider->name)),
-								 api_key);
+								 NULL, api_key);
 	}
 	return members;
 }
@@ -276,7 +283,7 @@ add_rows(List *members, text *user_id)
 		const text *provider = serving[i].name.provider;
 
 		if (!kv_secret_row_is_expired(&serving[i].row) && !has_member(members, provider))
-			members = add_member(members, provider, open_or_warn(&serving[i]));
+			members = add_member(members, provider, &serving[i], open_or_warn(&serving[i]));
 	}
 	return members;
 }
@@ -320,17 +327,38 @@ members_to_jsonb(List *members)
 	return result;
 }
 
+static void
+leave_records(List *members, text *user_id)
+{
+	text	   *label = cstring_to_text("default");
+	ListCell   *cell;
+
+	foreach(cell, members)
+	{
+		const Member *member = lfirst(cell);
+
+		kv_audit_leave_part(user_id, member->provider, label,
+							member->serving != NULL ? member->serving->name.user_id : NULL,
+							member->serving != NULL ? member->serving->row.version : 0,
+							member->api_key != NULL);
+	}
+}
+
 Jsonb *
 kv_secret_get_all(text *user_id)
 {
 	text	   *user = kv_secret_user(user_id);
 	List	   *members = NIL;
+	Jsonb	   *result;
 
 	if (kv_mode_is_development())
 		members = variables_as_members();
 	if (user != NULL)
 		members = add_rows(members, user);
-	return members_to_jsonb(members);
+	result = members_to_jsonb(members);
+	kv_audit_guard(result);
+	leave_records(members, user);
+	return result;
 }
 
 const char *
