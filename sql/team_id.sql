@@ -43,6 +43,8 @@ SELECT octet_length(key_vault.current_team_id());
 \set VERBOSITY default
 SELECT set_config('key_vault.team_id', repeat('t', 251), false);
 SELECT set_config('key_vault.team_id', repeat('☃', 84), false);
+-- the team's own id, without what stands before it in a user id
+SET key_vault.team_id = 'team:acme';
 -- a user id that names a team, but none
 SET key_vault.user_id = 'team:';
 SELECT key_vault.get('team:', 'exa');
@@ -65,6 +67,22 @@ SELECT key_vault.get('team:acme', 'exa'), key_vault.get('user_a', 'exa');
 \set VERBOSITY default
 SELECT key_vault.get('team:other', 'exa');
 ROLLBACK;
+\set VERBOSITY sqlstate
+DO $$
+DECLARE
+    owner text;
+BEGIN
+    SET LOCAL key_vault.team_id = 'acme';
+    FOREACH owner IN ARRAY ARRAY['team:acm', 'team:acmee', 'team:Acme', 'team: acme', 'team:acme '] LOOP
+        BEGIN
+            PERFORM key_vault.get(owner, 'exa');
+            RAISE 'get for "%"', owner;
+        EXCEPTION WHEN insufficient_privilege THEN
+        END;
+    END LOOP;
+    PERFORM key_vault.get('team', 'exa'), key_vault.get('Team:other', 'exa'), key_vault.get(' team:other', 'exa');
+END $$;
+\set VERBOSITY default
 -- and not for a member
 BEGIN;
 SET LOCAL key_vault.team_id = 'acme';
@@ -79,7 +97,7 @@ BEGIN
     SET LOCAL key_vault.team_id = 'acme';
     SET LOCAL key_vault.user_id = 'user_a';
     FOREACH statement IN ARRAY ARRAY[
-        'get(%L, ''exa'')', 'require(%L, ''exa'')', 'get_all(%L)', 'source(%L, ''exa'')', 'list(%L)', 'versions(%L, ''exa'')', 'onboarding(%L)',
+        'get(%L, ''exa'')', 'require(%L, ''exa'')', 'lookup(%L, ''exa'')', 'get_all(%L)', 'source(%L, ''exa'')', 'list(%L)', 'versions(%L, ''exa'')', 'onboarding(%L)',
         'set(%L, ''exa'', repeat(''n'', 20))', 'delete(%L, ''exa'')', 'forget(%L)', 'rollback(%L, ''exa'', 1)', 'record_usage(%L, ''exa'')',
         'import_dotenv(%L, ''EXA_API_KEY=nnnnnnnnnnnnnnnnnnnn'')'] LOOP
         FOR statement IN SELECT format('SELECT * FROM key_vault.' || statement, owner) FROM unnest('{team:acme,team:other,acme,team:,team:ACME}'::text[]) owner LOOP
@@ -105,13 +123,13 @@ CREATE FUNCTION pg_temp.f() RETURNS text LANGUAGE sql SET key_vault.team_id = 'a
 SELECT key_vault.get('team:acme', 'exa');
 RESET SESSION AUTHORIZATION;
 
+SET jit = off;
 -- status() names who has one
 ALTER ROLE regress_kv_user SET key_vault.team_id = 'acme';
-SELECT state, detail, remedy FROM key_vault.status() WHERE item = 'role_settings';
-ALTER ROLE regress_kv_user RESET key_vault.team_id;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET key_vault.team_id = ''acme''', current_database()); END $$;
 SELECT state, detail, remedy FROM key_vault.status() WHERE item = 'role_settings';
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET key_vault.team_id', current_database()); END $$;
+ALTER ROLE regress_kv_user RESET key_vault.team_id;
 -- SET on one of the two parameters makes half a service
 REVOKE SET ON PARAMETER key_vault.team_id FROM regress_kv_service;
 SELECT role, level, complete, missing, extra FROM key_vault.access WHERE role LIKE 'regress\_kv\_%' ORDER BY role;

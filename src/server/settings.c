@@ -86,6 +86,11 @@ check_team_id(char **newval, void **extra, GucSource source)
 		GUC_check_errdetail("A team id has at most %d bytes.", KV_TEAM_ID_MAX);
 		return false;
 	}
+	if (*newval && strncmp(*newval, KV_TEAM_PREFIX, KV_TEAM_PREFIX_LEN) == 0)
+	{
+		GUC_check_errdetail("Give the team's own id, without \"%s\".", KV_TEAM_PREFIX);
+		return false;
+	}
 	return true;
 }
 

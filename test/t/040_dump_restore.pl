@@ -167,6 +167,7 @@ outcome_is($tenant, '42501', 'in another cluster: and not another\'s', q{SELECT 
 my $plain = slurp_file("$dumps/plain");
 my $globals = slurp_file("$dumps/globals");
 like($globals, qr/GRANT SET ON PARAMETER "?key_vault\.user_id"? TO regress_kv_service/i, 'SET, which makes a service, is in pg_dumpall -g');
+like($globals, qr/GRANT SET ON PARAMETER "?key_vault\.team_id"? TO regress_kv_service/i, '... for the team, too');
 like($globals, qr/ALTER ROLE regress_kv_tenant SET "?key_vault\.user_id"? TO 'user_1'/, 'so is the identity of a role');
 unlike($plain, qr/ON PARAMETER/, 'and not in pg_dump');
 like($plain, qr/GRANT (ALL|EXECUTE) ON FUNCTION key_vault\.get\(.*TO regress_kv_service/, 'EXECUTE is in pg_dump');
