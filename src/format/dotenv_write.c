@@ -83,6 +83,12 @@ find_place(const char *text, const KvDotenvLast *last, Place *place)
 	return true;
 }
 
+static bool
+is_open(const char *text, size_t len)
+{
+	return len > 0 && text[len - 1] != '\n' && text[len - 1] != '\r';
+}
+
 /*
  * At the end, on a line of its own; blank is a line end or nothing.  Behind a blank line
  * also when the last one is "NAME:": npm's dotenv would take the next for its value.
@@ -91,8 +97,7 @@ static Place
 place_at_end(const char *text, size_t len, const char *name, const char *blank)
 {
 	const char *line_end = line_end_of(text, len);
-	bool		is_open = len > 0 && text[len - 1] != '\n' && text[len - 1] != '\r';
-	Place		place = {len, len, {is_open ? line_end : "", blank, name, "="}, line_end};
+	Place		place = {len, len, {is_open(text, len) ? line_end : "", blank, name, "="}, line_end};
 
 	return place;
 }
@@ -199,6 +204,28 @@ copy_if_held(const Attempt *attempt, char **out, size_t *out_len)
 	return KV_OK;
 }
 
+/*
+ * Ends the last line first.  To npm's dotenv a line "A:" is a variable only when it is
+ * ended, and nothing can be put below it while it is not.
+ */
+static KvStatus
+set_below_open_line(const Attempt *attempt, char **out, size_t *out_len, size_t *line)
+{
+	const char *line_end = line_end_of(attempt->text, attempt->len);
+	const size_t size = attempt->len + strlen(line_end);
+	Output		ended = {malloc(size), 0};
+	KvStatus	status;
+
+	if (ended.bytes == NULL)
+		return KV_NO_MEMORY;
+	put(&ended, attempt->text, attempt->len);
+	put(&ended, line_end, strlen(line_end));
+	status = kv_dotenv_set(ended.bytes, ended.len, attempt->name,
+						   attempt->value, attempt->value_len, out, out_len, line);
+	kv_dotenv_free(ended.bytes, size);
+	return status;
+}
+
 KvStatus
 kv_dotenv_set(const char *text, size_t len, const char *name,
 			  const char *value, size_t value_len,
@@ -233,6 +260,8 @@ kv_dotenv_set(const char *text, size_t len, const char *name,
 		place = place_at_end(attempt.text, len, name, i > 0 ? line_end_of(attempt.text, len) : "");
 		status = try_place(&attempt, &place, KV_DOTENV_BARE, out, out_len);
 	}
+	if (status == KV_UNREPRESENTABLE && is_open(attempt.text, len))
+		status = set_below_open_line(&attempt, out, out_len, line);
 	return status;
 }
 

@@ -75,6 +75,21 @@ require_same_others(const char *before, size_t before_len, const char *after, si
 	require_same_to(kv_dotenv_npm_next, before, before_len, after, after_len);
 }
 
+/* A last line that had no end may have been given one: that is what the others are compared with then. */
+static void
+require_same_below(const char *before, size_t before_len, const char *after, size_t after_len)
+{
+	bool		added = before_len > 0 && after_len > before_len && memcmp(before, after, before_len) == 0 &&
+		before[before_len - 1] != '\n' && before[before_len - 1] != '\r';
+
+	if (added && after[before_len] == '\n')
+		require_same_others(after, before_len + 1, after, after_len);
+	else if (added && after[before_len] == '\r')
+		require_same_others(after, before_len + (before_len + 1 < after_len && after[before_len + 1] == '\n' ? 2 : 1), after, after_len);
+	else
+		require_same_others(before, before_len, after, after_len);
+}
+
 static void
 require_value(const char *text, size_t len, const char *expected, size_t expected_len)
 {
@@ -105,7 +120,7 @@ set(const char *text, size_t len, const char *value, size_t value_len)
 	if (status != KV_OK)
 		return;
 	require_value(out, out_len, value, value_len);
-	require_same_others(text, len, out, out_len);
+	require_same_below(text, len, out, out_len);
 	require(count_lines(out, out_len) <= count_lines(text, len) + 3);
 
 	/* Once more changes nothing */

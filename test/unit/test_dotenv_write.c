@@ -200,7 +200,9 @@ the_rest_of_the_file_decides_as_well(void)
 	/* In single quotes it would close the name, and '' still be python-dotenv's by line 1 */
 	sets("KEY=''\n'A\nKEY=\xc2\x85x\n", "", "KEY=''\n'A\nKEY=\xc2\x85x\nKEY=\"\"\n");
 	/* npm's dotenv takes a value behind "A:" from the next line */
-	refuses_bytes("A:", "value", 5, KV_UNREPRESENTABLE, 0);
+	sets("A:", "value", "A:\n\nKEY=value\n");
+	sets("B=1\r\nA:", "value", "B=1\r\nA:\r\n\r\nKEY=value\r\n");
+	sets("KEY=old\nA:", "value", "KEY=value\nA:");
 	sets("A:\n", "value", "A:\n\nKEY=value\n");
 	sets("B=1\r\nA:\r\n", "value", "B=1\r\nA:\r\n\r\nKEY=value\r\n");
 }
