@@ -26,20 +26,64 @@ typedef struct Search
 	Window		window;
 } Search;
 
-/* Spellings differ in these: they are doubled, or have one of them in front. */
-static bool
-counts(char c)
+/*
+ * How many bytes at an offset do not count, because spellings differ in them.  Quotes and
+ * backslashes are doubled, or have a backslash in front.  XML has &amp; for &, and the like:
+ * such names do not count behind what may stand for one of these, so that a value that has
+ * them itself is the same in either spelling.
+ */
+static size_t
+passed_over(const char *text, size_t len, size_t at)
 {
-	return c != '\'' && c != '"' && c != '\\';
+	static const char *const names[] = {"amp;", "lt;", "gt;", "#x0d;"};
+	const size_t count = sizeof(names) / sizeof(names[0]);
+	size_t		end = at + 1;
+
+	switch (text[at])
+	{
+		case '\'':
+		case '"':
+		case '\\':
+			return 1;
+		case '&':
+		case '<':
+		case '>':
+		case '\r':
+			break;
+		default:
+			return 0;
+	}
+	for (size_t i = 0; i < count; i++)
+	{
+		size_t		name_len = strlen(names[i]);
+
+		if (len - end >= name_len && memcmp(text + end, names[i], name_len) == 0)
+		{
+			end += name_len;
+			i = (size_t) -1;	/* another may follow */
+		}
+	}
+	return end - at;
 }
 
-/* True when the window is full. */
+/* Takes a byte that counts; true when the window is full. */
 static bool
 slide(Window *window, char c, size_t offset)
 {
 	window->bytes = window->bytes << 8 | (unsigned char) c;
 	window->offsets[window->count++ % WINDOW] = offset;
 	return window->count >= WINDOW;
+}
+
+/* Moves to the next byte that counts, from this one on; false at the end. */
+static bool
+next_byte(const KvKnownValue *value, size_t *at)
+{
+	size_t		over;
+
+	while (*at < value->len && (over = passed_over(value->data, value->len, *at)) > 0)
+		*at += over;
+	return *at < value->len;
 }
 
 static size_t
@@ -58,8 +102,8 @@ kv_known_values_index(KvKnownValues *known, const KvKnownValue *values, size_t c
 	{
 		Window		window = {0};
 
-		for (size_t at = 0; at < values[i].len; at++)
-			if (counts(values[i].data[at]) && slide(&window, values[i].data[at], at))
+		for (size_t at = 0; next_byte(&values[i], &at); at++)
+			if (slide(&window, values[i].data[at], at))
 			{
 				size_t		bit = bit_of(window.bytes);
 
@@ -80,9 +124,8 @@ is_known(const KvKnownValues *known, uint64_t bytes)
 		const KvKnownValue *value = &known->values[i];
 		Window		window = {0};
 
-		for (size_t at = 0; at < value->len; at++)
-			if (counts(value->data[at]) && slide(&window, value->data[at], at) &&
-				window.bytes == bytes)
+		for (size_t at = 0; next_byte(value, &at); at++)
+			if (slide(&window, value->data[at], at) && window.bytes == bytes)
 				return true;
 	}
 	return false;
@@ -110,9 +153,10 @@ cut_value(const Search *search, size_t quote)
 static bool
 next_range(Search *search, size_t *start, size_t *end)
 {
-	for (; search->at < search->len; search->at++)
+	while (search->at < search->len)
 	{
 		size_t		at = search->at;
+		size_t		over = passed_over(search->text, search->len, at);
 		size_t		shown;
 
 		if (search->text[at] == '\'' && (shown = cut_value(search, at)) > 0)
@@ -123,12 +167,12 @@ next_range(Search *search, size_t *start, size_t *end)
 			search->window.count = 0;
 			return true;
 		}
-		if (counts(search->text[at]) && slide(&search->window, search->text[at], at) &&
+		search->at += over > 0 ? over : 1;
+		if (over == 0 && slide(&search->window, search->text[at], at) &&
 			is_known(search->known, search->window.bytes))
 		{
 			*start = search->window.offsets[search->window.count % WINDOW];
 			*end = at + 1;
-			search->at++;
 			return true;
 		}
 	}

@@ -1,10 +1,11 @@
 /*
  * known_values.h
  *		Finds and masks values that must not be shown, wherever they stand in a text:
- *		quoted, with quotes or backslashes doubled, cut, or as a part of something else.
+ *		quoted, with quotes or backslashes doubled, in XML, cut, or as a part of something
+ *		else.
  *
- * Eight bytes in a row are recognized, quotes and backslashes left out.  A value that
- * has fewer is not.
+ * Eight bytes in a row are recognized, quotes, backslashes and what XML has names for left
+ * out.  A value that has fewer is not.
  */
 #ifndef KV_KNOWN_VALUES_H
 #define KV_KNOWN_VALUES_H

@@ -64,6 +64,11 @@ other_spellings(void)
 	masks("it's \"my\\key\"", "\"it's \\\"my\\\\key\\\"\"", "\"****\\\"\"");
 	masks("it's \"my\\key\"", "E'it\\'s \"my\\\\key\"'", "E'****\"'");
 	masks("ab'cd\"ef\\gh", "ab''cd\"\"ef\\\\gh", "****");
+	masks("ab&cd<ef>gh\rij", "<Filter>ab&amp;cd&lt;ef&gt;gh&#x0d;ij</Filter>", "<Filter>****</Filter>");
+	masks("ab&amp;cd&lt;efgh", "ab&amp;amp;cd&amp;lt;efgh ab&amp;cd&lt;efgh", "**** ****");
+	masks("ab<amp;cdefghi>lt;", "ab&lt;amp;cdefghi&gt;lt; ab<amp;cdefghi>lt;", "****&gt;lt; ****>lt;");
+	masks("a&b&c&d&e&f&g&h", "a&amp;b&c&d&e&f&g&h&am", "****&am");
+	masks("12345678", "1234&amp5678", "1234&amp5678");
 	masks("\303\244\303\266\303\274\303\237", "x\303\244\303\266\303\274\303\237x", "x****x");
 }
 
