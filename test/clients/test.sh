@@ -32,7 +32,8 @@ postgres.js|test -d node_modules/postgres|node postgres_js.mjs
 Knex|test -d node_modules/knex|node knex.mjs
 Drizzle on pg|test -d node_modules/drizzle-orm|node drizzle.mjs
 Sequelize|test -d node_modules/sequelize|node sequelize.mjs
-TypeORM|test -d node_modules/typeorm|node typeorm.mjs
+TypeORM 0.3|test -d node_modules/typeorm|node typeorm.mjs typeorm
+TypeORM 1|test -d node_modules/typeorm-1 && node is_version.mjs 20.19|node typeorm.mjs typeorm-1
 JDBC|test -e /usr/share/java/postgresql.jar|java -cp /usr/share/java/postgresql.jar Jdbc.java
 pgx (Go)|test -d /usr/share/gocode/src/github.com/jackc/pgx/v4|go run pgx.go
 lib/pq (Go)|test -d /usr/share/gocode/src/github.com/lib/pq|go run lib_pq.go

@@ -1,8 +1,8 @@
-// TypeORM, on pg.
+// TypeORM, on pg; the version that package.json has under the name given.
 import 'reflect-metadata';
-import { DataSource } from 'typeorm';
 import { config, describe, report } from './client_lines.mjs';
 
+const { DataSource } = await import(process.argv[2]);
 const made = (port) => new DataSource({ type: 'postgres', ...config, username: config.user, port, poolErrorHandler: () => {} });
 const db = await made(config.port).initialize();
 const first = (rows) => rows[0].v;
