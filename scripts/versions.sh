@@ -20,15 +20,16 @@ root=$(roots_folder)/debian-$suite
 exec 7>"$root.lock"
 flock 7
 
-make_root "$root" "${suite/experimental/sid}"
+from_archive "$suite" make_root "$root" "${suite/experimental/sid}"
 if [[ $suite == experimental ]]; then
 	say 'deb http://deb.debian.org/debian experimental main' >"$root/etc/apt/sources.list.d/experimental.list"
 	say "Package: *postgresql*-$version* libpq* libecpg* libpgtypes*" 'Pin: release a=experimental' \
 		'Pin-Priority: 500' >"$root/etc/apt/preferences.d/key_vault"
 fi
-refresh_root "$root"		# pg_upgrade wants no server that is a minor release behind the system's
+from_archive "$suite" refresh_root "$root"		# pg_upgrade wants no server that is a minor release behind the system's
 
 checkout_into "$root/root/key_vault"
 chmod 700 "$root/root/key_vault"
+from_archive "$suite" in_root "$root" env PG_MAJOR="$version" bash -c 'source /root/key_vault/scripts/lib.sh; need_packages demo test'
 
 in_root "$root" env PG_MAJOR="$version" bash /root/key_vault/scripts/check.sh --server-tests

@@ -22,11 +22,12 @@ trial=$work/trial
 exec 7>"$building.lock"
 flock 7
 
-make_root "$bare" "$suite"
+from_archive "$suite" make_root "$bare" "$suite"
 [[ -e $building/made ]] || { rm -rf "$building"; cp -a "$bare" "$building"; }
 
-refresh_root "$building"
+from_archive "$suite" refresh_root "$building"
 checkout_into "$building/root/key_vault"
+from_archive "$suite" in_root "$building" bash -c 'source /root/key_vault/scripts/lib.sh; need_packages package'
 rm -rf "$building/root/packages"
 in_root "$building" bash /root/key_vault/scripts/package.sh /root/packages
 
