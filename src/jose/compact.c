@@ -15,7 +15,6 @@
 #include "compact.h"
 #include "key_set_keys.h"
 #include "memory.h"
-#include "strict_json.h"
 
 #define PARTS		3
 #define JWE_PARTS	5
@@ -69,8 +68,8 @@ decode(Part part, uint8_t **bytes, size_t *len)
 	return KV_TOKEN_BASE64URL;
 }
 
-static KvTokenFault
-fault_of_json(KvJsonFault fault)
+KvTokenFault
+kv_token_json_fault(KvJsonFault fault, KvTokenFault syntax)
 {
 	switch (fault)
 	{
@@ -85,7 +84,7 @@ fault_of_json(KvJsonFault fault)
 		case KV_JSON_SYNTAX:
 			break;
 	}
-	return KV_TOKEN_HEADER;
+	return syntax;
 }
 
 static KvTokenFault
@@ -115,7 +114,7 @@ read_header(Part part, KvJws *jws)
 	KvTokenFault fault = decode(part, &bytes, &len);
 
 	if (fault == KV_TOKEN_OK)
-		fault = fault_of_json(kv_json_object((const char *) bytes, len, &jws->header));
+		fault = kv_token_json_fault(kv_json_object((const char *) bytes, len, &jws->header), KV_TOKEN_HEADER);
 	kv_jose_free(bytes);
 	return fault == KV_TOKEN_OK ? look_at_header(jws) : fault;
 }

@@ -15,6 +15,7 @@
 #include "key_set.h"
 #include "library.h"
 #include "status.h"
+#include "strict_json.h"
 
 #define KV_TOKEN_MAX		(16 * 1024) /* bytes of the whole */
 #define KV_JWS_TRIES_MAX	4	/* keys that are tried for a token that names none */
@@ -50,6 +51,9 @@ extern KV_MUST_CHECK KvTokenFault kv_jws_parse(const char *text, size_t len, KvJ
  * KV_TOKEN_NO_MEMORY.
  */
 extern KV_MUST_CHECK KvTokenFault kv_jws_verify(const KvJws *jws, const KvKeySet *set);
+
+/* A fault of a token's JSON; syntax is the one for what is no object. */
+extern KvTokenFault kv_token_json_fault(KvJsonFault fault, KvTokenFault syntax);
 
 /* Wipes and lets go of what is in it; nothing for one that is all zero. */
 extern void kv_jws_clear(KvJws *jws);

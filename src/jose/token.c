@@ -7,7 +7,6 @@
 #include "claims.h"
 #include "compact.h"
 #include "memory.h"
-#include "strict_json.h"
 
 struct KvToken
 {
@@ -15,25 +14,6 @@ struct KvToken
 	json_t	   *claims;
 	bool		verified;
 };
-
-static KvTokenFault
-read_claims(const uint8_t *payload, size_t len, KvToken *token)
-{
-	switch (kv_json_object((const char *) payload, len, &token->claims))
-	{
-		case KV_JSON_OK:
-			return KV_TOKEN_OK;
-		case KV_JSON_DUPLICATE:
-			return KV_TOKEN_DUPLICATE;
-		case KV_JSON_DEPTH:
-			return KV_TOKEN_TOO_DEEP;
-		case KV_JSON_NO_MEMORY:
-			return KV_TOKEN_NO_MEMORY;
-		case KV_JSON_SYNTAX:
-			break;
-	}
-	return KV_TOKEN_CLAIMS;
-}
 
 KvTokenFault
 kv_token_parse(const char *text, size_t len, KvToken **token)
@@ -51,7 +31,8 @@ kv_token_parse(const char *text, size_t len, KvToken **token)
 	memset(*token, 0, sizeof(**token));
 	fault = kv_jws_parse(text, len, &(*token)->jws, &payload, &payload_len);
 	if (fault == KV_TOKEN_OK)
-		fault = read_claims(payload, payload_len, *token);
+		fault = kv_token_json_fault(kv_json_object((const char *) payload, payload_len, &(*token)->claims),
+									KV_TOKEN_CLAIMS);
 	kv_jose_free(payload);
 	if (fault != KV_TOKEN_OK)
 	{
