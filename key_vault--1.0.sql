@@ -658,7 +658,8 @@ CREATE TABLE key_vault_data.builtin_providers (
     key_prefixes  text[] NOT NULL DEFAULT '{}',
     required      boolean NOT NULL DEFAULT false,
     category      text,
-    key_url       text
+    key_url       text,
+    attribute_vars jsonb NOT NULL DEFAULT '{}'
 );
 REVOKE ALL ON TABLE key_vault_data.builtin_providers FROM PUBLIC;
 COMMENT ON TABLE key_vault_data.builtin_providers IS 'providers that come with the extension; upgrades change them';
@@ -709,11 +710,20 @@ VALUES
     ('github', 'GitHub', 'GITHUB_TOKEN', '{}', '{ghp_,gho_,ghu_,ghs_,ghr_,github_pat_}', false, 'integrations', 'https://github.com/settings/tokens'),
     ('copilotkit', 'CopilotKit', 'COPILOTKIT_API_KEY', '{}', '{ck_}', true, 'interface', 'https://cloud.copilotkit.ai');
 
+-- What else the provider's own SDK takes from variables, under the names of its arguments.
+UPDATE key_vault_data.builtin_providers p SET attribute_vars = v.attribute_vars
+FROM (VALUES
+    ('openai', '{"base_url": "OPENAI_BASE_URL", "organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"}'::jsonb),
+    ('anthropic', '{"base_url": "ANTHROPIC_BASE_URL"}'),
+    ('groq', '{"base_url": "GROQ_BASE_URL"}'),
+    ('huggingface', '{"endpoint": "HF_ENDPOINT"}')) AS v (name, attribute_vars)
+WHERE p.name = v.name;
+
 CREATE VIEW key_vault.providers WITH (security_barrier) AS
-    SELECT name, display_name, env_var, aliases, key_prefixes, required, category, key_url
+    SELECT name, display_name, env_var, aliases, key_prefixes, attribute_vars, required, category, key_url
     FROM key_vault_data.own_providers WHERE NOT hidden
     UNION ALL
-    SELECT name, display_name, env_var, aliases, key_prefixes, required, category, key_url
+    SELECT name, display_name, env_var, aliases, key_prefixes, attribute_vars, required, category, key_url
     FROM key_vault_data.builtin_providers b
     WHERE NOT EXISTS (SELECT FROM key_vault_data.own_providers o
                       WHERE o.name = b.name OR (NOT o.hidden AND b.name = ANY (o.aliases)));
@@ -723,6 +733,7 @@ COMMENT ON COLUMN key_vault.providers.name IS 'what set and get take as provider
 COMMENT ON COLUMN key_vault.providers.env_var IS 'the variable that holds the key in a .env file';
 COMMENT ON COLUMN key_vault.providers.aliases IS 'other names that mean this provider';
 COMMENT ON COLUMN key_vault.providers.key_prefixes IS 'what keys begin with; one that begins with none of them is stored with a WARNING';
+COMMENT ON COLUMN key_vault.providers.attribute_vars IS 'the variables that hold a key''s attributes in a .env file, by attribute';
 COMMENT ON COLUMN key_vault.providers.required IS 'whether a user has to have a key for it before the application can be used';
 COMMENT ON COLUMN key_vault.providers.key_url IS 'where a user gets a key';
 
@@ -735,7 +746,8 @@ CREATE FUNCTION key_vault.add_provider(
     key_prefixes text[] DEFAULT '{}',
     required boolean DEFAULT false,
     category text DEFAULT NULL,
-    key_url text DEFAULT NULL)
+    key_url text DEFAULT NULL,
+    attribute_vars jsonb DEFAULT '{}')
 RETURNS void
 AS 'MODULE_PATHNAME', 'kv_sql_add_provider'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -898,7 +910,7 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'kv_sql_import_keys'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION key_vault.import_keys FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.import_keys IS 'stores what a query returns as user, provider, key and, if there, time of change; the newest wins; bad rows are WARNINGs';
+COMMENT ON FUNCTION key_vault.import_keys IS 'stores what a query returns as user, provider, key and, if there, time of change and attributes; the newest wins; bad rows are WARNINGs';
 
 CREATE FUNCTION key_vault.import_dotenv(user_id text, content text)
 RETURNS TABLE (
@@ -908,7 +920,7 @@ RETURNS TABLE (
 AS 'MODULE_PATHNAME', 'kv_sql_import_dotenv'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 5;
 REVOKE ALL ON FUNCTION key_vault.import_dotenv FROM PUBLIC;
-COMMENT ON FUNCTION key_vault.import_dotenv IS 'stores the provider keys of a .env file''s text as the user''s own';
+COMMENT ON FUNCTION key_vault.import_dotenv IS 'stores the provider keys of a .env file''s text as the user''s own, with the attributes that stand beside them';
 
 
 -- Privileges

@@ -60,7 +60,7 @@ strings(FunctionCallInfo fcinfo, int n, const char *what, int *count)
 /*
  * key_vault.add_provider(name text, env_var text, display_name text,
  *						  aliases text[], key_prefixes text[], required boolean,
- *						  category text, key_url text) returns void
+ *						  category text, key_url text, attribute_vars jsonb) returns void
  *
  * Registers a provider of this database, or replaces one.
  */
@@ -77,6 +77,8 @@ kv_sql_add_provider(PG_FUNCTION_ARGS)
 	row.required = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	row.category = string_or_null(fcinfo, 6);
 	row.key_url = string_or_null(fcinfo, 7);
+	if (!PG_ARGISNULL(8))
+		kv_provider_take_attribute_vars(&row, PG_GETARG_JSONB_P(8));
 	kv_provider_add(&row);
 	PG_RETURN_VOID();
 }

@@ -27,7 +27,8 @@ enum
 	COLUMN_USER = 1,
 	COLUMN_PROVIDER,
 	COLUMN_KEY,
-	COLUMN_TIME
+	COLUMN_TIME,
+	COLUMN_ATTRIBUTES
 };
 
 pg_noreturn static void
@@ -36,7 +37,7 @@ bad_query(const char *why)
 	ereport(ERROR,
 			(errcode(KV_ERRCODE_BAD_ARGUMENT),
 			 errmsg("query cannot be imported: %s", why),
-			 errhint("Pass a SELECT of user, provider, key and, if known, the time of change.")));
+			 errhint("Pass a SELECT of user, provider, key and, if known, the time of change and the attributes.")));
 }
 
 static text *
@@ -100,6 +101,33 @@ time_from_text(Datum value, TimestampTz *time)
 	return is_time;
 }
 
+/*
+ * Reads attributes from text; false when that is no JSON, in the manner of the above: the
+ * error of jsonb_in quotes the text.
+ */
+static bool
+attributes_from_text(char *string, Jsonb **attributes)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool are_json = true;
+
+	PG_TRY();
+	{
+		*attributes = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(string)));
+	}
+	PG_CATCH();
+	{
+		if (!is_of_class(geterrcode(), "22") && geterrcode() != ERRCODE_STATEMENT_TOO_COMPLEX)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		are_json = false;
+	}
+	PG_END_TRY();
+	explicit_bzero(string, strlen(string));
+	return are_json;
+}
+
 /* A time in any of the types that tables keep it in; false when it cannot be read. */
 static bool
 column_time(Datum value, Oid type, TimestampTz *time)
@@ -138,7 +166,7 @@ check_columns(TupleDesc columns)
 {
 	Oid			type;
 
-	if (columns->natts < COLUMN_KEY || columns->natts > COLUMN_TIME)
+	if (columns->natts < COLUMN_KEY || columns->natts > COLUMN_ATTRIBUTES)
 		bad_query(psprintf("it returns %d columns", columns->natts));
 	check_key_column(SPI_gettypeid(columns, COLUMN_KEY));
 	if (columns->natts < COLUMN_TIME)
@@ -147,6 +175,27 @@ check_columns(TupleDesc columns)
 	if (type != TIMESTAMPTZOID && type != TIMESTAMPOID && type != DATEOID &&
 		type != TEXTOID && type != VARCHAROID)
 		bad_query("its fourth column is no time");
+	if (columns->natts < COLUMN_ATTRIBUTES)
+		return;
+	type = SPI_gettypeid(columns, COLUMN_ATTRIBUTES);
+	if (type != JSONBOID && type != JSONOID && type != TEXTOID && type != VARCHAROID)
+		bad_query("its fifth column, the attributes, is of type neither jsonb, json nor text");
+}
+
+static void
+unpack_attributes(HeapTuple tuple, TupleDesc columns, KvImportRow *row)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (columns->natts < COLUMN_ATTRIBUTES)
+		return;
+	value = SPI_getbinval(tuple, columns, COLUMN_ATTRIBUTES, &isnull);
+	if (!isnull && SPI_gettypeid(columns, COLUMN_ATTRIBUTES) == JSONBOID)
+		row->attributes = DatumGetJsonbP(value);
+	else if (!isnull)
+		row->has_bad_attributes = !attributes_from_text(SPI_getvalue(tuple, columns, COLUMN_ATTRIBUTES),
+														&row->attributes);
 }
 
 static void
@@ -161,6 +210,8 @@ unpack(HeapTuple tuple, TupleDesc columns, KvImportRow *row)
 	row->encrypted = NULL;
 	row->has_time = false;
 	row->has_bad_time = false;
+	row->attributes = NULL;
+	row->has_bad_attributes = false;
 
 	value = SPI_getbinval(tuple, columns, COLUMN_KEY, &isnull);
 	if (!isnull && SPI_gettypeid(columns, COLUMN_KEY) == BYTEAOID)
@@ -174,6 +225,7 @@ unpack(HeapTuple tuple, TupleDesc columns, KvImportRow *row)
 	row->has_bad_time = !isnull &&
 		!column_time(value, SPI_gettypeid(columns, COLUMN_TIME), &row->changed_at);
 	row->has_time = !isnull && !row->has_bad_time;
+	unpack_attributes(tuple, columns, row);
 }
 
 static void

@@ -18,6 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "server/compat.h"
 #include "store/provider_rows.h"
 #include "store/statement.h"
 
@@ -32,18 +33,20 @@ enum
 	COLUMN_REQUIRED,
 	COLUMN_CATEGORY,
 	COLUMN_KEY_URL,
+	COLUMN_ATTRIBUTE_VARS,
 	COLUMN_HIDDEN				/* of own_providers only */
 };
 
 static KvStatement upsert = {
 	"INSERT INTO key_vault_data.own_providers (name, display_name, env_var, aliases,"
-	" key_prefixes, required, category, key_url, hidden)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false)"
+	" key_prefixes, required, category, key_url, attribute_vars, hidden)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, false)"
 	" ON CONFLICT (name) DO UPDATE SET display_name = EXCLUDED.display_name,"
 	" env_var = EXCLUDED.env_var, aliases = EXCLUDED.aliases,"
 	" key_prefixes = EXCLUDED.key_prefixes, required = EXCLUDED.required,"
-	" category = EXCLUDED.category, key_url = EXCLUDED.key_url, hidden = false",
-	8, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, BOOLOID, TEXTOID, TEXTOID}
+	" category = EXCLUDED.category, key_url = EXCLUDED.key_url,"
+	" attribute_vars = EXCLUDED.attribute_vars, hidden = false",
+	9, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, BOOLOID, TEXTOID, TEXTOID, JSONBOID}
 };
 
 static KvStatement delete_own = {
@@ -109,6 +112,50 @@ texts(HeapTuple tuple, int column, TupleDesc columns, int *count)
 	return strings;
 }
 
+static char *
+copy_of_string(const JsonbValue *string)
+{
+	return pnstrdup(string->val.string.val, string->val.string.len);
+}
+
+bool
+kv_provider_row_take_vars(KvProviderRow *row, Jsonb *vars)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&vars->root);
+	JsonbValue	name;
+	JsonbValue	value;
+	bool		all = JB_ROOT_IS_OBJECT(vars);
+
+	row->attribute_var_count = 0;
+	if (!all)
+		return false;
+	row->attribute_vars = palloc(sizeof(KvAttributeVariable) * Max(JB_ROOT_COUNT(vars), 1));
+	(void) JsonbIteratorNext(&iterator, &name, true);
+	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
+	{
+		KvAttributeVariable *var = &row->attribute_vars[row->attribute_var_count];
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		all = all && value.type == jbvString;
+		if (value.type != jbvString)
+			continue;
+		var->attribute = copy_of_string(&name);
+		var->variable = copy_of_string(&value);
+		row->attribute_var_count++;
+	}
+	return all;
+}
+
+static void
+unpack_vars(HeapTuple tuple, TupleDesc columns, KvProviderRow *row)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, COLUMN_ATTRIBUTE_VARS, columns, &isnull);
+
+	if (!isnull)
+		(void) kv_provider_row_take_vars(row, DatumGetJsonbP(value));
+}
+
 static KvProviderRow *
 unpack(HeapTuple tuple, TupleDesc columns)
 {
@@ -124,6 +171,7 @@ unpack(HeapTuple tuple, TupleDesc columns)
 		is_true(tuple, COLUMN_HIDDEN, columns);
 	row->aliases = texts(tuple, COLUMN_ALIASES, columns, &row->alias_count);
 	row->key_prefixes = texts(tuple, COLUMN_KEY_PREFIXES, columns, &row->key_prefix_count);
+	unpack_vars(tuple, columns, row);
 	return row;
 }
 
@@ -241,11 +289,36 @@ text_array(char **strings, int count)
 	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+static void
+push_string(KvJsonbState *state, JsonbIteratorToken token, char *string)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = string;
+	value.val.string.len = strlen(string);
+	kv_push_jsonb(state, token, &value);
+}
+
+static Datum
+vars_object(const KvProviderRow *row)
+{
+	KvJsonbState state = {0};
+
+	kv_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < row->attribute_var_count; i++)
+	{
+		push_string(&state, WJB_KEY, row->attribute_vars[i].attribute);
+		push_string(&state, WJB_VALUE, row->attribute_vars[i].variable);
+	}
+	kv_push_jsonb(&state, WJB_END_OBJECT, NULL);
+	return PointerGetDatum(JsonbValueToJsonb(state.result));
+}
+
 void
 kv_provider_row_put(const KvProviderRow *row)
 {
-	Datum		values[8];
-	char		nulls[8];
+	Datum		values[9];
+	char		nulls[9];
 
 	put_text(row->name, &values[0], &nulls[0]);
 	put_text(row->display_name, &values[1], &nulls[1]);
@@ -258,6 +331,8 @@ kv_provider_row_put(const KvProviderRow *row)
 	nulls[5] = ' ';
 	put_text(row->category, &values[6], &nulls[6]);
 	put_text(row->key_url, &values[7], &nulls[7]);
+	values[8] = vars_object(row);
+	nulls[8] = ' ';
 
 	kv_spi_connect();
 	(void) kv_statement_run_as_owner(&upsert, values, nulls, 0);

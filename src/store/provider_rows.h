@@ -5,6 +5,15 @@
 #ifndef KV_PROVIDER_ROWS_H
 #define KV_PROVIDER_ROWS_H
 
+#include "utils/jsonb.h"
+
+/* Where a .env file has an attribute of a key. */
+typedef struct KvAttributeVariable
+{
+	char	   *attribute;
+	char	   *variable;
+} KvAttributeVariable;
+
 /* All palloc'd strings; NULL where the column is. */
 typedef struct KvProviderRow
 {
@@ -20,6 +29,8 @@ typedef struct KvProviderRow
 	int			alias_count;
 	char	  **key_prefixes;
 	int			key_prefix_count;
+	KvAttributeVariable *attribute_vars;
+	int			attribute_var_count;
 } KvProviderRow;
 
 /* Reads what the view shows, whoever asks, into context; ordered by name. */
@@ -30,6 +41,12 @@ extern uint64 kv_provider_rows_load(MemoryContext context, KvProviderRow **rows)
  * table's size, at a small part of what loading all costs.
  */
 extern bool kv_provider_rows_may_be_own(void);
+
+/*
+ * Takes the row's attribute variables from {"attribute": "VARIABLE"}; false when it is not
+ * that, and what is wrong is left out.
+ */
+extern bool kv_provider_row_take_vars(KvProviderRow *row, Jsonb *vars);
 
 /* Adds a provider of this database, or replaces it. */
 extern void kv_provider_row_put(const KvProviderRow *row);

@@ -47,8 +47,8 @@ apply_one(const KvDotenvVariable *variable, const char *text, Size len,
 	if (status == KV_UNREPRESENTABLE)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("the API key cannot be written to a .env file"),
-				 errdetail("There is no spelling that every reader of \"%s\" would read back as the same key.",
+				 errmsg("variable %s cannot be written to a .env file", variable->name),
+				 errdetail("There is no spelling that every reader of \"%s\" would read back as the same value.",
 						   kv_setting_dotenv_file),
 				 errhidestmt(true), errhidecontext(true)));
 	if (status != KV_OK)

@@ -29,6 +29,7 @@ typedef struct Content
 	const char *utf8;
 	int			len;
 	char	   *buffer;			/* for a value, which may be as long */
+	char	   *beside;			/* for one that stands beside it */
 } Content;
 
 /* One provider's key on its way. */
@@ -36,6 +37,7 @@ typedef struct Storing
 {
 	KvSecretArgs args;
 	text	   *api_key;
+	Jsonb	   *attributes;		/* or NULL */
 	int32		version;
 } Storing;
 
@@ -46,6 +48,7 @@ store_key(void *state)
 	KvSetOptions options = {0};
 
 	/* the variable's name stands in the content, which no message may show */
+	options.attributes = storing->attributes;
 	options.what = psprintf("API key of provider \"%s\"", text_to_cstring(storing->args.provider));
 	storing->version = kv_secret_set(&storing->args, storing->api_key, &options);
 	kv_audit_leave_part(storing->args.user_id, storing->args.provider, storing->args.label,
@@ -81,12 +84,12 @@ warn(int code, const text *provider, const char *detail, const char *hint)
 
 /* Stores one variable's value; the version, or 0 after a WARNING. */
 static int32
-import_value(text *user_id, text *provider, const char *utf8, int utf8_len)
+import_value(const Content *content, text *provider, const KvDotenvValue *value, Jsonb *attributes)
 {
-	Storing		storing = {{user_id, provider, cstring_to_text("default")}, NULL, 0};
+	Storing		storing = {{content->user_id, provider, cstring_to_text("default")}, NULL, attributes, 0};
 	ErrorData  *volatile problem = NULL;
 
-	storing.api_key = to_text(utf8, utf8_len);
+	storing.api_key = to_text(value->data, value->len);
 	PG_TRY();
 	{
 		problem = kv_import_try(store_key, &storing);
@@ -111,6 +114,62 @@ report_status(KvStatus status)
 			 errhidestmt(true), errhidecontext(true)));
 }
 
+/* What is in the way of a variable: it is there, and cannot be told. */
+static void
+warn_of_ambiguous(const text *provider, const char *variable, const KvDotenvValue *value)
+{
+	KvDotenvObstacle why = kv_dotenv_ambiguous(variable, value, WHERE);
+
+	warn(KV_ERRCODE_BAD_ARGUMENT, provider, why.detail,
+		 "Write it on a line of its own, in single quotes, without ${...} and backslashes.");
+}
+
+static void
+push_text(KvJsonbState *state, JsonbIteratorToken token, const text *string)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = VARDATA_ANY(string);
+	value.val.string.len = VARSIZE_ANY_EXHDR(string);
+	kv_push_jsonb(state, token, &value);
+}
+
+/*
+ * What stands beside a provider's key, or NULL.  False after a WARNING, when that cannot be
+ * told: without its address a key would go to another one.
+ */
+static bool
+find_attributes(const Content *content, const KvProvider *provider, Jsonb **attributes)
+{
+	KvJsonbState state = {0};
+	bool		any = false;
+
+	kv_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < provider->attribute_var_count; i++)
+	{
+		const KvAttributeVariable *var = &provider->attribute_vars[i];
+		KvDotenvValue value = {.data = content->beside, .size = content->len + 1};
+		size_t		line;
+		KvStatus	status = kv_dotenv_get(content->utf8, content->len, var->variable, &value, &line);
+
+		if (status == KV_AMBIGUOUS)
+		{
+			warn_of_ambiguous(provider->name, var->variable, &value);
+			return false;
+		}
+		if (status != KV_OK)
+			report_status(status);
+		if (!value.found || value.len == 0)
+			continue;
+		push_text(&state, WJB_KEY, cstring_to_text(var->attribute));
+		push_text(&state, WJB_VALUE, to_text(value.data, value.len));
+		any = true;
+	}
+	kv_push_jsonb(&state, WJB_END_OBJECT, NULL);
+	*attributes = any ? JsonbValueToJsonb(state.result) : NULL;
+	return true;
+}
+
 /* Imports one provider's variable, if there is one; the result gets a row then. */
 static void
 import_variable(const Content *content, const KvProvider *provider,
@@ -122,23 +181,19 @@ import_variable(const Content *content, const KvProvider *provider,
 	KvDotenvValue value = {.data = content->buffer, .size = content->len + 1};
 	size_t		line;
 	KvStatus	status = kv_dotenv_get(content->utf8, content->len, variable, &value, &line);
+	Jsonb	   *attributes;
 	int32		version = 0;
 	Datum		values[3];
 	bool		nulls[3] = {false, false, false};
 
 	if (status == KV_AMBIGUOUS)
-	{
-		KvDotenvObstacle why = kv_dotenv_ambiguous(variable, &value, WHERE);
-
-		warn(KV_ERRCODE_BAD_ARGUMENT, name, why.detail,
-			 "Write it on a line of its own, in single quotes, without ${...} and backslashes.");
-	}
+		warn_of_ambiguous(name, variable, &value);
 	else if (status != KV_OK)
 		report_status(status);
 	else if (!value.found || value.len == 0)
 		return;
-	else
-		version = import_value(content->user_id, name, value.data, value.len);
+	else if (find_attributes(content, provider, &attributes))
+		version = import_value(content, name, &value, attributes);
 
 	values[0] = PointerGetDatum(name);
 	values[1] = CStringGetTextDatum(variable);
@@ -178,6 +233,7 @@ kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDes
 	import.user_id = kv_identity_require(user_id);
 	import.utf8 = kv_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &import.len);
 	import.buffer = palloc(import.len + 1);
+	import.beside = palloc(import.len + 1);
 	PG_TRY();
 	{
 		import_variables(&import, result, columns);
@@ -185,6 +241,7 @@ kv_import_dotenv(text *user_id, text *content, Tuplestorestate *result, TupleDes
 	PG_FINALLY();
 	{
 		explicit_bzero(import.buffer, import.len + 1);
+		explicit_bzero(import.beside, import.len + 1);
 		if (import.utf8 != VARDATA_ANY(content))
 			explicit_bzero(unconstify(char *, import.utf8), import.len);
 	}

@@ -156,7 +156,7 @@ store_row(void *state)
 	const KvImportRow *row = storing->row;
 	KvSecretArgs args = {row->user_id, row->provider, cstring_to_text("default")};
 	KvSecretTarget target = kv_secret_target(&args);
-	KvSetOptions options = {0};
+	KvSetOptions options = {.attributes = row->attributes};
 	text	   *api_key;
 
 	if (is_stored_already(&target, row))
@@ -280,6 +280,13 @@ import_newest(const KvImportRow *row, void *state)
 		import->counts.failed++;
 		report_row(row, "Its fourth column is no time",
 				   "Pass user, provider, key and, if known, the time of change, in this order.");
+		return;
+	}
+	if (row->has_bad_attributes)
+	{
+		import->counts.failed++;
+		report_row(row, "Its fifth column is no JSON",
+				   "Pass user, provider, key, the time of change or NULL, and the attributes, in this order.");
 		return;
 	}
 	key = key_of(row);

@@ -16,8 +16,11 @@
 #include "vault/providers/providers.h"
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789_.-"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define VARIABLE_MAX 63
 #define PREFIXES_MAX 16
+#define ATTRIBUTE_MAX 63
+#define ATTRIBUTES_MAX 16
 
 /* A name or an alias in its normal form.  what: "provider", "alias". */
 static char *
@@ -65,21 +68,34 @@ ends_in(const char *text, const char *end)
 	return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-/* A variable that holds a key is named for it: no PATH, no LD_PRELOAD. */
+/* what: "env_var", "variable of an attribute". */
 static void
-check_variable(const char *variable)
+check_variable_name(const char *variable, const char *what)
 {
 	size_t		len = strlen(variable);
 
 	if (len == 0 || len > VARIABLE_MAX ||
-		strspn(variable, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != len ||
+		strspn(variable, LETTERS "0123456789_") != len ||
 		isdigit((unsigned char) variable[0]))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("env_var is not a variable name"),
+				 errmsg("%s is not a variable name", what),
 				 errdetail("It must be 1 to %d letters, digits or \"_\", and not start with a digit.",
 						   VARIABLE_MAX)));
-	if (!ends_in(variable, "KEY") && !ends_in(variable, "TOKEN") && !ends_in(variable, "SECRET"))
+}
+
+static bool
+is_named_for_secret(const char *variable)
+{
+	return ends_in(variable, "KEY") || ends_in(variable, "TOKEN") || ends_in(variable, "SECRET");
+}
+
+/* A variable that holds a key is named for it: no PATH, no LD_PRELOAD. */
+static void
+check_variable(const char *variable)
+{
+	check_variable_name(variable, "env_var");
+	if (!is_named_for_secret(variable))
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
 				 errmsg("env_var does not end in KEY, TOKEN or SECRET"),
@@ -138,6 +154,17 @@ check_not_taken(const char *name, const char *spelling)
 						text_to_cstring(other->name))));
 }
 
+static bool
+has_variable(const KvProvider *provider, const char *variable)
+{
+	for (int i = 0; i < provider->attribute_var_count; i++)
+	{
+		if (strcmp(provider->attribute_vars[i].variable, variable) == 0)
+			return true;
+	}
+	return strcmp(provider->env_var, variable) == 0;
+}
+
 /* Two providers in one variable: setting the one would change the other. */
 static void
 check_variable_not_taken(const char *name, const char *variable)
@@ -146,13 +173,88 @@ check_variable_not_taken(const char *name, const char *variable)
 
 	for (int i = 0; (other = kv_provider_at(i)) != NULL; i++)
 	{
-		if (!is_named(other, name) && strcmp(other->env_var, variable) == 0)
+		if (!is_named(other, name) && has_variable(other, variable))
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
 					 errmsg("variable \"%s\" already belongs to provider \"%s\"",
 							variable, text_to_cstring(other->name)),
-					 errhint("Pass another env_var.")));
+					 errhint("Pass another variable.")));
 	}
+}
+
+/* Whether the variable begins with the same word as that of the key: OPENAI_. */
+static bool
+is_beside_key(const char *variable, const char *env_var)
+{
+	size_t		word = strcspn(env_var, "_");
+
+	return env_var[word] == '_' && strncmp(variable, env_var, word + 1) == 0;
+}
+
+/*
+ * What it names is shown to whoever may look the key up, and changed when a key is set: no
+ * DATABASE_URL, and nothing that decides about the mode.
+ */
+static void
+check_attribute_variable(const char *variable, const char *env_var)
+{
+	check_variable_name(variable, "variable of an attribute");
+	if (is_named_for_secret(variable) || ends_in(variable, "PASSWORD"))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("variable \"%s\" of an attribute is named like that of a secret", variable),
+				 errdetail("Attributes stand in the database in the clear.")));
+	if (!is_beside_key(variable, env_var) || strcmp(variable, "DEPLOY_ENV") == 0)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("variable \"%s\" of an attribute does not belong with \"%s\"", variable, env_var),
+				 errhint("It must begin with \"%.*s\". That keeps other variables of the .env file from being read and overwritten.",
+						 (int) strcspn(env_var, "_") + 1, env_var)));
+}
+
+static void
+check_attribute(const char *attribute)
+{
+	size_t		len = strlen(attribute);
+
+	if (len == 0 || len > ATTRIBUTE_MAX || strspn(attribute, LETTERS "0123456789_.-") != len)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("attribute must be 1 to %d letters, digits, \"_\", \".\" or \"-\"", ATTRIBUTE_MAX)));
+}
+
+static void
+check_attribute_vars(const KvProviderRow *row)
+{
+	if (row->attribute_var_count > ATTRIBUTES_MAX)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("a provider has variables for at most %d attributes", ATTRIBUTES_MAX)));
+	for (int i = 0; i < row->attribute_var_count; i++)
+	{
+		const char *variable = row->attribute_vars[i].variable;
+
+		check_attribute(row->attribute_vars[i].attribute);
+		check_attribute_variable(variable, row->env_var);
+		check_variable_not_taken(row->name, variable);
+		for (int j = 0; j < i; j++)
+		{
+			if (strcmp(row->attribute_vars[j].variable, variable) == 0)
+				ereport(ERROR,
+						(errcode(KV_ERRCODE_BAD_ARGUMENT),
+						 errmsg("variable \"%s\" stands for two attributes", variable)));
+		}
+	}
+}
+
+void
+kv_provider_take_attribute_vars(KvProviderRow *row, Jsonb *vars)
+{
+	if (!kv_provider_row_take_vars(row, vars))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("attribute_vars is not an object of variable names"),
+				 errhint("Pass which variable has which attribute, such as {\"base_url\": \"ACME_BASE_URL\"}.")));
 }
 
 void
@@ -172,6 +274,7 @@ kv_provider_add(KvProviderRow *row)
 	if (row->display_name == NULL)
 		row->display_name = default_display_name(row->name);
 	check_prefixes(row);
+	check_attribute_vars(row);
 	kv_provider_row_put(row);
 	/* the next call of this transaction sees it */
 	CommandCounterIncrement();

@@ -11,10 +11,13 @@
  * Adds a provider, or replaces the one of that name.  NULL stands for what is
  * derived from the name: env_var NAME_API_KEY, display_name Name.
  *
- * Errors: 22023 for a bad name, variable, alias or pattern; 42710 for a
+ * Errors: 22023 for a bad name, variable, alias, pattern or attribute; 42710 for a
  * variable or alias that another provider has.
  */
 extern void kv_provider_add(KvProviderRow *row);
+
+/* The row's attribute variables from {"attribute": "VARIABLE"}.  Errors: 22023. */
+extern void kv_provider_take_attribute_vars(KvProviderRow *row, Jsonb *vars);
 
 /*
  * Removes a provider of this database, or hides one that comes with the

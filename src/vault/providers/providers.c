@@ -122,6 +122,8 @@ add_provider(Names *new, const KvProviderRow *row)
 	provider->env_var = row->env_var;
 	provider->key_url = row->key_url;
 	provider->required = row->required;
+	provider->attribute_vars = row->attribute_vars;
+	provider->attribute_var_count = row->attribute_var_count;
 	add_spelling(new, row->name, row, new->provider_count);
 	for (int i = 0; i < row->alias_count; i++)
 		add_spelling(new, row->aliases[i], row, new->provider_count);

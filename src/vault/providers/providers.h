@@ -6,6 +6,7 @@
 #define KV_PROVIDERS_H
 
 #include "format/key_looks.h"
+#include "store/provider_rows.h"
 
 typedef struct KvProvider
 {
@@ -14,6 +15,8 @@ typedef struct KvProvider
 	char	   *env_var;
 	const KvKeyPrefix *key_prefixes;	/* what its keys begin with */
 	int			key_prefix_count;
+	const KvAttributeVariable *attribute_vars;	/* in a .env file */
+	int			attribute_var_count;
 	char	   *key_url;		/* where a user gets a key, or NULL */
 	bool		required;
 } KvProvider;

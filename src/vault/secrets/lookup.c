@@ -10,6 +10,7 @@
 #include "server/compat.h"
 #include "vault/audit/calls.h"
 #include "vault/roots/sealing.h"
+#include "vault/secrets/dotenv_attributes.h"
 #include "vault/secrets/lookup.h"
 #include "vault/secrets/secrets.h"
 #include "vault/secrets/serving.h"
@@ -35,15 +36,18 @@ look_up_row(const KvSecretName *name, KvLookup *found)
 
 /* In the .env file: only the default label, with neither versions nor expiry. */
 static bool
-look_up_variable(const char *variable, KvLookup *found)
+look_up_variable(const KvSecretTarget *target, KvLookup *found)
 {
 	KvDotenvObstacle why;
 
-	found->api_key = kv_secret_try_variable(variable, &why);
+	found->api_key = kv_secret_try_variable(target->variable, &why);
 	if (found->api_key == NULL && why.code != 0)
 		kv_dotenv_report_obstacle(ERROR, &why);
+	if (found->api_key == NULL)
+		return false;
 	found->source = "dotenv";
-	return found->api_key != NULL;
+	found->attributes = kv_dotenv_attributes(target);
+	return true;
 }
 
 bool
@@ -57,6 +61,6 @@ kv_secret_lookup(const KvSecretArgs *args, KvLookup *found)
 		return true;
 
 	target = kv_secret_target(args);
-	return (target.variable != NULL && look_up_variable(target.variable, found)) ||
+	return (target.variable != NULL && look_up_variable(&target, found)) ||
 		look_up_row(&target.name, found);
 }

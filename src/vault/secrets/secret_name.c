@@ -64,6 +64,22 @@ kv_secret_user(text *user_id)
 	return user;
 }
 
+/* The variables of the .env file: copies, as the provider's name is. */
+static void
+take_variables(KvSecretTarget *target)
+{
+	const KvProvider *provider = target->provider;
+
+	target->variable = pstrdup(provider->env_var);
+	target->attribute_var_count = provider->attribute_var_count;
+	target->attribute_vars = palloc(sizeof(KvAttributeVariable) * Max(provider->attribute_var_count, 1));
+	for (int i = 0; i < provider->attribute_var_count; i++)
+	{
+		target->attribute_vars[i].attribute = pstrdup(provider->attribute_vars[i].attribute);
+		target->attribute_vars[i].variable = pstrdup(provider->attribute_vars[i].variable);
+	}
+}
+
 KvSecretTarget
 kv_secret_target(const KvSecretArgs *args)
 {
@@ -76,7 +92,7 @@ kv_secret_target(const KvSecretArgs *args)
 	target.name.label = args->label;
 	target.development = kv_mode_is_development();
 	if (target.development && kv_label_is_default(args->label))
-		target.variable = pstrdup(target.provider->env_var);
+		take_variables(&target);
 	return target;
 }
 

@@ -27,6 +27,8 @@ typedef struct KvSecretTarget
 	const KvProvider *provider; /* good until the first look at a table */
 	bool		development;	/* get looks into the .env file first */
 	char	   *variable;		/* in the .env file, or NULL: not this one */
+	KvAttributeVariable *attribute_vars;	/* beside it */
+	int			attribute_var_count;
 } KvSecretTarget;
 
 /*

@@ -11,6 +11,7 @@
 #include "vault/audit/upkeep.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
+#include "vault/secrets/dotenv_attributes.h"
 #include "vault/secrets/secret_name.h"
 #include "vault/secrets/secrets.h"
 #include "vault/secrets/write_nesting.h"
@@ -88,6 +89,8 @@ kv_secret_delete(const KvSecretArgs *args)
 		removed = remove_for_user(&target.name);
 	if (target.variable != NULL && remove_variable(target.variable))
 		removed = true;
+	if (target.variable != NULL)
+		kv_dotenv_attributes_change(&target, NULL);
 	return removed;
 }
 

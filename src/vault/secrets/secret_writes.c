@@ -21,6 +21,7 @@
 #include "vault/roots/keyring.h"
 #include "vault/roots/sealing.h"
 #include "vault/secrets/attribute_checks.h"
+#include "vault/secrets/dotenv_attributes.h"
 #include "vault/secrets/hint.h"
 #include "vault/secrets/key_checks.h"
 #include "vault/secrets/secret_name.h"
@@ -186,23 +187,43 @@ store(const KvSecretName *name, KvSecretRow *row, const text *api_key,
 	return version;
 }
 
+static void
+write_variables(const KvSecretTarget *target, const text *api_key, Jsonb *attributes)
+{
+	kv_dotenv_file_change(target->variable, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+	kv_dotenv_attributes_change(target, attributes);
+}
+
+/* The variables make room for the row. */
+static void
+remove_variables(const KvSecretTarget *target)
+{
+	kv_dotenv_file_change(target->variable, NULL, 0);
+	kv_dotenv_attributes_change(target, NULL);
+}
+
 /*
- * Says the key to the .env file as well.  A key that expires is not for the
- * file, which would serve it for ever: the variable makes room for the row.
+ * Says the key to the .env file as well, but for what the file would serve otherwise than
+ * it was set: for ever, or without an address that it has no variable for.
  */
 static void
-change_variable(const char *variable, const text *api_key, bool expires)
+change_variables(const KvSecretTarget *target, const text *api_key, bool expires,
+				 Jsonb *attributes)
 {
-	if (!expires)
+	const char *without = kv_dotenv_attribute_without_variable(target, attributes);
+
+	if (!expires && without == NULL)
 	{
-		kv_dotenv_file_change(variable, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+		write_variables(target, api_key, attributes);
 		return;
 	}
-	kv_dotenv_file_change(variable, NULL, 0);
+	remove_variables(target);
 	ereport(NOTICE,
-			(errmsg("a key that expires is stored in the database only"),
+			(expires ? errmsg("a key that expires is stored in the database only") :
+			 errmsg("a key with attribute \"%s\" is stored in the database only", without),
 			 errdetail("Variable %s is removed from file \"%s\".",
-					   variable, kv_setting_dotenv_file)));
+					   target->variable, kv_setting_dotenv_file),
+			 expires ? 0 : errhint("The file holds attributes that are strings and have a variable: attribute_vars of key_vault.providers.")));
 }
 
 /* Without a user there is only the .env file. */
@@ -210,15 +231,24 @@ static void
 set_variable_alone(const KvSecretTarget *target, const text *api_key,
 				   const KvSetOptions *options)
 {
+	const char *without;
+
 	PreventCommandIfReadOnly("key_vault.set()");
-	if (target->variable == NULL || options->has_expiry || options->has_if_version ||
-		options->attributes != NULL)
+	if (target->variable == NULL || options->has_expiry || options->has_if_version)
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_BAD_ARGUMENT),
-				 errmsg("label, expires_at, if_version and attributes need a user"),
+				 errmsg("label, expires_at and if_version need a user"),
 				 errdetail("Without a user the key goes to the .env file, which has none of them."),
 				 errhint("Pass the user's id.")));
-	kv_dotenv_file_change(target->variable, VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key));
+	kv_attributes_check(options->attributes, api_key);
+	without = kv_dotenv_attribute_without_variable(target, options->attributes);
+	if (without != NULL)
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_BAD_ARGUMENT),
+				 errmsg("attribute \"%s\" needs a user", without),
+				 errdetail("Without a user the key goes to the .env file, which holds attributes that are strings and have a variable."),
+				 errhint("Pass the user's id, or have an admin name a variable with attribute_vars of key_vault.add_provider().")));
+	write_variables(target, api_key, options->attributes);
 }
 
 int32
@@ -259,7 +289,7 @@ kv_secret_set(const KvSecretArgs *args, text *api_key, const KvSetOptions *optio
 
 	version = kv_secret_store(&target, api_key, options);
 	if (target.variable != NULL)
-		change_variable(target.variable, api_key, options->has_expiry);
+		change_variables(&target, api_key, options->has_expiry, options->attributes);
 	return version;
 }
 
@@ -287,7 +317,7 @@ restore_version(const KvSecretTarget *target, int32 version)
 	{
 		version = store(&target->name, &row, api_key, &options);
 		if (target->variable != NULL)
-			change_variable(target->variable, api_key, row.has_expiry);
+			change_variables(target, api_key, row.has_expiry, row.attributes);
 	}
 	PG_FINALLY();
 	{
