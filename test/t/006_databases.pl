@@ -106,6 +106,24 @@ outcome_is($ascii, '22021', 'SQL_ASCII: other bytes in the user id', $set, $user
 outcome_is($ascii, '22021', 'SQL_ASCII: other bytes in the label', $set, 'user_a', 'gemini', 'AIza-ascii', $label);
 outcome_is($ascii, '1', 'SQL_ASCII: and nothing of it was stored', 'SELECT count(*) FROM key_vault.secrets');
 
+# Attributes whose members LATIN1 puts in another order than UTF-8
+my $attributes = qq({"zz": "caf\xc3\xa9", "\xc3\xa9": 1.50, "z": {"\xc3\xbc\xc3\xbc": [], "aaa": "\\u00fc"}});
+my $with = 'SELECT key_vault.set($1, $2, $3, attributes => $4)';
+my $lookup = q(SELECT api_key FROM key_vault.lookup($1, $2) WHERE attributes = $3::jsonb);
+outcome_is($_->[0], '1', "$_->[1]: set with attributes", $with, 'user_t', 'exa', "exa-$_->[1]-key", $attributes) for [ $latin, 'LATIN1' ], [ $unicode, 'UTF8' ];
+outcome_is($latin, 'exa-LATIN1-key', 'LATIN1: lookup', $lookup, 'user_t', 'exa', $attributes);
+isnt($latin->value(q{SELECT attributes::text FROM key_vault.list('user_t')}), $unicode->value(q{SELECT attributes::text FROM key_vault.list('user_t')}),
+	'... which are shown in another order');
+outcome_is($ascii, '1', 'SQL_ASCII: attributes', $with, 'user_t', 'exa', 'exa-ascii-key', '{"b": 1, "aa": "eu"}');
+outcome_is($ascii, 'exa-ascii-key', 'SQL_ASCII: lookup', $lookup, 'user_t', 'exa', '{"b": 1, "aa": "eu"}');
+for my $other (qq({"\xc3\xa9": 1}), qq({"a": ["\xc3\xa9"]}))
+{
+	my $refused = $ascii->query($with, 'user_t', 'groq', 'gsk_of_ascii', $other);
+	is($refused->{error}{state}, '22021', 'SQL_ASCII: other bytes in attributes');
+	unlike(join("\n", map { $_ // '' } values %{ $refused->{error} }), qr/\xc3/, '... are not quoted');
+}
+outcome_is($ascii, '0', 'SQL_ASCII: and nothing of it was stored', q{SELECT count(*) FROM key_vault.list('user_t') WHERE provider = 'groq'});
+
 # --- Dumps into another encoding
 
 create_database('latin_in_utf8', 'UTF8');
@@ -114,6 +132,7 @@ copy_database('latin', 'latin_in_utf8', 'c');
 	my $session = session($node, undef, dbname => 'latin_in_utf8');
 	outcome_is($session, $key, 'a dump of LATIN1 opens in UTF8', $get, $user, 'gemini', $label);
 	outcome_is($session, 'AIza-ascii', 'all of it', $get, 'user_a', 'gemini', 'default');
+	outcome_is($session, 'exa-LATIN1-key', 'attributes too', $lookup, 'user_t', 'exa', $attributes);
 	outcome_is($session, '2', 'and is set again', $set, $user, 'gemini', "$key!", $label);
 	outcome_is($session, "$key!", 'and opens again', $get, $user, 'gemini', $label);
 }
@@ -124,6 +143,7 @@ copy_database('postgres', 'utf8_in_latin', 'p');
 {
 	my $session = session($node, undef, dbname => 'utf8_in_latin');
 	outcome_is($session, $key, 'a dump of UTF8 opens in LATIN1', $get, $user, 'gemini', $label);
+	outcome_is($session, 'exa-UTF8-key', '... with attributes in another order', $lookup, 'user_t', 'exa', $attributes);
 	my $result = $session->query($get, 'user_c', 'gemini', 'default');
 	is($result->{error}{state}, '22P05', 'a key that LATIN1 cannot hold is an error');
 	my $told = join "\n", map { $_ // '' } values %{ $result->{error} };

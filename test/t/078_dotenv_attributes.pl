@@ -150,7 +150,8 @@ outcome_is($app, 'acme-first dotenv default - -', 'which other sessions see chan
 # --- Production takes nothing from the file
 
 $node->append_conf('postgresql.conf', "key_vault.mode = production\n");
-$node->reload;
+$node->restart;
+$app = session($node, 'app');
 outcome_is($app, 'acme-first user default 1 {"base_url": "https://acme.example.com"}', 'production has the row\'s', $lookup, 'dev', 'acme');
 $app->value($set, 'dev', 'acme', 'acme-second', '{"base_url": "https://production.example.com"}');
 like(slurp_file($dotenv), qr/^ACME_URL=.?https:\/\/acme\.example\.com/m, '... and writes nothing there');

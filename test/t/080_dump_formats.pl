@@ -24,7 +24,7 @@ add_role($source, 'regress_kv_admin', 'admin');
 fill($source, 'postgres', 'user_a', 'user_b');
 $source->safe_psql('postgres', q{
 	SELECT key_vault.set('user_a', 'gemini', 'AIza-second-of-user_a');
-	SELECT key_vault.add_provider('acme', required => true);
+	SELECT key_vault.add_provider('acme', required => true, attribute_vars => '{"region": "ACME_REGION"}');
 	SELECT key_vault.remove_provider('deepl');
 	SELECT key_vault.set('user_a', 'acme', 'acme-key-of-user_a');
 	SELECT key_vault.record_usage('user_a', 'gemini', 3, 1000, 0.25)});
@@ -36,7 +36,8 @@ sub fill
 	for my $user (@users)
 	{
 		$session->value('SELECT key_vault.set($1, $2, $3)', $user, 'gemini', "AIza-of-$user");
-		$session->value('SELECT key_vault.set($1, $2, $3, label => $4)', $user, 'openai', "sk-work-of-$user", 'work');
+		$session->value('SELECT key_vault.set($1, $2, $3, label => $4, attributes => $5)', $user, 'openai', "sk-work-of-$user", 'work',
+			qq({"base_url": "https://$user.example.com", "caf\xc3\xa9": [1.50, {}]}));
 		$session->value(q{SELECT key_vault.set($1, $2, $3, expires_at => '2100-01-01')}, $user, 'exa', "exa-key-of-$user");
 	}
 	return;
@@ -45,7 +46,8 @@ sub fill
 # Everything that can be known of a database's secrets, opened.
 my $contents = q{
 	SELECT string_agg(concat_ws('|', i.user_id, i.provider, i.label, i.version, i.hint, i.expires_at,
-			CASE WHEN i.is_current THEN key_vault.require(i.user_id, i.provider, i.label) END),
+			CASE WHEN i.is_current THEN key_vault.require(i.user_id, i.provider, i.label) END,
+			(SELECT attributes FROM key_vault.lookup(i.user_id, i.provider, i.label) WHERE i.is_current)),
 			E'\n' ORDER BY i.user_id, i.provider, i.label, i.version)
 	FROM key_vault.inventory i WHERE i.user_id LIKE $1};
 
@@ -57,6 +59,7 @@ sub contents
 
 my $everything = contents($source, 'postgres');
 is(scalar(split /\n/, $everything), 8, 'there are eight versions to move');
+like($everything, qr/sk-work-of-user_b\|.*"base_url": "https:\/\/user_b\.example\.com"/, '... with attributes');
 
 # The tools, as the superuser or another role of the cluster
 sub tool
@@ -140,6 +143,7 @@ for my $format (sort keys %restore)
 	outcome_is($admin, 'active', "$format: the root key is active", 'SELECT string_agg(state, \',\') FROM key_vault.root_keys');
 	outcome_is($admin, 'acme', "$format: own providers came along",
 		q{SELECT string_agg(name, ',') FROM key_vault.providers WHERE name IN ('acme', 'deepl')});
+	outcome_is($admin, '{"region": "ACME_REGION"}', "$format: with their variables", q{SELECT attribute_vars FROM key_vault.providers WHERE name = 'acme'});
 	outcome_is($admin, '0.25', "$format: what was used, too", q{SELECT sum(cost) FROM key_vault.monthly_costs});
 	outcome_is($admin, 't', "$format: all levels are complete", 'SELECT bool_and(complete) FROM key_vault.access');
 }

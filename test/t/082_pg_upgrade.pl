@@ -109,7 +109,7 @@ $old->safe_psql('postgres', q{
 	SELECT count(key_vault.set('user_' || n, 'gemini', 'AIza-new-of-user_' || n)) FROM generate_series(1, 100) n;
 	SELECT key_vault.set('user_a', 'openai', 'sk-' || repeat('x', 60000), 'work', '2100-01-01');
 	SELECT key_vault.add_provider('acme', required => true);
-	SELECT key_vault.set('user_a', 'acme', 'acme-of-user_a');
+	SELECT key_vault.set('user_a', 'acme', 'acme-of-user_a', attributes => '{"base_url": "https://acme.example.com"}');
 	SELECT key_vault.record_usage('user_a', 'acme', cost => 0.25)});
 
 # Everything of the vault, opened, as one text
@@ -187,6 +187,7 @@ outcome_is(session($new, 'regress_kv_tenant'), 'acme-of-user_a', 'a tenant has i
 outcome_is(session($new, 'regress_kv_admin'), '0', 'status finds no error', q{SELECT count(*) FROM key_vault.status() WHERE state = 'error'});
 
 my $super = session($new);
+outcome_is($super, 'https://acme.example.com', 'its attributes came along', q{SELECT attributes ->> 'base_url' FROM key_vault.lookup('user_a', 'acme')});
 outcome_is($super, '3', 'set', q{SELECT key_vault.set('user_7', 'gemini', 'AIza-newest')});
 $super->value('SELECT key_vault.activate_root_key(key_vault.create_root_key())');
 $super->run('CALL key_vault.rotate_root_key()');

@@ -80,6 +80,10 @@ outcome_is($reader, 'AIza-second', 'a new version is replicated', $get);
 write_and_wait(q{SELECT key_vault.set('user_a', 'gemini', 'AIza-' || n) FROM generate_series(3, 6) n});
 outcome_is($reader, '4,5,6', 'old ones are trimmed there, too',
 	q{SELECT string_agg(version::text, ',' ORDER BY version) FROM key_vault.versions('user_a', 'gemini')});
+write_and_wait(q{SELECT key_vault.set('user_a', 'exa', $1, attributes => $2)}, 'exa-of-user_a', '{"base_url": "https://eu.example.com", "n": 1.50}');
+outcome_is($reader, 'exa-of-user_a {"n": 1.50, "base_url": "https://eu.example.com"}', 'attributes are replicated, and open',
+	q{SELECT concat_ws(' ', api_key, attributes) FROM key_vault.lookup('user_a', 'exa')});
+write_and_wait(q{SELECT key_vault.delete('user_a', 'exa')});
 write_and_wait(q{SELECT key_vault.delete('user_b', 'gemini')});
 outcome_is($reader, 'NULL', 'a deleted one is gone', q{SELECT key_vault.get('user_b', 'gemini')});
 
