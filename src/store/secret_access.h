@@ -46,6 +46,7 @@ typedef struct KvAccess
 	KvPolicy   *may_delete;
 	TupleTableSlot *slot;		/* where a scan is */
 	KvKeptScan	scan_of_name;	/* which all scans of one secret use */
+	KvKeptScan	scan_of_versions;	/* the same, of those that look at the index first */
 	struct KvRowChecks *checks; /* secret_checks.c's, NULL until it is asked for */
 } KvAccess;
 

@@ -237,6 +237,7 @@ kv_secret_settle_straight(const KvSecretName *name, int32 stored, int32 version,
 typedef struct Seen
 {
 	const KvSecretLook *look;
+	Snapshot	snapshot;		/* which shows that nothing has changed */
 	bool		met_change;
 } Seen;
 
@@ -245,7 +246,6 @@ static void
 remove_seen(KvAccess *access, Relation rel, void *arg)
 {
 	Seen	   *seen = arg;
-	Snapshot	snapshot = GetTransactionSnapshot();
 	TM_FailureData failure;
 
 	CheckCmdReplicaIdentity(rel, CMD_DELETE);
@@ -254,7 +254,7 @@ remove_seen(KvAccess *access, Relation rel, void *arg)
 		ItemPointerData place = seen->look->old[i];
 
 		seen->met_change = kv_table_tuple_delete(rel, &place, GetCurrentCommandId(true),
-												 snapshot, &failure) != TM_Ok;
+												 seen->snapshot, &failure) != TM_Ok;
 	}
 }
 
@@ -263,19 +263,21 @@ remove_seen(KvAccess *access, Relation rel, void *arg)
  * own commands are counted as well, for a policy may call functions that write.
  */
 static bool
-nothing_has_changed_since(const KvSecretLook *look)
+nothing_has_changed_since(const KvSecretLook *look, Snapshot *now)
 {
-	return look->ended != 0 &&
-		GetTransactionSnapshot()->snapXactCompletionCount == look->ended &&
+	if (look->ended == 0)
+		return false;
+	*now = GetTransactionSnapshot();
+	return (*now)->snapXactCompletionCount == look->ended &&
 		GetCurrentCommandId(false) == look->command + 1;
 }
 
 bool
 kv_secret_settle_as_seen(const KvSecretLook *look)
 {
-	Seen		seen = {look, false};
+	Seen		seen = {.look = look};
 
-	if (kv_privileges_are_watched() || !nothing_has_changed_since(look))
+	if (kv_privileges_are_watched() || !nothing_has_changed_since(look, &seen.snapshot))
 		return false;
 	if (look->old_count == 0)
 		return true;

@@ -99,50 +99,87 @@ keys_for(const KvRange *range)
 	return keys;
 }
 
-/* The index's part of a scan allocates as it goes. */
+/* Whether a row is worth a look in the table, by the version that the index has of it. */
+typedef bool (*Pick) (int32 version, void *arg);
+
+/* What is done with the rows of a range. */
+typedef struct Work
+{
+	Pick		pick;			/* NULL: all are */
+	KvVisit		visit;
+	void	   *arg;			/* of both */
+} Work;
+
 static bool
-next_row(IndexScanDesc scan, KvAccess *access)
+is_picked(IndexScanDesc scan, const Work *work)
+{
+	bool		isnull;
+	Datum		version;
+
+	if (work->pick == NULL)
+		return true;
+	version = index_getattr(scan->xs_itup, KV_SECRETS_VERSION, scan->xs_itupdesc, &isnull);
+	return work->pick(DatumGetInt32(version), work->arg);
+}
+
+/* The index's part of a scan allocates when it begins, and as it goes. */
+static void
+begin(IndexScanDesc scan, KvAccess *access, const KvRange *range, const Work *work)
 {
 	MemoryContext caller = MemoryContextSwitchTo(access->context);
-	bool		found = index_getnext_slot(scan, BackwardScanDirection, access->slot);
 
+	scan->xs_want_itup = work->pick != NULL;
+	index_rescan(scan, keys_for(range), shapes[range->kind].count, NULL, 0);
+	MemoryContextSwitchTo(caller);
+}
+
+static bool
+next_row(IndexScanDesc scan, KvAccess *access, const Work *work)
+{
+	MemoryContext caller = MemoryContextSwitchTo(access->context);
+	bool		found = false;
+
+	while (!found && index_getnext_tid(scan, BackwardScanDirection) != NULL)
+		found = is_picked(scan, work) && index_fetch_heap(scan, access->slot);
 	MemoryContextSwitchTo(caller);
 	return found;
 }
 
-/* Whether the scan of a range is the one that is kept. */
-static bool
-is_kept(Relation rel, const KvRange *range)
+/* The scan that is kept for a range, or NULL. */
+static KvKeptScan *
+kept_for(KvAccess *access, Relation rel, const KvRange *range, const Work *work)
 {
-	return range->kind == KV_RANGE_NAME && kv_kept_scan_serves(rel);
+	if (range->kind != KV_RANGE_NAME || !kv_kept_scan_serves(rel))
+		return NULL;
+	/* to have the index's tuples it needs more memory, and copies each from then on */
+	return work->pick != NULL ? &access->scan_of_versions : &access->scan_of_name;
 }
 
 static void
 scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapshot,
-		  KvVisit visit, void *arg)
+		  const Work *work)
 {
 	Relation	index = kv_index_open_to_read(kv_primary_key_index(rel));
 	int			nkeys = shapes[range->kind].count;
-	bool		kept = is_kept(rel, range);
+	KvKeptScan *kept = kept_for(access, rel, range, work);
 	IndexScanDesc scan;
 
 	PushActiveSnapshot(snapshot);
 	snapshot = GetActiveSnapshot();
-	if (kept)
-		scan = kv_kept_scan_begin(&access->scan_of_name, access->context, rel, index,
-								  snapshot, nkeys);
+	if (kept != NULL)
+		scan = kv_kept_scan_begin(kept, access->context, rel, index, snapshot, nkeys);
 	else
 		scan = kv_index_beginscan(rel, index, snapshot, nkeys);
-	index_rescan(scan, keys_for(range), nkeys, NULL, 0);
-	while (next_row(scan, access))
+	begin(scan, access, range, work);
+	while (next_row(scan, access, work))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!visit(access->slot, arg))
+		if (!work->visit(access->slot, work->arg))
 			break;
 	}
 	ExecClearTuple(access->slot);
-	if (kept)
-		kv_kept_scan_end(&access->scan_of_name);
+	if (kept != NULL)
+		kv_kept_scan_end(kept);
 	else
 		index_endscan(scan);
 	PopActiveSnapshot();
@@ -153,7 +190,7 @@ scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapsho
 void
 kv_scan(KvAccess *access, Relation rel, const KvRange *range, KvVisit visit, void *arg)
 {
-	scan_rows(access, rel, range, GetTransactionSnapshot(), visit, arg);
+	scan_rows(access, rel, range, GetTransactionSnapshot(), &(Work){.visit = visit, .arg = arg});
 }
 
 /* For those rows that the policy (or NULL) admits. */
@@ -226,7 +263,8 @@ find_latest(KvAccess *access, Relation rel, void *arg)
 {
 	Probe	   *probe = arg;
 
-	scan_rows(access, rel, &probe->range, GetLatestSnapshot(), take_version, probe);
+	scan_rows(access, rel, &probe->range, GetLatestSnapshot(),
+			  &(Work){.visit = take_version, .arg = probe});
 }
 
 static KvStraight
@@ -261,6 +299,16 @@ typedef struct Looking
 	KvSecretLook *look;
 } Looking;
 
+/* Of those below the highest, what is in the table of the ones that stay is not asked for. */
+static bool
+is_highest_or_old(int32 version, void *arg)
+{
+	const Looking *looking = arg;
+
+	return looking->look->highest == 0 ||
+		version <= looking->look->highest - looking->keep;
+}
+
 /* The rows come newest first. */
 static bool
 note_version(TupleTableSlot *slot, void *arg)
@@ -271,9 +319,11 @@ note_version(TupleTableSlot *slot, void *arg)
 	int32		version = DatumGetInt32(slot_getattr(slot, KV_SECRETS_VERSION, &isnull));
 
 	if (look->highest == 0)
+	{
 		look->highest = version;
-	if (version > look->highest - looking->keep)
-		return true;
+		if (looking->keep > 0)
+			return true;
+	}
 	if (look->old_count == KV_SEEN_MAX ||
 		(looking->policy != NULL && !kv_policy_admits(looking->policy, slot)))
 	{
@@ -295,7 +345,8 @@ look_at_versions(KvAccess *access, Relation rel, void *arg)
 	/* an older snapshot does not show who overtakes */
 	if (!IsolationUsesXactSnapshot())
 		looking->look->ended = snapshot->snapXactCompletionCount;
-	scan_rows(access, rel, &looking->range, snapshot, note_version, looking);
+	scan_rows(access, rel, &looking->range, snapshot,
+			  &(Work){is_highest_or_old, note_version, looking});
 }
 
 bool

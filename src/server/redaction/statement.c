@@ -159,13 +159,21 @@ hide(void)
 		remember(text, len, statement.shown);
 }
 
+/* What is remembered names ours, whatever else has changed. */
+static bool
+carries(const char *text)
+{
+	Size		len = strlen(text);
+
+	return is_remembered(text, len) || kv_statement_text_carries_secrets(text, len);
+}
+
 static void
 look(void)
 {
 	statement.began = GetCurrentStatementStartTimestamp();
 	statement.original = statement.shown = debug_query_string;
-	statement.carries = kv_statement_text_carries_secrets(debug_query_string,
-														  strlen(debug_query_string));
+	statement.carries = carries(debug_query_string);
 	if (statement.carries)
 		hide();
 }
@@ -231,5 +239,5 @@ kv_statement_is_secret(const char *text)
 {
 	if (is_looked_at() && text == statement.original)
 		return statement.carries;
-	return kv_statement_text_carries_secrets(text, strlen(text));
+	return carries(text);
 }
