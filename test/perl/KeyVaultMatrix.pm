@@ -72,7 +72,20 @@ my %functions = (
 		call => sub { "(SELECT imported FROM key_vault.import_keys('SELECT NULL::text, NULL::text, NULL::text WHERE false', $_[0]))" },
 		named => sub { "(SELECT imported FROM key_vault.import_keys(passphrase => $_[0], query => 'SELECT NULL::text, NULL::text, NULL::text WHERE false'))" },
 		failing => sub { "(SELECT imported FROM key_vault.import_keys('SELECT nonesuch', $_[0]))" },
-		secret => sub { $_[0] } });
+		secret => sub { $_[0] } },
+	# what is no token is refused
+	authenticate => {
+		call => sub { "(SELECT count(*) FROM key_vault.authenticate($_[0]))" },
+		named => sub { "(SELECT count(*) FROM key_vault.authenticate(token => $_[0]))" },
+		failing => sub { "(SELECT count(*) FROM key_vault.authenticate($_[0]))" },
+		secret => sub { $_[0] },
+		refuses => 1 },
+	# the secret is an issuer's symmetric key
+	trust_issuer => {
+		call => sub { "(SELECT count(*) FROM key_vault.trust_issuer('matrix', '{a}', ($_[0])::jsonb))" },
+		named => sub { "(SELECT count(*) FROM key_vault.trust_issuer(jwks => ($_[0])::jsonb, issuer => 'matrix', audience => '{a}'))" },
+		failing => sub { "(SELECT count(*) FROM key_vault.trust_issuer('matrix', '{}', ($_[0])::jsonb))" },
+		secret => sub { my $key = $_[0]; $key =~ s/[^$letters]//g; qq({"keys": [{"kty": "oct", "alg": "HS256", "k": ") . substr($key . run_of(48), 0, 48) . '"}]}' } });
 our @functions = sort keys %functions;
 
 # All of a function, or all with a nap in front of the call: see matrix_objects().
@@ -162,7 +175,7 @@ my %forms = (
 	cte => { steps => sub { my ($f, $k) = @_; [ 'WITH k AS MATERIALIZED (SELECT ' . plain($k) . '::text AS k) SELECT ' . $f->{call}->('k') . ' FROM k' ] } },
 	explain => { steps => sub { my ($f, $k) = @_; [ 'EXPLAIN (ANALYZE, VERBOSE) SELECT ' . $f->{call}->(plain($k)) ] } },
 	create_as => { steps => sub { my ($f, $k) = @_;
-		([ 'CREATE TEMP TABLE of_cell AS SELECT ' . $f->{call}->(plain($k)) . ' AS done' ], ['DROP TABLE of_cell']) } },
+		([ 'CREATE TEMP TABLE of_cell AS SELECT ' . $f->{call}->(plain($k)) . ' AS done' ], ['DROP TABLE IF EXISTS of_cell']) } },
 	values => { steps => sub { my ($f, $k) = @_; [ 'SELECT ' . $f->{call}->('v.k') . ' FROM (VALUES (' . plain($k) . ')) AS v (k)' ] } },
 	error_before => { fails => 1, steps => sub { my ($f, $k) = @_; [ "SELECT 'x'::int, " . $f->{call}->(plain($k)) ] } },
 	error_before_bound => { fails => 1, steps => sub { my ($f, $k) = @_; [ "SELECT 1/(1 - \$2::int), " . $f->{call}->('$1'), $k, '1' ] }, binds => 1 },
@@ -340,7 +353,7 @@ sub matrix_cells
 			$secret =~ tr/\\//d if $option{plain};
 			push @cells, {
 				name => "$protocol, $form, $function", protocol => $protocol, form => $form, function => $function,
-				secret => $secret, fails => $forms{$form}{fails},
+				secret => $secret, fails => $forms{$form}{fails} || $with->{refuses},
 				binds => $forms{$form}{binds}, steps => [ $forms{$form}{steps}->($with, $secret) ] };
 		}
 	}

@@ -108,6 +108,10 @@ outcome_is($tenant, '42501', 'a role with an identity cannot authenticate as ano
 outcome_is($tenant, 'user_b', '... but as that one', $authenticate, $token_b);
 $tenant->query('DISCARD ALL');
 outcome_is($tenant, '42501', '... after DISCARD ALL as before', $authenticate, $token_a);
+my $without = session($node, 'regress_kv_tenant', options => '-c key_vault.user_id=');
+outcome_is($without, 'NULL', 'a session can be started without the role\'s identity', $whoami);
+outcome_is($without, '42501', '... which does not make it another\'s', $authenticate, $token_a);
+outcome_is($without, 'user_b', '... but lets it have its own back', $authenticate, $token_b);
 my $service = session($node, 'regress_kv_service');
 $service->run(q{SET key_vault.user_id = 'user_b'});
 outcome_is($service, '42501', 'a session with an identity cannot authenticate as another', $authenticate, $token_a);

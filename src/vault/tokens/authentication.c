@@ -16,6 +16,7 @@
 #include "server/errors.h"
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
+#include "store/role_identity.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/transaction_token.h"
 #include "vault/tokens/authentication.h"
@@ -50,7 +51,10 @@ warn_of_literal(const char *token, int len)
 			 errhidestmt(true), errhidecontext(true)));
 }
 
-/* A transaction that acts for a user goes on acting for that one. */
+/*
+ * A transaction that acts for a user goes on acting for that one.  So does a role that has
+ * an identity, also in a session that was started without it.
+ */
 static void
 check_is_same_user(const KvTokenSubject *subject)
 {
@@ -64,7 +68,14 @@ check_is_same_user(const KvTokenSubject *subject)
 		len = strlen(identity);
 	}
 	else
+	{
 		identity = kv_identity(&len);
+		if (identity == NULL && kv_role_identity()[0] != '\0')
+		{
+			identity = kv_role_identity();
+			len = strlen(identity);
+		}
+	}
 	if (identity == NULL ||
 		(len == (int) strlen(subject->user_id) && memcmp(identity, subject->user_id, len) == 0))
 		return;

@@ -107,6 +107,7 @@ kv_issuer_trust(const KvTrustArgs *args)
 	KvIssuer	issuer;
 	char	   *name;
 
+	kv_trust_note_secrets(args->jwks);
 	check_may_trust();
 	PreventCommandIfReadOnly("key_vault.trust_issuer()");
 	name = kv_trust_issuer_name(args->issuer);

@@ -159,15 +159,17 @@ is_secret_member(const JsonbValue *name)
 	return false;
 }
 
-/* From here on, no entry of the log shows the keys. */
-static void
-note_secrets(Jsonb *jwks)
+void
+kv_trust_note_secrets(Jsonb *jwks)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(&jwks->root);
+	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue	value;
 	bool		is_secret = false;
 
+	if (jwks == NULL)
+		return;
+	iterator = JsonbIteratorInit(&jwks->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
 	{
 		if (token == WJB_VALUE && is_secret && value.type == jbvString)
@@ -226,7 +228,6 @@ read_keys(Jsonb *jwks, KvIssuer *issuer)
 
 	if (jwks == NULL)
 		refuse_null("jwks");
-	note_secrets(jwks);
 	/* with room enough: what is given back while it grows would not be wiped */
 	json = JsonbToCString(NULL, &jwks->root, (int) Min(VARSIZE(jwks) * 4, (Size) INT_MAX / 4));
 	utf8 = kv_to_utf8(json, strlen(json), &len);

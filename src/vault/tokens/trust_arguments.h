@@ -10,6 +10,9 @@
 
 #define KV_ISSUER_NAME_MAX 255	/* bytes, in the database's encoding */
 
+/* From here on, no entry of the log shows the keys.  NULL will do. */
+extern void kv_trust_note_secrets(Jsonb *jwks);
+
 /* The issuer's name, in the database's encoding.  Errors: 22004, 22023. */
 extern char *kv_trust_issuer_name(const text *issuer);
 
