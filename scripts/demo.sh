@@ -39,7 +39,15 @@ show() {
 # The backend of examples/fastapi, for the page on which users enter their keys.
 start_backend() {
 	local python=/usr/bin/python3
-	backend=("DATABASE_URL=postgresql://app@/demo?host=$work/sock" "JWT_SECRET=$(random_text 40)")
+	backend=("DATABASE_URL=postgresql://web@/demo?host=$work/sock" "JWT_SECRET=$(random_text 40)")
+	as_server "${backend[@]}" psql -X -q -v ON_ERROR_STOP=1 -U postgres -d demo <<-'SQL'
+		\set secret `printf %s "$JWT_SECRET"`
+		CREATE ROLE web LOGIN;
+		SELECT key_vault.grant_access('web', 'user') \g /dev/null
+		REVOKE TEMPORARY ON DATABASE demo FROM PUBLIC;
+		SELECT key_vault.trust_issuer('app-login', '{app}', jsonb_build_object('keys', jsonb_build_array(jsonb_build_object(
+		    'kty', 'oct', 'alg', 'HS256', 'k', translate(encode(convert_to(:'secret', 'UTF8'), 'base64'), E'+/=\n', '-_'))))) \g /dev/null
+	SQL
 	address=http://127.0.0.1:$("$python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	cd "$work/tree/examples/fastapi"
 	as_server "${backend[@]}" setsid --fork sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$work/backend.pid" \

@@ -78,6 +78,24 @@ make_dotenv() {
 	say "$dotenv" >"$folder/dotenv"
 }
 
+# What the login signs tokens with: JWT_SECRET of the .env file, or one that is made.  It is
+# trusted when it is new, so that issuers which you trust yourself stay.
+trust_login() {
+	local secret trusted=$folder/jwt_secret
+	secret=$(sed -nE "s/^(export )?JWT_SECRET *= *[\"']?([^\"'#[:space:]]+)[\"']?.*/\2/p" "$dotenv" | tail -n 1)
+	secret=${secret:-$(cat "$trusted" 2>/dev/null || random_secret)}
+	[[ $secret != "$(cat "$trusted" 2>/dev/null)" ]] || return 0
+	(umask 077; say "$secret" >"$trusted.new")
+	in_psql -d dev -v file="$trusted.new" <<-'SQL' || die "the secret that tokens are signed with is not accepted"
+		\set secret `cat :'file'`
+		SELECT key_vault.trust_issuer('app-login', '{app}', jsonb_build_object('keys', jsonb_build_array(jsonb_build_object(
+		    'kty', 'oct', 'alg', 'HS256', 'k', translate(encode(convert_to(:'secret', 'UTF8'), 'base64'), E'+/=\n', '-_'))))) \g /dev/null
+	SQL
+	mv "$trusted.new" "$trusted"
+}
+
+random_secret() { head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
+
 # The settings that a start writes anew.  What you change yourself belongs into
 # postgresql.conf, or is said with ALTER SYSTEM.
 write_settings() {
@@ -105,9 +123,14 @@ make_database() {
 		CREATE EXTENSION key_vault;
 		SELECT key_vault.create_root_key() \g /dev/null
 		CREATE ROLE app LOGIN;
-		GRANT CREATE ON DATABASE dev TO app;
-		GRANT ALL ON SCHEMA public TO app;
-		SELECT key_vault.grant_access('app', 'service') \g /dev/null
+		CREATE ROLE migrator LOGIN;
+		GRANT CREATE ON DATABASE dev TO migrator;
+		GRANT ALL ON SCHEMA public TO migrator;
+		ALTER DEFAULT PRIVILEGES FOR ROLE migrator GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app;
+		ALTER DEFAULT PRIVILEGES FOR ROLE migrator GRANT USAGE ON SEQUENCES TO app;
+		SELECT key_vault.grant_access('migrator', 'admin') \g /dev/null
+		SELECT key_vault.grant_access('app', 'user') \g /dev/null
+		REVOKE TEMPORARY ON DATABASE dev FROM PUBLIC;
 	SQL
 	touch "$folder/made"
 }
@@ -134,6 +157,7 @@ start_dev() {
 			{ tail "$folder/server.log" >&2; die "the server did not start"; }
 	fi
 	is_made || make_database
+	trust_login
 	flock -u 7
 	tell
 }
@@ -143,6 +167,9 @@ tell() {
 		The server is up, with key_vault in database dev.  For the backend:
 
 		    DATABASE_URL="postgresql://app@/dev?host=$folder/sock"
+		    JWT_SECRET=\$(cat "$folder/jwt_secret")
+
+		For what makes tables: "postgresql://migrator@/dev?host=$folder/sock"
 
 		Mode:  $(in_psql -d dev -At -F ', because ' -c 'SELECT * FROM key_vault.mode()')
 		.env:  $(<"$folder/dotenv")

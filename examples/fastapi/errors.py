@@ -38,6 +38,11 @@ def _provider(request: Request, error: ProviderError):
     return _answer(502, str(error))
 
 
+def _refused_token(request: Request, error: psycopg.Error):
+    # Valid for the backend, but not for the database: revoked, for instance
+    return JSONResponse({"detail": "Sign in again.", "hint": None}, 401, {"WWW-Authenticate": "Bearer"})
+
+
 def _outage(request: Request, error: psycopg.OperationalError):
     log.error("database: %s", error)
     return _answer(503, "Keys cannot be reached at the moment. Try again later.")
@@ -50,4 +55,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(psycopg.errors.NullValueNotAllowed, _bad_argument)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(ProviderError, _provider)
+    # a kind of OperationalError, of which it is the more special one
+    app.add_exception_handler(psycopg.errors.InvalidAuthorizationSpecification, _refused_token)
     app.add_exception_handler(psycopg.OperationalError, _outage)

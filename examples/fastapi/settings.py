@@ -8,8 +8,9 @@ from dataclasses import dataclass
 class Settings:
     database_url: str
     jwt_secret: str
+    jwt_issuer: str
+    jwt_audience: str
     pool_size: int
-    transaction_pooler: bool
     gemini_url: str
 
 
@@ -30,7 +31,8 @@ def _jwt_secret() -> str:
 settings = Settings(
     database_url=_require("DATABASE_URL"),
     jwt_secret=_jwt_secret(),
+    jwt_issuer=os.environ.get("JWT_ISSUER", "app-login"),
+    jwt_audience=os.environ.get("JWT_AUDIENCE", "app"),
     pool_size=int(os.environ.get("POOL_SIZE", "10")),
-    transaction_pooler=os.environ.get("TRANSACTION_POOLER", "").lower() == "true",
     gemini_url=os.environ.get("GEMINI_URL", "https://generativelanguage.googleapis.com"),
 )

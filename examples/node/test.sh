@@ -59,7 +59,12 @@ SET client_min_messages = warning;
 CREATE EXTENSION key_vault;
 SELECT key_vault.create_root_key();
 CREATE ROLE app LOGIN;
-SELECT key_vault.grant_access('app', 'service');
+CREATE ROLE app_service LOGIN;
+SELECT key_vault.grant_access('app', 'user'), key_vault.grant_access('app_service', 'service');
+REVOKE TEMPORARY ON DATABASE blog FROM PUBLIC;
+CREATE TABLE posts (user_id text, title text);
+GRANT SELECT ON posts TO PUBLIC;
+INSERT INTO posts VALUES ('user_a', 'one'), ('user_b', 'two');
 SQL
 
 run node --test --test-reporter=tap test.js

@@ -1,10 +1,11 @@
 // A user's API keys, for whatever runs on behalf of that user.
 //
-//     asUser(request.user.id, async () => {
+//     asUser(request.token, async () => {
 //       const key = await requireApiKey('gemini');
 //     });
 //
-// Whose keys they are travels with the asynchronous calls (AsyncLocalStorage), so
+// The token is the one by which the user is signed in; the database verifies it, and lets
+// the transaction reach that user's keys alone.  Whose keys they are travels with the asynchronous calls (AsyncLocalStorage), so
 // two requests that take turns never see each other's.  A key is looked up where it
 // is needed and kept nowhere: not in process.env, not in a client that all share.
 
@@ -28,9 +29,9 @@ export class NoApiKey extends Error {
   }
 }
 
-// Runs work for a user, with everything that it calls or starts.
-export function asUser(userId, work) {
-  return users.run({ userId }, work);
+// Runs work for the token's user, with everything that it calls or starts.
+export function asUser(token, work) {
+  return users.run({ token }, work);
 }
 
 // The current user's key, or null.  A database that cannot be reached is an error, never null.
@@ -49,8 +50,7 @@ export async function requireApiKey(provider) {
   }
 }
 
-// One statement, in a transaction that acts for the current user.  The identity ends
-// with it (that is what `true` says): whoever gets the connection next does not inherit it.
+// One statement, in a transaction that acts for the token's user.  The identity ends with it.
 async function transaction(sql, parameters) {
   const context = users.getStore();
   if (!context) throw new Error('API keys are looked up inside asUser()');
@@ -58,8 +58,8 @@ async function transaction(sql, parameters) {
   let broken;
   try {
     await client.query('BEGIN');
-    // without a user: the .env file in development, an error in production
-    if (context.userId != null) await client.query("SELECT set_config('key_vault.user_id', $1, true)", [context.userId]);
+    // without a token: the .env file in development, an error in production
+    if (context.token != null) await client.query('SELECT key_vault.authenticate($1)', [context.token]);
     const { rows } = await client.query(sql, parameters);
     await client.query('COMMIT');
     return rows;
@@ -67,6 +67,14 @@ async function transaction(sql, parameters) {
     await client.query('ROLLBACK').catch((problem) => { broken = problem; });
     throw error;
   } finally {
-    client.release(broken);
+    await handBack(client, broken);
   }
+}
+
+// Before another user's request gets the connection.  What injected SQL left in the session
+// would run in that request, and take that user's key.  pg's pool has no hook for this, so
+// all of your code hands connections back this way.
+export async function handBack(client, broken) {
+  if (!broken) await client.query('DISCARD ALL').catch((problem) => { broken = problem; });
+  client.release(broken);
 }

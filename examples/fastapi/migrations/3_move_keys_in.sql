@@ -1,9 +1,9 @@
--- Moving from the application's old tables, by the backend's role; again as often
--- as you like, until the last old backend is gone.
+-- Moving from the application's old tables, by a superuser or a role at level `service`;
+-- again as often as you like, until the last old backend is gone.
 --
---     psql -v ON_ERROR_STOP=1 -f 3_move_keys_in.sql "$DATABASE_URL"
+--     psql -v ON_ERROR_STOP=1 -f 3_move_keys_in.sql "$SUPERUSER_URL"
 --
--- The role needs SELECT on both tables.  Of duplicate sessions and keys the newest
+-- Of duplicate sessions and keys the newest
 -- wins; a key that a user has set in key_vault since stays.  Its last NOTICE says
 -- what still holds the plaintext, and how to get rid of it.
 

@@ -24,7 +24,7 @@ class NewKey(BaseModel):
 
 @router.get("/onboarding")
 def onboarding(current_user: dict = Depends(get_current_user)):
-    with transaction_for(current_user["user_id"]) as connection:
+    with transaction_for(current_user["token"]) as connection:
         mode = connection.execute("SELECT mode FROM key_vault.mode()").fetchone()["mode"]
         providers = connection.execute(PROVIDERS).fetchall()
     return {"user_id": current_user["user_id"], "mode": mode, "providers": providers}
@@ -34,7 +34,7 @@ def onboarding(current_user: dict = Depends(get_current_user)):
 @router.put("/keys/{provider}")
 def save_key(provider: str, new: NewKey, current_user: dict = Depends(get_current_user)):
     key = new.api_key.get_secret_value()
-    with transaction_for(current_user["user_id"]) as connection:
+    with transaction_for(current_user["token"]) as connection:
         odd = connection.execute("SELECT key_vault.inspect_key(%s, %s) AS sentence", (provider, key)).fetchall()
         connection.execute("SELECT key_vault.set(NULL, %s, %s)", (provider, key))
     return {"warnings": [row["sentence"] for row in odd]}
@@ -42,7 +42,7 @@ def save_key(provider: str, new: NewKey, current_user: dict = Depends(get_curren
 
 @router.delete("/keys/{provider}", status_code=204)
 def delete_key(provider: str, current_user: dict = Depends(get_current_user)):
-    with transaction_for(current_user["user_id"]) as connection:
+    with transaction_for(current_user["token"]) as connection:
         row = connection.execute("SELECT key_vault.delete(NULL, %s) AS deleted", (provider,)).fetchone()
     if not row["deleted"]:
         raise HTTPException(404, "There is no key to delete.")

@@ -1,10 +1,11 @@
 """A user's API keys, each looked up when it is asked for and kept nowhere.
 
-    with user_api_keys(user_id) as keys:
+    with user_api_keys(token) as keys:
         gemini_key = keys.get('gemini')
 
-The same code runs on a laptop, where key_vault takes keys from the .env file, and
-in production, where it takes them from this user's rows.  A key that is not there
+The token says whose keys they are, and the database verifies it.  The same code runs
+on a laptop, where key_vault takes keys from the .env file, and in production, where it
+takes them from this user's rows.  A key that is not there
 is None, or NoApiKey from require().  That the database cannot be reached is a
 psycopg.OperationalError, never None.
 """
@@ -31,8 +32,8 @@ class NoApiKey(LookupError):
 class UserApiKeys:
     """Looks keys up.  No connection is held between calls, however long a provider takes to answer."""
 
-    def __init__(self, user_id: Optional[str]):
-        self.user_id = user_id
+    def __init__(self, token: Optional[str]):
+        self._token = token
 
     def get(self, provider: str) -> Optional[str]:
         return self._ask("SELECT key_vault.get(NULL, %s) AS answer", (provider,))
@@ -47,19 +48,19 @@ class UserApiKeys:
         return self._ask("SELECT key_vault.get_all(NULL) AS answer", ())
 
     def _ask(self, query: str, parameters: tuple):
-        with transaction_for(self.user_id) as connection:
+        with transaction_for(self._token) as connection:
             return connection.execute(query, parameters).fetchone()["answer"]
 
 
 @contextmanager
-def user_api_keys(user_id: Optional[str]) -> Iterator[UserApiKeys]:
-    yield UserApiKeys(user_id)
+def user_api_keys(token: Optional[str]) -> Iterator[UserApiKeys]:
+    yield UserApiKeys(token)
 
 
 # Single providers
 
-def get_api_key(user_id: Optional[str], provider: str) -> Optional[str]:
-    return UserApiKeys(user_id).get(provider)
+def get_api_key(token: Optional[str], provider: str) -> Optional[str]:
+    return UserApiKeys(token).get(provider)
 
 
 get_gemini_key = partial(get_api_key, provider="gemini")
@@ -70,7 +71,7 @@ get_openai_key = partial(get_api_key, provider="openai")
 # FastAPI dependencies
 
 def current_user_api_keys(current_user: dict = Depends(get_current_user)) -> UserApiKeys:
-    return UserApiKeys(current_user["user_id"])
+    return UserApiKeys(current_user["token"])
 
 
 def required_api_key(provider: str) -> Callable[..., str]:

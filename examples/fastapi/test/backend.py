@@ -14,8 +14,10 @@ import jwt
 SECRET = os.urandom(32).hex()
 
 
-def token_for(user, seconds=600, secret=SECRET, algorithm="HS256"):
-    return jwt.encode({"sub": user, "exp": int(time.time()) + seconds}, secret, algorithm=algorithm)
+def token_for(user, seconds=600, secret=SECRET, algorithm="HS256", **claims):
+    now = int(time.time())
+    claims = {"iss": "app-login", "aud": "app", "sub": user, "iat": now, "exp": now + seconds, **claims}
+    return jwt.encode(claims, secret, algorithm=algorithm)
 
 
 class Backend:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 class Cluster:
-    def __init__(self, folder: Path, dotenv: Path):
+    def __init__(self, folder: Path, dotenv: Path, secret: str):
         self.bin = Path(subprocess.check_output([os.environ["PG_CONFIG"], "--bindir"], text=True).strip())
         self.data = folder / "data"
         self.socket = folder / "sock"
         self.log = folder / "postgresql.log"
         self.dotenv = dotenv
         self.socket.mkdir(mode=0o700)
-        self.environment = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+        self.environment = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(folder), "LC_ALL": "C.UTF-8", "JWT_SECRET": secret}
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         with open(self.data / "postgresql.conf", "a") as conf:
             conf.write(

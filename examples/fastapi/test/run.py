@@ -34,15 +34,17 @@ class World:
         self.dotenv = self.folder / "backend" / ".env"
         self.dotenv.touch(0o600)
         self.provider = Provider()
-        self.cluster = Cluster(self.folder, self.dotenv)
+        self.cluster = Cluster(self.folder, self.dotenv, SECRET)
         self.access_log = self.folder / "access.log"
         self.backend = None
 
     def start_backend(self):
-        self.backend = Backend(
-            "watched:app", self.example, self.access_log, PYTHONPATH=str(self.tests),
-            DATABASE_URL=self.cluster.url("app"), POOL_SIZE=str(POOL_SIZE), GEMINI_URL=self.provider.url,
-        )
+        self.backend = self.backend_of("watched:app", self.access_log)
+
+    def backend_of(self, app, log, role="app", **environment):
+        return Backend(app, self.example, log, **{
+            "PYTHONPATH": f"{self.example}:{self.tests}", "DATABASE_URL": self.cluster.url(role), "POOL_SIZE": str(POOL_SIZE),
+            "GEMINI_URL": self.provider.url, **environment})
 
     def production(self, text="DEBUG=true\n"):
         """Only these two lines of .env change between a laptop and a deployment."""
@@ -65,19 +67,20 @@ def check_traces(world):
     access = world.access_log.read_bytes()
     tap.ok(b"PUT /api/keys/gemini" in access, "the access log has the requests")
     tap.same(keys.found_in(access), [], "... and no key")
+    tap.same(re.findall(rb"eyJ[\w-]{20}", world.cluster.log.read_bytes()), [], "no token in the database's log")
     tap.same(re.findall(rb"^os\.(?:putenv|unsetenv) .*", access, re.MULTILINE), [], "no request changed the process's environment")
     # The statements that made the old tables are the test's own
     tap.same(keys.found_in(world.cluster.log.read_bytes()), [], "no key in the database's log")
 
 
 def main():
-    import test_migrations, test_services, test_api, test_modes, test_isolation, test_browser
+    import test_migrations, test_services, test_api, test_modes, test_isolation, test_injection, test_browser
 
     world = World()
     try:
         test_migrations.run(world)
         world.start_backend()
-        for test in (test_modes, test_api, test_services, test_isolation, test_browser):
+        for test in (test_modes, test_api, test_services, test_isolation, test_injection, test_browser):
             tap.note(test.__doc__)
             test.run(world)
         check_traces(world)

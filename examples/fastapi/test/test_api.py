@@ -31,9 +31,17 @@ def run(world):
         "a token of another secret": token_for("user_a", secret="x" * 32),
         "a token without a signature": token_for("user_a", secret="", algorithm="none"),
         "a token for no user": token_for(""),
+        "a token for another audience": token_for("user_a", aud="shop"),
+        "a token of another issuer": token_for("user_a", iss="other-login"),
+        "a token without a time of issue": token_for("user_a", iat=None),
         "no token at all": "garbage",
     }.items():
         same(Client(world.backend, token=token).ask("GET", "/api/onboarding")[0], 401, name)
+
+    # What the backend lets pass, and the database does not
+    world.cluster.sql("SELECT key_vault.revoke_tokens('user_gone', now() + interval '1 second')")
+    status, answer = Client(world.backend, "user_gone").ask("GET", "/api/onboarding")
+    same((status, answer["detail"]), (401, "Sign in again."), "a token that is revoked")
 
     user, other = world.user("user_api"), world.user("user_other")
     key = new_key("gemini")
