@@ -300,3 +300,22 @@ kv_log_hide_copied(char *text, size_t len)
 	keep(&edit, len);
 	return edit.written;
 }
+
+size_t
+kv_log_hide_json(char *text, size_t len)
+{
+	Edit		edit = {.text = text};
+	size_t		end = find(text, 0, len, "\n");
+
+	if (find(text, 0, end, "JSON") < end)
+	{
+		size_t		colon = find(text, 0, end, ":");
+
+		keep(&edit, colon < end ? colon + 1 : 0);
+		if (edit.read < end && text[edit.read] == ' ')
+			keep(&edit, edit.read + 1);
+		put_mask(&edit, end);
+	}
+	keep(&edit, len);
+	return edit.written;
+}

@@ -45,4 +45,10 @@ extern size_t kv_log_hide_row(char *text, size_t len);
 /* What COPY says of its data in an error's context: `COPY t, line 1: "a	b"`. */
 extern size_t kv_log_hide_copied(char *text, size_t len);
 
+/*
+ * What the first line of an error's context says of JSON that is none: `JSON data, line 1:
+ * {"a" "b`.  It has "JSON" in it in every language.
+ */
+extern size_t kv_log_hide_json(char *text, size_t len);
+
 #endif							/* KV_LOG_TEXT_H */

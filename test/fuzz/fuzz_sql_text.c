@@ -111,7 +111,7 @@ static void
 check_bounds(const char *text, size_t len)
 {
 	static size_t (*const hide[]) (char *, size_t) = {
-		kv_log_hide_quoted, kv_log_hide_row, kv_log_hide_copied
+		kv_log_hide_quoted, kv_log_hide_row, kv_log_hide_copied, kv_log_hide_json
 	};
 	char	   *copy;
 

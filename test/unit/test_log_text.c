@@ -54,6 +54,7 @@ leaves_always(HideAlways hide, const char *text, const char *expected)
 #define quoted(text, expected) check(leaves_always(kv_log_hide_quoted, text, expected))
 #define row(text, expected) check(leaves_always(kv_log_hide_row, text, expected))
 #define copied(text, expected) check(leaves_always(kv_log_hide_copied, text, expected))
+#define json(text, expected) check(leaves_always(kv_log_hide_json, text, expected))
 
 static void
 messages(void)
@@ -139,6 +140,20 @@ copied_rows(void)
 	copied("", "");
 }
 
+static void
+json_lines(void)
+{
+	json("JSON data, line 1: ...\"secret...", "JSON data, line 1: ****");
+	json("JSON data, line 1: {\"k\": secret\nunnamed portal parameter $1", "JSON data, line 1: ****\nunnamed portal parameter $1");
+	json("JSON-Daten, Zeile 1: ...\"secret", "JSON-Daten, Zeile 1: ****");
+	json("donn\303\251es JSON, ligne 1 : secret", "donn\303\251es JSON, ligne 1 : ****");
+	json("JSON 1 secret", "****");
+	json("JSON: x", "JSON: *");
+	json("JSON:", "JSON:");
+	json("PL/pgSQL function f() line 1: at\nJSON data, line 1: x", "PL/pgSQL function f() line 1: at\nJSON data, line 1: x");
+	json("", "");
+}
+
 int
 main(void)
 {
@@ -148,5 +163,6 @@ main(void)
 	run(quoted_values);
 	run(rows);
 	run(copied_rows);
+	run(json_lines);
 	return finish();
 }

@@ -143,16 +143,23 @@ quotes_what_is_shown(const ErrorData *edata)
 	return memmem(shown, strlen(shown), begin, end - begin) != NULL;
 }
 
-/* Errors that quote what they are about: a value, or a piece of the text. */
+/* Errors that quote the value that they are about. */
+static bool
+is_about_value(const ErrorData *edata)
+{
+	return edata->elevel >= ERROR &&
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_DATA_EXCEPTION;
+}
+
+/* Of those, and of errors that quote a piece of the text. */
 static void
 hide_quoted_value(ErrorData *edata)
 {
 	Size		len = strlen(edata->message);
 
-	if (edata->elevel < ERROR)
-		return;
-	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
-		(edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && !quotes_what_is_shown(edata)))
+	if (is_about_value(edata) ||
+		(edata->elevel >= ERROR && edata->sqlerrcode == ERRCODE_SYNTAX_ERROR &&
+		 !quotes_what_is_shown(edata)))
 		edata->message[kv_log_hide_quoted(edata->message, len)] = '\0';
 }
 
@@ -223,6 +230,9 @@ redact_detail(const Entry *entry, char *detail)
 		if (entry->carries &&
 			ERRCODE_TO_CATEGORY(entry->edata->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
 			detail[kv_log_hide_row(detail, strlen(detail))] = '\0';
+		/* a word of JSON */
+		if (entry->carries && is_about_value(entry->edata))
+			detail[kv_log_hide_quoted(detail, strlen(detail))] = '\0';
 	}
 }
 
@@ -233,6 +243,9 @@ redact_context(const Entry *entry)
 
 	if (context == NULL || !carries(entry, context))
 		return;
+	/* while a parameter is read, nothing else knows of its value */
+	if (entry->carries && is_about_value(entry->edata))
+		context[kv_log_hide_json(context, strlen(context))] = '\0';
 	hide_in(context, kv_log_hide_literals);
 	if (entry->carries)
 		context[kv_log_hide_copied(context, strlen(context))] = '\0';
