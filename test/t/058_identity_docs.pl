@@ -160,6 +160,46 @@ pool.close()
 		($how eq 'with' ? \&unlike : \&like)->($out, qr/\Q$keys{user_b}\E/, $how eq 'with' ? '... and nothing is taken' : '... and user_b\'s key is taken');
 	}
 }
+
+# --- asyncpg's pool: its own reset leaves what was injected, the one that is shown does not
+
+SKIP:
+{
+	my $python = '/usr/bin/python3';
+	my $block = block_with('import asyncpg');
+	my $injected = block_with('CREATE TEMP VIEW documents');
+	skip 'python3-asyncpg is not installed', 4 if system("$python -c 'import asyncpg' 2>/dev/null") != 0;
+	append_to_file("$folder/asyncpg_pool.py", $block . q{
+import asyncio
+import sys
+host, port, token_a, token_b, injected, how = sys.argv[1:]
+backends = set()
+
+async def request(pool, token, sql):
+    async with pool.acquire() as connection:
+        backends.add(connection.get_server_pid())
+        async with connection.transaction():
+            await connection.fetchval("SELECT key_vault.authenticate($1)", token)
+            return await connection.fetchval(sql) if sql.startswith("SELECT") else await connection.execute(sql)
+
+async def main():
+    dsn = f"postgresql://app_web@/app?host={host}&port={port}"
+    async with open_pool(dsn) if how == "shown" else asyncpg.create_pool(dsn, min_size=1) as pool:
+        await request(pool, token_a, injected)
+        await request(pool, token_a, "PREPARE stays AS SELECT 1")
+        print(await request(pool, token_b, "SELECT title FROM documents ORDER BY title LIMIT 1"))
+        print(await request(pool, token_b, "SELECT count(*) FROM pg_prepared_statements WHERE name = 'stays'"))
+    assert len(backends) == 1, backends
+
+asyncio.run(main())
+});
+	for my $how ('own', 'shown')
+	{
+		my ($out, $err) = run_command([ $python, "$folder/asyncpg_pool.py", $node->host, $node->port, @token{qw(user_a user_b)}, $injected, $how ]);
+		is($err, '', "asyncpg's pool with the reset that is $how");
+		is($out, $how eq 'own' ? "$keys{user_b}\n1" : "of b\n0", $how eq 'own' ? '... runs the view that was left there' : '... reads the table');
+	}
+}
 $node->safe_psql('app', 'REVOKE TEMPORARY ON DATABASE app FROM PUBLIC');
 
 # --- Providers
