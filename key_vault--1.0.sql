@@ -35,7 +35,8 @@ REVOKE ALL ON FUNCTION key_vault.current_team_id FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.current_team_id IS 'the team of the current transaction, or NULL; its keys serve a user who has none';
 
 
--- Tables of which backends keep a copy tell them about changes
+-- Tables of which backends keep a copy tell them about changes.  By row, for that is what logical
+-- replication fires; and always, for it fires no others.
 
 CREATE FUNCTION key_vault.metadata_changed()
 RETURNS trigger
@@ -417,10 +418,15 @@ CREATE TABLE key_vault_data.root_key_registry (
 );
 REVOKE ALL ON TABLE key_vault_data.root_key_registry FROM PUBLIC;
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.root_key_registry
-    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+    AFTER INSERT OR UPDATE OR DELETE ON key_vault_data.root_key_registry
+    FOR EACH ROW EXECUTE FUNCTION key_vault.metadata_changed();
 ALTER TABLE key_vault_data.root_key_registry ENABLE ALWAYS TRIGGER metadata_changed;
 COMMENT ON TRIGGER metadata_changed ON key_vault_data.root_key_registry IS 'tells backends to read the table anew';
+CREATE TRIGGER metadata_emptied
+    AFTER TRUNCATE ON key_vault_data.root_key_registry
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault_data.root_key_registry ENABLE ALWAYS TRIGGER metadata_emptied;
+COMMENT ON TRIGGER metadata_emptied ON key_vault_data.root_key_registry IS 'tells backends to read the table anew';
 COMMENT ON TABLE key_vault_data.root_key_registry IS 'ids of the root keys that this database uses; the keys are in the keyring';
 COMMENT ON COLUMN key_vault_data.root_key_registry.id IS 'first 8 bytes of SHA-256 over a domain tag and the root key, as 16 hex digits';
 COMMENT ON COLUMN key_vault_data.root_key_registry.created_at IS 'when the root key was made';
@@ -443,10 +449,15 @@ CREATE TABLE key_vault_data.sealed_records (
 REVOKE ALL ON TABLE key_vault_data.sealed_records FROM PUBLIC;
 ALTER TABLE key_vault_data.sealed_records ALTER COLUMN sealed SET STATISTICS 0;
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.sealed_records
-    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+    AFTER INSERT OR UPDATE OR DELETE ON key_vault_data.sealed_records
+    FOR EACH ROW EXECUTE FUNCTION key_vault.metadata_changed();
 ALTER TABLE key_vault_data.sealed_records ENABLE ALWAYS TRIGGER metadata_changed;
 COMMENT ON TRIGGER metadata_changed ON key_vault_data.sealed_records IS 'tells backends to read the table anew';
+CREATE TRIGGER metadata_emptied
+    AFTER TRUNCATE ON key_vault_data.sealed_records
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault_data.sealed_records ENABLE ALWAYS TRIGGER metadata_emptied;
+COMMENT ON TRIGGER metadata_emptied ON key_vault_data.sealed_records IS 'tells backends to read the table anew';
 COMMENT ON TABLE key_vault_data.sealed_records IS 'what else is sealed with a root key: the issuers of tokens, and the key by which revoked users are known';
 COMMENT ON COLUMN key_vault_data.sealed_records.kind IS 'issuer, or hash key';
 COMMENT ON COLUMN key_vault_data.sealed_records.name IS 'which one of its kind: an issuer''s own name';
@@ -628,10 +639,15 @@ CREATE TABLE key_vault_data.revocations (
 );
 REVOKE ALL ON TABLE key_vault_data.revocations FROM PUBLIC;
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.revocations
-    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+    AFTER INSERT OR UPDATE OR DELETE ON key_vault_data.revocations
+    FOR EACH ROW EXECUTE FUNCTION key_vault.metadata_changed();
 ALTER TABLE key_vault_data.revocations ENABLE ALWAYS TRIGGER metadata_changed;
 COMMENT ON TRIGGER metadata_changed ON key_vault_data.revocations IS 'tells backends to read the table anew';
+CREATE TRIGGER metadata_emptied
+    AFTER TRUNCATE ON key_vault_data.revocations
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault_data.revocations ENABLE ALWAYS TRIGGER metadata_emptied;
+COMMENT ON TRIGGER metadata_emptied ON key_vault_data.revocations IS 'tells backends to read the table anew';
 COMMENT ON TABLE key_vault_data.revocations IS 'whose tokens are refused, and since when';
 COMMENT ON COLUMN key_vault_data.revocations.user_hash IS 'HMAC-SHA-256 of the user id, under a key that is sealed: a user who was forgotten is not named';
 COMMENT ON COLUMN key_vault_data.revocations.issued_before IS 'tokens issued before this, and clock_skew more, are refused';
@@ -664,10 +680,15 @@ CREATE TABLE key_vault_data.builtin_providers (
 REVOKE ALL ON TABLE key_vault_data.builtin_providers FROM PUBLIC;
 COMMENT ON TABLE key_vault_data.builtin_providers IS 'providers that come with the extension; upgrades change them';
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.builtin_providers
-    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+    AFTER INSERT OR UPDATE OR DELETE ON key_vault_data.builtin_providers
+    FOR EACH ROW EXECUTE FUNCTION key_vault.metadata_changed();
 ALTER TABLE key_vault_data.builtin_providers ENABLE ALWAYS TRIGGER metadata_changed;
 COMMENT ON TRIGGER metadata_changed ON key_vault_data.builtin_providers IS 'tells backends to read the table anew';
+CREATE TRIGGER metadata_emptied
+    AFTER TRUNCATE ON key_vault_data.builtin_providers
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault_data.builtin_providers ENABLE ALWAYS TRIGGER metadata_emptied;
+COMMENT ON TRIGGER metadata_emptied ON key_vault_data.builtin_providers IS 'tells backends to read the table anew';
 
 CREATE TABLE key_vault_data.own_providers (
     LIKE key_vault_data.builtin_providers INCLUDING DEFAULTS,
@@ -678,10 +699,15 @@ REVOKE ALL ON TABLE key_vault_data.own_providers FROM PUBLIC;
 COMMENT ON TABLE key_vault_data.own_providers IS 'providers of this database; they win over those that come with the extension';
 COMMENT ON COLUMN key_vault_data.own_providers.hidden IS 'true: the provider of this name is not registered';
 CREATE TRIGGER metadata_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON key_vault_data.own_providers
-    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+    AFTER INSERT OR UPDATE OR DELETE ON key_vault_data.own_providers
+    FOR EACH ROW EXECUTE FUNCTION key_vault.metadata_changed();
 ALTER TABLE key_vault_data.own_providers ENABLE ALWAYS TRIGGER metadata_changed;
 COMMENT ON TRIGGER metadata_changed ON key_vault_data.own_providers IS 'tells backends to read the table anew';
+CREATE TRIGGER metadata_emptied
+    AFTER TRUNCATE ON key_vault_data.own_providers
+    FOR EACH STATEMENT EXECUTE FUNCTION key_vault.metadata_changed();
+ALTER TABLE key_vault_data.own_providers ENABLE ALWAYS TRIGGER metadata_emptied;
+COMMENT ON TRIGGER metadata_emptied ON key_vault_data.own_providers IS 'tells backends to read the table anew';
 SELECT pg_extension_config_dump('key_vault_data.own_providers', '');
 
 INSERT INTO key_vault_data.builtin_providers

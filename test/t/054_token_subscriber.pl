@@ -1,0 +1,85 @@
+# Issuers, revocations and root keys that arrive by logical replication: a session that has them
+# in memory knows at its next call, also in the middle of a transaction.  What applies them fires
+# no triggers but those that are by row and always.
+use strict;
+use warnings;
+
+use File::Copy qw(copy);
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultTest;
+use KeyVaultToken;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my ($iss, $aud) = ('https://issuer.example', 'key_vault');
+my ($key, $other) = map { token_key('ES256', $_) } qw(one two);
+my %rules = (clock_skew => q{'0'}, user_prefix => q{'u:'});
+my $publisher = new_vault('publisher', init => [ allows_streaming => 'logical' ]);
+add_role($publisher, 'regress_kv_service', 'service');
+token_trust($publisher, $iss, $aud, [$key], %rules);
+$publisher->safe_psql('postgres', q{
+	SELECT key_vault.set('u:user_a', 'gemini', 'AIza-of-user_a');
+	CREATE PUBLICATION vault FOR TABLE key_vault_data.secrets, key_vault_data.root_key_registry, key_vault_data.sealed_records, key_vault_data.revocations});
+my $source = session($publisher);
+
+my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
+my $ring = PostgreSQL::Test::Utils::tempdir . '/ring';
+copy(keyring_path($publisher), $ring);
+chmod 0600, $ring;
+$subscriber->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+$subscriber->append_conf('postgresql.conf', "key_vault.keyring_file = '$ring'\n");
+$subscriber->start;
+$subscriber->safe_psql('postgres', 'CREATE EXTENSION key_vault');
+add_role($subscriber, 'regress_kv_user', 'user');
+my $session = session($subscriber, 'regress_kv_user');
+my $authenticate = 'SELECT key_vault.authenticate($1)';
+my $get = q{SELECT key_vault.get(NULL, 'gemini')};
+my $token = token_of($key, token_claims($iss, $aud, 'user_a'));
+
+outcome_is($session, '28000', 'no issuer yet', $authenticate, $token);
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION vault CONNECTION '" . $publisher->connstr . " dbname=postgres' PUBLICATION vault");
+$subscriber->wait_for_subscription_sync($publisher, 'vault');
+outcome_is($session, 'u:user_a', 'the issuer has come with the first copy', $authenticate, $token);
+
+# In a session that remembers the token, and in a transaction that has it
+sub from_now_on
+{
+	my ($name, $change, $states, $back) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	outcome_is($session, 'u:user_a', "$name: before", $authenticate, $token);
+	$session->run('BEGIN');
+	outcome_is($session, 'u:user_a', "$name: before, in a transaction", $authenticate, $token);
+	outcome_is($session, 'AIza-of-user_a', "$name: which serves", $get);
+	ref $change ? $change->() : $source->run($change);
+	$publisher->wait_for_catchup('vault');
+	outcome_is($session, $states->[0], "$name: the next call in it", $get);
+	$session->run('ROLLBACK');
+	outcome_is($session, $states->[1], "$name: the next transaction", $authenticate, $token);
+	return unless $back;
+	$back->();
+	$publisher->wait_for_catchup('vault');
+	return;
+}
+
+my $restore = sub { token_trust($publisher, $iss, $aud, [$key], %rules) };
+from_now_on('another issuer', sub { token_trust($publisher, 'https://other.example', $aud, [$other], user_prefix => q{'o:'}) }, [ 'AIza-of-user_a', 'u:user_a' ]);
+from_now_on('the issuer is not trusted', "SELECT key_vault.distrust_issuer('$iss')", [ '28000', '28000' ], $restore);
+from_now_on('its key is another one', sub { token_trust($publisher, $iss, $aud, [$other], %rules) }, [ '28000', '28000' ], $restore);
+from_now_on('the user is revoked', sub { sleep 1.1; $source->run(q{SELECT key_vault.revoke_tokens('u:user_a')}) }, [ '28000', '28000' ],
+	sub { sleep 1.1; $token = token_of($key, token_claims($iss, $aud, 'user_a')) });
+from_now_on('the table is emptied', 'TRUNCATE key_vault_data.sealed_records', [ '28000', '28000' ], sub {
+	$source->run('TRUNCATE key_vault_data.revocations');
+	$restore->();
+});
+my $row = $source->value('SELECT row_to_json(r) FROM key_vault_data.root_key_registry r');
+# a remembered token's issuer is not opened again, but no secret opens
+from_now_on('the root key is not registered', 'DELETE FROM key_vault_data.root_key_registry', [ 'XX001', 'u:user_a' ], sub {
+	$source->run("INSERT INTO key_vault_data.root_key_registry SELECT (json_populate_record(NULL::key_vault_data.root_key_registry, '$row')).*");
+});
+outcome_is($session, 'u:user_a', 'all is as it was', $authenticate, $token);
+
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION vault');
+done_testing();
