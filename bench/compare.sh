@@ -36,6 +36,8 @@ slow_calls=2000		# of what takes 0.2 ms
 
 # shellcheck source-path=SCRIPTDIR source=sessions.sh
 source "$here/sessions.sh"
+# shellcheck source-path=SCRIPTDIR source=identity.sh
+source "$here/identity.sh"
 
 # --- Ways -------------------------------------------------------------------
 
@@ -51,6 +53,7 @@ write_scripts() {
 	lookup pgp_s2k0 "pgp_sym_decrypt(sealed, 'passphrase')" pgp_s2k0
 	say "$draw" "SELECT key_vault.get(:u, 'gemini', :l);" >"$folder/get"
 	say "$draw" "SELECT * FROM key_vault.lookup(:u, 'gemini', :l);" >"$folder/lookup"
+	say "$draw" "SELECT key_vault.get(NULL, 'gemini', :l) FROM key_vault.authenticate(:t);" >"$folder/get_by_token"
 	say "$draw" "SELECT :l;" >"$folder/nothing"
 	say "$draw" "SELECT key_vault.set(:u, 'gemini', :k, :l);" >"$folder/set"
 	say "$draw" "INSERT INTO bench.plaintext (user_id, provider, label, api_key) VALUES (:u, 'gemini', :l, :k)" \
@@ -85,12 +88,13 @@ in_loops() {
 # by_pgbench ROUND SECONDS RUN DATABASE WAY@WEIGHT...: transactions a second.  One
 # client draws the next transaction from all ways, so that whatever else the
 # machine does meets each way alike; and the slower half of each is left out.
+# session_options, when set, takes the place of the identity that the session has.
 by_pgbench() {
 	local round=$1 seconds=$2 run=$3 database=$4 way rate
 	shift 4
-	as_server PGOPTIONS="-c key_vault.user_id=$owner" taskset -c "$cpu" \
+	as_server PGOPTIONS="${session_options--c key_vault.user_id=$owner}" taskset -c "$cpu" \
 		pgbench -n -M prepared -c 1 -T "$seconds" -U app "${@/#/-f$work/pgbench/}" \
-		-D u="$owner" -D k=AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456 \
+		-D u="$owner" -D t="$token" -D k=AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456 \
 		--log --log-prefix="$work/tmp/$round" "$database" >"$work/pgbench.log" 2>&1 ||
 		{ cat "$work/pgbench.log" >&2; die "pgbench failed"; }
 	# Fields: client, transaction, microseconds, script, ...
@@ -161,6 +165,7 @@ load() {
 		\i $here/loops.sql
 		VACUUM (FREEZE, ANALYZE);
 	SQL
+	trust_issuer "$straight"
 	as_admin -d postgres -c "CREATE DATABASE $planned TEMPLATE $straight STRATEGY file_copy"
 	as_admin -d "$planned" <<-SQL
 		CREATE FUNCTION bench.never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
@@ -191,6 +196,7 @@ lookups() {
 	by_pgbench "$round" 1 planned "planned_$size" plaintext@1 get@1
 	by_pgbench "$round" 1 others "straight_$size" plaintext@3 pgp_s2k0@3 pgp@1 nothing@3
 	in_one_select "$round"
+	by_token "$round"
 	[[ $size == "$one_size" ]] || return 0
 	by_connecting "$round"
 	first_lookups "$round"
@@ -235,6 +241,7 @@ start_server < <(
 pin "$(server_pid)"
 as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app' -c "$logged_role"
 write_scripts
+make_token
 start_plain_server "$one_size"
 
 for size in "${sizes[@]}"; do

@@ -53,6 +53,26 @@ SELECT bench.make_loop(name, call) IS NULL FROM (VALUES
         SET api_key = excluded.api_key, version = plaintext.version + 1, created_at = clock_timestamp()$$),
     ('set', $$PERFORM key_vault.set(u, 'gemini', fresh)$$)) AS loops (name, call) \g /dev/null
 
+-- What a token costs that the session remembers: a transaction with it, without what one
+-- costs that does nothing.
+CREATE PROCEDURE bench.authenticate(token text, calls int, INOUT us float8)
+LANGUAGE plpgsql AS $$
+DECLARE
+    begun float8 := bench.cpu_us();
+BEGIN
+    FOR i IN 1..calls LOOP
+        PERFORM length(token);
+        COMMIT;
+    END LOOP;
+    us := bench.cpu_us() - begun;
+    begun := bench.cpu_us();
+    FOR i IN 1..calls LOOP
+        PERFORM key_vault.authenticate(token);
+        COMMIT;
+    END LOOP;
+    us := (bench.cpu_us() - begun - us) / calls;
+END $$;
+
 -- One SELECT that looks up a key for each of many users: what a lookup costs, without
 -- what the SELECT costs that has the same rows and looks up nothing.  A policy admits
 -- one user's rows, so the identity of the plaintext's changes from row to row, too.
