@@ -112,7 +112,7 @@ demo() {
 	local what
 	"$top/scripts/demo.sh" | tee "$work/demo.out" || return
 	for what in '^ AIzaSy\w{33}$' '^ sk-proj-\w{48}$' 'SQLSTATE 42501' '^ gemini .*\| \w{4} \| active' \
-		'^ user_a .*\| 01[0-9a-f]{46}\.\.\.$' 'SQLSTATE XX001' '^ root_key +\| ok' 'What to type next:'; do
+		'^ user_a .*\| 02[0-9a-f]{46}\.\.\.$' 'SQLSTATE XX001' '^ root_key +\| ok' 'What to type next:'; do
 		grep -qE -e "$what" "$work/demo.out" || { say "the demo did not show: $what"; return 1; }
 	done
 	what_readme_shows | while IFS= read -r what; do

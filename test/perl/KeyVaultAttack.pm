@@ -10,7 +10,7 @@ use KeyVaultTest;
 use KeyVaultToken;
 use Test::More;
 
-our @EXPORT = qw(new_attacked %keys trust good_token login_issuer heard belongs_to_b request look_for_loot vault_state pooler);
+our @EXPORT = qw(new_attacked %keys trust good_token login_issuer heard belongs_to_b request look_for_loot vault_state pooler pooler_follows_statements);
 
 our %keys = (user_a => 'AIza-of-user_a-' . 'a' x 20, user_b => 'AIza-of-user_b-' . 'b' x 16 . 'last');
 my ($issuer, $sealed);
@@ -115,6 +115,14 @@ sub vault_state
 
 my @poolers;
 
+# Whether it prepares anew, in the server's session that a transaction gets, what its client
+# prepared before, by names of its own.
+sub pooler_follows_statements
+{
+	my ($version) = (`PATH=$ENV{PATH}:/usr/sbin pgbouncer --version 2>/dev/null` // '') =~ /^PgBouncer 1\.(\d+)/m;
+	return defined $version && $version >= 21;
+}
+
 # pooler(node, mode, further lines): where a PgBouncer with one server connection listens, as
 # arguments for session(); undef when there is none on this machine.
 sub pooler
@@ -125,6 +133,7 @@ sub pooler
 
 	my $folder = PostgreSQL::Test::Utils::tempdir_short;
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
+	push @lines, 'max_prepared_statements = 0' if pooler_follows_statements() && !grep { /^max_prepared_statements/ } @lines;
 	PostgreSQL::Test::Utils::append_to_file("$folder/users", qq{"regress_kv_web" ""\n"regress_kv_service" ""\n});
 	PostgreSQL::Test::Utils::append_to_file("$folder/pgbouncer.ini", join "\n", '[databases]',
 		'postgres = host=' . $node->host . ' port=' . $node->port, '[pgbouncer]', 'listen_addr =', "listen_port = $port",

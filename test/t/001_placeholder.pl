@@ -286,10 +286,13 @@ my %others = (
 	redact => 'off',
 	redact_names => 'application.store_key',
 	keep_versions => '0',
-	purge_after => '1');
+	purge_after => '1',
+	audit => 'async',
+	audit_keep => '1',
+	audit_timeout => '1');
 is(join(',', map { "key_vault.$_" } sort keys %others),
 	$ours->value(q{SELECT string_agg(name, ',' ORDER BY name COLLATE "C") FROM pg_settings
-		WHERE name LIKE 'key\_vault.%' AND name <> 'key_vault.user_id'}), 'all settings but the identity are tried');
+		WHERE name LIKE 'key\_vault.%' AND name NOT IN ('key_vault.user_id', 'key_vault.team_id')}), 'all settings but the identity are tried');
 
 for my $name (sort keys %others)
 {

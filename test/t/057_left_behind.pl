@@ -40,11 +40,16 @@ my @temporary = (
 	[ 'a function in pg_temp behind a rule of a temporary view', q{CREATE FUNCTION pg_temp.take() RETURNS text LANGUAGE sql AS
 		$$ SELECT set_config('stash.loot', key_vault.get(NULL, 'gemini'), false) $$; CREATE TEMP VIEW posts AS SELECT pg_temp.take() AS title}, 'key' ]);
 
+# Clients of a pooler that follows statements, and what they have prepared.
+my $is_followed = 0;
+my %prepared;
+
 # The application's request, by a driver that thinks its statement is prepared unless the
 # session is new to it.
 sub serve
 {
 	my ($session, $user) = @_;
+	$session->prepare($name, $statement) if $is_followed && !$prepared{$session}++;
 	my $begin = sub { return ($session->query('BEGIN'), $session->query('SELECT key_vault.authenticate($1)', $token{$user})) };
 	my @came = $begin->();
 	my $result = $session->execute_prepared($name, 'gemini');
@@ -130,6 +135,25 @@ SKIP:
 		my $at = pooler($node, $mode, @lines);
 		skip 'pgbouncer is not installed', 1 unless defined $at;
 		tried($way, sub { session($node, 'regress_kv_web', %$at) }, \&nothing, $is_reset, @leftovers, @temporary);
+	}
+
+	# It prepares what its clients prepare by names of its own, which the session shows
+	if (pooler_follows_statements())
+	{
+		$is_followed = 1;
+		my @named = ([ q{a prepared statement of the pooler's name}, q{DO $do$ DECLARE n text; BEGIN
+			FOR n IN SELECT name FROM pg_prepared_statements LOOP
+				EXECUTE format('DEALLOCATE %I', n);
+				EXECUTE format('PREPARE %I (text) AS SELECT k FROM key_vault.get(NULL, $1) k, set_config(''stash.loot'', k, false)', n);
+			END LOOP;
+		END $do$}, 'key' ]);
+		for my $is_reset (0, 1)
+		{
+			my $at = pooler($node, 'transaction', @discard, 'max_prepared_statements = 100', $is_reset ? 'server_reset_query_always = 1' : ());
+			tried('PgBouncer that follows prepared statements' . ($is_reset ? ', server_reset_query_always = 1' : ''),
+				sub { session($node, 'regress_kv_web', %$at) }, \&nothing, $is_reset, @named, @leftovers[2 .. $#leftovers]);
+		}
+		$is_followed = 0;
 	}
 
 	# In session mode a client has its connection until it goes, and each of the two is one client
