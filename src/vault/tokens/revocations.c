@@ -20,6 +20,7 @@
 #include "server/locked_memory.h"
 #include "server/settings.h"
 #include "server/unix_time.h"
+#include "store/locks.h"
 #include "store/revocation_rows.h"
 #include "vault/identity/access.h"
 #include "vault/identity/identity.h"
@@ -158,6 +159,19 @@ check_time(TimestampTz issued_before)
 				 errhint("Leave it out for all that were issued until now.")));
 }
 
+/* False when no issuer is trusted.  Whose key was discarded with a lost root key gets another. */
+static bool
+have_or_make_hash_key(void)
+{
+	if (have_hash_key())
+		return true;
+	if (kv_record_rows_read(KV_RECORD_ISSUER) == NIL)
+		return false;
+	kv_lock_for_transaction(KV_LOCK_ISSUERS);
+	kv_revocations_prepare();
+	return have_hash_key();
+}
+
 void
 kv_tokens_revoke(text *user_id, TimestampTz issued_before)
 {
@@ -165,7 +179,7 @@ kv_tokens_revoke(text *user_id, TimestampTz issued_before)
 
 	PreventCommandIfReadOnly("key_vault.revoke_tokens()");
 	check_time(issued_before);
-	if (!have_hash_key())
+	if (!have_or_make_hash_key())
 		ereport(ERROR,
 				(errcode(KV_ERRCODE_STATE),
 				 errmsg("no issuer is trusted, and there are no tokens to revoke"),
@@ -176,7 +190,7 @@ kv_tokens_revoke(text *user_id, TimestampTz issued_before)
 void
 kv_tokens_revoke_forgotten(const text *user_id)
 {
-	if (have_hash_key())
+	if (have_or_make_hash_key())
 		add(user_id, GetCurrentTimestamp());
 }
 
