@@ -79,6 +79,8 @@ for my $protocol (qw(simple extended named pipeline))
 		is($run->($text, canary()), join(' after ', ("SELECT (SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS $alias, key_vault.set(\$2, \$3, \$1)") x 2),
 			"$alias, $_: is shown as it is, without its literals") for 1 .. 3;
 	}
+	my $bound = "SELECT $own, key_vault.set(\$1, \$2, \$3)";
+	is($session->value($bound, 'user_a', 'exa', canary()) . ' after ' . activity_of($observer, $session), "$bound after $bound", "without literals, $_: is shown as it is") for 1 .. 3;
 	my $canary = canary();
 	like($run->("SELECT $own AS tri, key_vault.set('user_a', 'exa', '$canary')"), qr/AS tri, key_vault\.set\(\$1, \$2, \$3\)/, 'the same but for a literal key: it is not shown') for 1 .. 2;
 	if ($node->pg_version->major < 19)

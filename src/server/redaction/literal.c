@@ -58,7 +58,8 @@ stands_literally_in(const char *text, const char *secret, int len)
 	bool		found;
 	char	   *spelling;
 
-	if (text == NULL || *text == '\0')
+	/* no spelling of it is shorter than the secret itself */
+	if (text == NULL || len == 0 || strlen(text) < (size_t) len)
 		return false;
 
 	/* doubling a character that no secret holds leaves it as it is */

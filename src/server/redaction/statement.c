@@ -43,7 +43,7 @@ static char *kept = NULL;
 static struct
 {
 	char	   *text;			/* NULL: there is none */
-	char	   *shown;
+	char	   *shown;			/* NULL: the text itself, which has no literals */
 	Size		len;			/* of text */
 	bool		backslashes;	/* escape in its literals */
 } remembered;
@@ -124,19 +124,20 @@ is_remembered(const char *text, Size len)
 static void
 remember(const char *text, Size len, const char *shown)
 {
-	Size		shown_len = strlen(shown);
+	Size		shown_size = shown != NULL ? strlen(shown) + 1 : 0;
 	char	   *copy;
 
-	if (len > REMEMBERED_MAX || debug_query_string == remembered.shown ||
+	if (len > REMEMBERED_MAX ||
+		(remembered.shown != NULL && debug_query_string == remembered.shown) ||
 		!kv_text_binds_secrets(text, len))
 		return;
-	copy = MemoryContextAllocExtended(TopMemoryContext, len + shown_len + 2, MCXT_ALLOC_NO_OOM);
+	copy = MemoryContextAllocExtended(TopMemoryContext, len + 1 + shown_size, MCXT_ALLOC_NO_OOM);
 	if (copy == NULL)
 		return;
 	if (remembered.text != NULL)
 		pfree(remembered.text);
 	remembered.text = memcpy(copy, text, len + 1);
-	remembered.shown = memcpy(copy + len + 1, shown, shown_len + 1);
+	remembered.shown = shown != NULL ? memcpy(copy + len + 1, shown, shown_size) : NULL;
 	remembered.len = len;
 	remembered.backslashes = kv_backslashes_escape();
 }
@@ -149,11 +150,15 @@ hide(void)
 
 	if (is_remembered(text, len))
 	{
-		show(remembered.shown);
+		if (remembered.shown != NULL)
+			show(remembered.shown);
 		return;
 	}
 	if (!kv_has_literals(text, len))
+	{
+		remember(text, len, NULL);
 		return;
+	}
 	show_copy(kv_without_literals("", 0, text, len, context_of_shown()));
 	if (statement.shown != hidden)
 		remember(text, len, statement.shown);
