@@ -67,6 +67,8 @@ in_transaction('rolled back to a savepoint before it', [ undef, 'SAVEPOINT s' ],
 	[ 'NULL', $whoami ], [ 'user_b', $authenticate, $token_b ], [ 'AIza-of-user_b', $get ]);
 in_transaction('a savepoint that is released', [ undef, 'SAVEPOINT s' ], \@a, [ undef, 'RELEASE s' ],
 	[ 'user_a', $whoami ], [ '42501', $authenticate, $token_b ]);
+in_transaction('a later savepoint that is rolled back', [ undef, 'SAVEPOINT s' ], \@a, [ undef, 'RELEASE s' ], [ undef, 'SAVEPOINT t' ],
+	[ undef, 'ROLLBACK TO t' ], [ undef, 'RESET ALL' ], [ 'user_a', $whoami ], [ '42501', $authenticate, $token_b ]);
 in_transaction('savepoints in savepoints', [ undef, 'SAVEPOINT s' ], [ undef, 'SAVEPOINT t' ], \@a, [ undef, 'RELEASE t' ],
 	[ 'user_a', $whoami ], [ undef, 'ROLLBACK TO s' ], [ 'NULL', $whoami ], [ undef, 'SAVEPOINT t' ], \@a,
 	[ undef, 'ROLLBACK TO t' ], [ 'NULL', $whoami ]);
