@@ -11,6 +11,7 @@ use File::Path qw(make_path);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use KeyVaultTest;
+use KeyVaultToken;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -112,6 +113,33 @@ $old->safe_psql('postgres', q{
 	SELECT key_vault.set('user_a', 'acme', 'acme-of-user_a', attributes => '{"base_url": "https://acme.example.com"}');
 	SELECT key_vault.record_usage('user_a', 'acme', cost => 0.25)});
 
+# Issuers, one of either kind of key, and who is revoked
+my ($hs, $es) = (token_key('HS256', 'hs'), token_key('ES256', 'es'));
+token_trust($old, "https://$_->{kid}.example", 'key_vault', [$_], user_prefix => "'$_->{kid}:'") for $hs, $es;
+$old->safe_psql('postgres', q{SELECT key_vault.revoke_tokens('hs:user_b')});
+add_role($old, 'regress_kv_by_token', 'user');
+$old->safe_psql('postgres', q{SELECT key_vault.set('es:user_a', 'gemini', 'AIza-of-es')});
+
+# What tokens, all made before the upgrade, come to: of a user, of one who was revoked, of another issuer
+my $authenticate = 'SELECT key_vault.authenticate($1)';
+my %token = map { my $key = $_; map { ("$key->{kid}:$_" => token_of($key, token_claims("https://$key->{kid}.example", 'key_vault', $_, exp => time + 36000))) } qw(user_a user_b) } $hs, $es;
+my $forged = token_of(token_key('ES256', 'es'), token_claims('https://es.example', 'key_vault', 'user_a'));
+sub tokens_are_judged
+{
+	my ($node, $when) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $session = session($node, 'regress_kv_by_token');
+	outcome_is($session, $_ eq 'hs:user_b' ? '28000' : $_, "$when: the token of $_", $authenticate, $token{$_}) for sort keys %token;
+	like($session->query($authenticate, $token{'hs:user_b'})->{error}{message}, qr/revoked/, "$when: which was revoked");
+	outcome_is($session, '28000', "$when: a forged one", $authenticate, $forged);
+	$session->run('BEGIN');
+	$session->query($authenticate, $token{'es:user_a'});
+	outcome_is($session, 'AIza-of-es', "$when: its user's key", q{SELECT key_vault.get(NULL, 'gemini')});
+	$session->run('ROLLBACK');
+	return;
+}
+tokens_are_judged($old, 'before');
+
 # Everything of the vault, opened, as one text
 my $contents = q{
 	SELECT md5(string_agg(concat_ws('|', i.user_id, i.provider, i.label, i.version, i.hint, i.created_at, i.expires_at, i.root_key_id,
@@ -122,9 +150,10 @@ my $contents = q{
 		|| ' ' || (SELECT string_agg(c::text, ',') FROM key_vault.monthly_costs c)
 		|| ' ' || (SELECT string_agg(p::text, ',' ORDER BY p.name) FROM key_vault.providers p)
 		|| ' ' || (SELECT string_agg(a::text, ',' ORDER BY a.role) FROM key_vault.access a)
+		|| ' ' || (SELECT string_agg(t::text, ',' ORDER BY t.issuer) FROM key_vault.issuers t)
 	FROM key_vault.inventory i};
 my $before = $old->safe_psql('postgres', $contents);
-like($before, qr/^[0-9a-f]{32} 602 /, 'the old server has secrets');
+like($before, qr/^[0-9a-f]{32} 603 /, 'the old server has secrets');
 
 # Where the keyring must not be
 append_to_file($old->data_dir . '/keyring_in_data_directory', slurp_file($ring));
@@ -168,7 +197,7 @@ next_block();
 $new->_update_pid(1);
 is($new->safe_psql('postgres', 'SHOW server_version_num') =~ s/\d{4}$//r, $newer, "the server runs, now $newer instead of $major");
 ok(-e "$folder/delete_old_cluster.sh", 'it leaves the script that deletes the old cluster');
-is(next_block(), "602\n", 'all is there and opens');
+is(next_block(), "603\n", 'all is there and opens');
 next_block();
 ok(!-e $from_old, 'the old cluster is gone');
 ok(!-e $new->data_dir . "/$in_data", 'with what was in its data directory: a keyring there would be lost');
@@ -186,12 +215,14 @@ $service->run('ROLLBACK');
 outcome_is(session($new, 'regress_kv_tenant'), 'acme-of-user_a', 'a tenant has its identity', q{SELECT key_vault.get(NULL, 'acme')});
 outcome_is(session($new, 'regress_kv_admin'), '0', 'status finds no error', q{SELECT count(*) FROM key_vault.status() WHERE state = 'error'});
 
+tokens_are_judged($new, 'after');
 my $super = session($new);
 outcome_is($super, 'https://acme.example.com', 'its attributes came along', q{SELECT attributes ->> 'base_url' FROM key_vault.lookup('user_a', 'acme')});
 outcome_is($super, '3', 'set', q{SELECT key_vault.set('user_7', 'gemini', 'AIza-newest')});
 $super->value('SELECT key_vault.activate_root_key(key_vault.create_root_key())');
 $super->run('CALL key_vault.rotate_root_key()');
 outcome_is($super, '1', 'rotation', 'SELECT count(DISTINCT root_key_id) FROM key_vault.secrets');
+tokens_are_judged($new, 'after a rotation');
 outcome_is($super, 'AIza-newest', 'get', q{SELECT key_vault.get('user_7', 'gemini')});
 
 done_testing();
