@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use KeyVaultTest;
+use KeyVaultToken;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -115,6 +116,49 @@ sub everything
 
 my @straight_way = 'DROP POLICY IF EXISTS harmless ON key_vault_data.secrets';
 my @planners_way = (@straight_way, 'CREATE POLICY harmless ON key_vault_data.secrets AS RESTRICTIVE USING (true)');
+
+# Tokens: of each kind of key, remembered and not, refused in each way, within savepoints
+my $aud = 'key_vault';
+my %signer = map { ($_ => token_key($_, "of_$_")) } qw(HS256 ES256 RS256 PS256);
+my $trust = 'SELECT key_vault.trust_issuer($1, $2, $3, user_prefix => $4, team_claim => $5)';
+add_role($node, 'regress_kv_by_token', 'user');
+my $by_token = session($node, 'regress_kv_by_token');
+
+sub token_by
+{
+	my ($algorithm, @claims) = @_;
+	return token_of($signer{$algorithm}, token_claims("https://$algorithm.example", $aud, 'a', exp => time + 36000, @claims));
+}
+
+sub with_tokens
+{
+	my ($round) = @_;
+	for my $algorithm (sort keys %signer)
+	{
+		call($super, $trust, "https://$algorithm.example", "{$aud}", jwks_of($signer{$algorithm}), "$algorithm:", 'team');
+		my $token = token_by($algorithm, team => 'acme', jti => $round);
+		call($by_token, 'SELECT key_vault.authenticate($1)', $token) for 1 .. 3;
+		call($by_token, 'SELECT key_vault.get(NULL, $2), key_vault.current_team_id() FROM key_vault.authenticate($1)', $token, 'gemini');
+		call($by_token, 'SELECT key_vault.authenticate($1)', $_)
+		  for '', 'a', 'a.b.c', '....', substr($token, 0, -5), "$token=", "x$token", $token =~ s/.{5}\z/AAAAA/r, $token =~ s/\./../r, 'x' x 20000,
+		  token_by($algorithm, exp => time - 600, iat => time - 900), token_by($algorithm, aud => 'x'), token_by($algorithm, iss => 'x'),
+		  token_by($algorithm, sub => 'x' x 300), token_by($algorithm, deep => [ [ [ ['x'] ] ] ]), token_by($algorithm, nbf => time + 600),
+		  (map { sign_token($signer{$algorithm}, $_, '{}') } '{"alg":"none"}', '{"alg":', '{"alg":"RS256","alg":"RS256"}', '[' x 200, "{\"alg\":\"$algorithm\",\"crit\":[\"x\"]}");
+		$by_token->run('BEGIN', 'SAVEPOINT s');
+		call($by_token, 'SELECT key_vault.authenticate($1)', $token);
+		$by_token->run('SAVEPOINT t');
+		call($by_token, 'SELECT key_vault.authenticate($1)', token_by($algorithm, jti => "t$round"));
+		$by_token->run($round % 2 ? 'RELEASE t' : 'ROLLBACK TO t');
+		call($super, 'SELECT key_vault.revoke_tokens($1)', "$algorithm:b");
+		call($by_token, 'SELECT key_vault.current_user_id()');
+		$by_token->run('ROLLBACK TO s', 'COMMIT');
+	}
+	call($super, $trust, 'https://bad.example', "{$aud}", $_, 'bad:', undef)
+	  for '{}', '{"keys": []}', '{"keys": [{"kty": "oct", "k": "c2hvcnQ", "alg": "HS256"}]}', '{"keys": [1]}', jwks_of(values %signer), 'x';
+	call($super, $_) for 'SELECT * FROM key_vault.issuers', q{SELECT key_vault.distrust_issuer('https://ES256.example')}, 'SELECT * FROM key_vault.status()';
+	return;
+}
+with_tokens($_) for 1 .. 4;
 
 everything($super, $_) for 1 .. 10;
 everything($service, $_) for 11 .. 40;
@@ -254,10 +298,10 @@ cmp_ok($worked{$_}, '>', 1000, "calls of $_ worked") for sort keys %workers;
 my $result = call($service, q{SELECT key_vault.get('user_50', 'gemini')});
 like($result->{rows}[0][0], qr/^AIza-/, 'after all that, a get works');
 
-$_->close for $super, $service, $tenant;
+$_->close for $super, $service, $tenant, $by_token;
 note sprintf '%d calls in %.0f s: %s', $calls, time - $start, join ', ', map { "$_ $states{$_}" } sort keys %states;
 cmp_ok($states{ok}, '>', 1000, 'calls that worked');
-cmp_ok($states{$_} // 0, '>', 0, "calls that failed with $_") for qw(22012 22023 42501 42601 42704 55000 57014 F0000 P0002 XX001);
+cmp_ok($states{$_} // 0, '>', 0, "calls that failed with $_") for qw(22012 22023 28000 42501 42601 42704 55000 57014 F0000 P0002 XX001);
 
 is(system('pg_ctl', '-w', '-t', '180', '-D', $node->data_dir, '-m', 'fast', 'stop'), 0, 'the server stops');
 $node->_update_pid(-1);
