@@ -168,4 +168,13 @@ my @many = map { token($old, sub => "user_$_") } 1 .. 150;
 my @wrong = grep { $session->outcome($authenticate, $many[ $_ - 1 ]) ne "user_$_" } (1 .. 150, 1 .. 150, reverse 1 .. 150);
 is_deeply(\@wrong, [], 'more tokens than a session remembers');
 
+# A clock that is off by clock_skew may have issued a token after the revocation that says before
+token_trust($node, $iss, $aud, [$old], clock_skew => q{'60 seconds'});
+$admin->run('TRUNCATE key_vault_data.revocations');
+$token = token($old);
+$service->run(q{SELECT key_vault.revoke_tokens('user_a', now() - interval '90 seconds')});
+outcome_is($session, 'user_a', 'revoked more than clock_skew before it was issued', $authenticate, $token);
+$service->run(q{SELECT key_vault.revoke_tokens('user_a', now() - interval '30 seconds')});
+outcome_is($session, '28000', 'revoked less than clock_skew before', $authenticate, $token);
+
 done_testing();
