@@ -59,17 +59,6 @@ static KvStatement store_checkpoint = {
 	4, {INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID}
 };
 
-static uint64
-run(KvStatement *statement, Datum *values)
-{
-	uint64		processed;
-
-	kv_spi_connect();
-	processed = kv_statement_run_as_owner(statement, values, NULL, 0);
-	SPI_finish();
-	return processed;
-}
-
 static void
 unpack_key(HeapTuple tuple, TupleDesc columns, KvAuditKeyRow *key)
 {
@@ -126,7 +115,7 @@ write_key(KvStatement *statement, const KvAuditKeyRow *key)
 	values[0] = Int64GetDatum(key->first_number);
 	values[1] = CStringGetTextDatum(key->root_key_id);
 	values[2] = PointerGetDatum(key->sealed);
-	(void) run(statement, values);
+	(void) kv_statement_run_alone_as_owner(statement, values);
 }
 
 void
@@ -146,7 +135,7 @@ kv_audit_keys_discard(const char *root_key_id)
 {
 	Datum		values[1] = {CStringGetTextDatum(root_key_id)};
 
-	return run(&discard_keys, values);
+	return kv_statement_run_alone_as_owner(&discard_keys, values);
 }
 
 bool
@@ -180,5 +169,5 @@ kv_audit_checkpoint_store(const KvAuditCheckpoint *checkpoint)
 	values[1] = TimestampTzGetDatum(checkpoint->at);
 	values[2] = kv_audit_bytes_datum(checkpoint->mac, sizeof(checkpoint->mac));
 	values[3] = kv_audit_bytes_datum(checkpoint->seal, sizeof(checkpoint->seal));
-	(void) run(&store_checkpoint, values);
+	(void) kv_statement_run_alone_as_owner(&store_checkpoint, values);
 }

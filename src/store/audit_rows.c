@@ -85,18 +85,6 @@ static KvStatement delete_through = {
 	1, {INT8OID}
 };
 
-/* One that nobody's rows count for. */
-static uint64
-run(KvStatement *statement, Datum *values)
-{
-	uint64		processed;
-
-	kv_spi_connect();
-	processed = kv_statement_run_as_owner(statement, values, NULL, 0);
-	SPI_finish();
-	return processed;
-}
-
 /* One column of all rows. */
 typedef struct Column
 {
@@ -174,7 +162,7 @@ kv_audit_rows_insert(const KvAuditRow *rows, int count)
 	BYTES_COLUMN(16, false, mac);
 	TEXT_COLUMN(17, team_id);
 	BYTES_COLUMN(18, !rows[i].has_team_hash, team_hash);
-	(void) run(&insert_rows, values);
+	(void) kv_statement_run_alone_as_owner(&insert_rows, values);
 }
 
 static void
@@ -276,8 +264,8 @@ kv_audit_rows_forget(text *user_id)
 	Datum		values[1] = {PointerGetDatum(user_id)};
 	uint64		left = 0;
 
-	(void) run(&forget_user, values);
-	(void) run(&forget_team, values);
+	(void) kv_statement_run_alone_as_owner(&forget_user, values);
+	(void) kv_statement_run_alone_as_owner(&forget_team, values);
 	if (!IsolationUsesXactSnapshot())
 		return;
 	kv_spi_connect();
@@ -321,5 +309,5 @@ kv_audit_rows_remove(const KvAuditCheckpoint *checkpoint)
 	Datum		values[1] = {Int64GetDatum(checkpoint->number)};
 
 	kv_audit_checkpoint_store(checkpoint);
-	(void) run(&delete_through, values);
+	(void) kv_statement_run_alone_as_owner(&delete_through, values);
 }

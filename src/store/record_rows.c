@@ -174,17 +174,6 @@ kv_record_rows_read(const char *kind)
 	return scan(kind, NULL);
 }
 
-static uint64
-run(KvStatement *statement, Datum *values)
-{
-	uint64		processed;
-
-	kv_spi_connect();
-	processed = kv_statement_run_as_owner(statement, values, NULL, 0);
-	SPI_finish();
-	return processed;
-}
-
 void
 kv_record_row_put(const KvRecordRow *row)
 {
@@ -194,7 +183,7 @@ kv_record_row_put(const KvRecordRow *row)
 	values[1] = CStringGetTextDatum(row->name);
 	values[2] = CStringGetTextDatum(row->root_key_id);
 	values[3] = PointerGetDatum(row->sealed);
-	(void) run(&put_row, values);
+	(void) kv_statement_run_alone_as_owner(&put_row, values);
 }
 
 bool
@@ -204,7 +193,7 @@ kv_record_row_delete(const char *kind, const char *name)
 
 	values[0] = CStringGetTextDatum(kind);
 	values[1] = CStringGetTextDatum(name);
-	return run(&delete_row, values) > 0;
+	return kv_statement_run_alone_as_owner(&delete_row, values) > 0;
 }
 
 static int64
@@ -252,5 +241,5 @@ kv_record_rows_delete_sealed_with(const char *root_key_id)
 	Datum		values[1];
 
 	values[0] = CStringGetTextDatum(root_key_id);
-	return run(&delete_sealed_with, values);
+	return kv_statement_run_alone_as_owner(&delete_sealed_with, values);
 }

@@ -151,17 +151,6 @@ kv_revocation_rows_exist(void)
 	return exist;
 }
 
-static uint64
-run(KvStatement *statement, Datum *values)
-{
-	uint64		processed;
-
-	kv_spi_connect();
-	processed = kv_statement_run_as_owner(statement, values, NULL, 0);
-	SPI_finish();
-	return processed;
-}
-
 void
 kv_revocation_row_add(const uint8 user_hash[KV_USER_HASH_LEN], TimestampTz issued_before)
 {
@@ -169,8 +158,8 @@ kv_revocation_row_add(const uint8 user_hash[KV_USER_HASH_LEN], TimestampTz issue
 
 	values[0] = PointerGetDatum(hash_datum(user_hash));
 	values[1] = TimestampTzGetDatum(issued_before);
-	(void) run(&insert_row, values);
-	(void) run(&trim_rows, values);
+	(void) kv_statement_run_alone_as_owner(&insert_row, values);
+	(void) kv_statement_run_alone_as_owner(&trim_rows, values);
 }
 
 uint64
@@ -179,11 +168,11 @@ kv_revocation_rows_purge(TimestampTz issued_before)
 	Datum		values[1];
 
 	values[0] = TimestampTzGetDatum(issued_before);
-	return run(&purge_rows, values);
+	return kv_statement_run_alone_as_owner(&purge_rows, values);
 }
 
 uint64
 kv_revocation_rows_delete(void)
 {
-	return run(&delete_rows, NULL);
+	return kv_statement_run_alone_as_owner(&delete_rows, NULL);
 }

@@ -302,6 +302,17 @@ kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 	return run_as_owner(statement, values, nulls, limit, VIEW_TRANSACTION);
 }
 
+uint64
+kv_statement_run_alone_as_owner(KvStatement *statement, Datum *values)
+{
+	uint64		processed;
+
+	kv_spi_connect();
+	processed = kv_statement_run_as_owner(statement, values, NULL, 0);
+	SPI_finish();
+	return processed;
+}
+
 /* Until the level of settings ends. */
 static void
 switch_off(const char *setting)

@@ -55,6 +55,9 @@ extern uint64 kv_statement_run(KvStatement *statement, Datum *values,
 extern uint64 kv_statement_run_as_owner(KvStatement *statement, Datum *values,
 										const char *nulls, long limit);
 
+/* The same for one whose rows nobody asks for, connected to SPI for as long as it runs. */
+extern uint64 kv_statement_run_alone_as_owner(KvStatement *statement, Datum *values);
+
 /*
  * The same for a statement that wants a few rows of a large table, in the order of an
  * index.  The planner does not know how few: left alone, it might sort all that come

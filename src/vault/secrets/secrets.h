@@ -66,7 +66,10 @@ extern void kv_secret_list(text *user_id, Tuplestorestate *result,
 extern void kv_secret_versions(const KvSecretArgs *args,
 							   Tuplestorestate *result, TupleDesc columns);
 
-/* Whether the key in a row can be had; a WARNING says why not. */
+/* The key in a row; a WARNING and NULL for one that cannot be had. */
+extern text *kv_secret_open_or_warn(const KvServing *serving);
+
+/* Whether it can be had, with the same WARNING. */
 extern bool kv_secret_opens(const KvServing *serving);
 
 /*
