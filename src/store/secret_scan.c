@@ -145,13 +145,17 @@ next_row(IndexScanDesc scan, KvAccess *access, const Work *work)
 	return found;
 }
 
-/* The scan that is kept for a range, or NULL. */
-static KvKeptScan *
-kept_for(KvAccess *access, Relation rel, const KvRange *range, const Work *work)
+/* Whether the scan goes on in memory that is kept from the one before. */
+static bool
+is_kept(Relation rel, const KvRange *range)
 {
-	if (range->kind != KV_RANGE_NAME || !kv_kept_scan_serves(rel))
-		return NULL;
-	/* to have the index's tuples it needs more memory, and copies each from then on */
+	return range->kind == KV_RANGE_NAME && kv_kept_scan_serves(rel);
+}
+
+/* To have the index's tuples it needs more memory, and copies each from then on. */
+static KvKeptScan *
+kept_for(KvAccess *access, const Work *work)
+{
 	return work->pick != NULL ? &access->scan_of_versions : &access->scan_of_name;
 }
 
@@ -161,13 +165,13 @@ scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapsho
 {
 	Relation	index = kv_index_open_to_read(kv_primary_key_index(rel));
 	int			nkeys = shapes[range->kind].count;
-	KvKeptScan *kept = kept_for(access, rel, range, work);
+	bool		kept = is_kept(rel, range);
 	IndexScanDesc scan;
 
 	PushActiveSnapshot(snapshot);
 	snapshot = GetActiveSnapshot();
-	if (kept != NULL)
-		scan = kv_kept_scan_begin(kept, access->context, rel, index, snapshot, nkeys);
+	if (kept)
+		scan = kv_kept_scan_begin(kept_for(access, work), access->context, rel, index, snapshot, nkeys);
 	else
 		scan = kv_index_beginscan(rel, index, snapshot, nkeys);
 	begin(scan, access, range, work);
@@ -178,8 +182,8 @@ scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapsho
 			break;
 	}
 	ExecClearTuple(access->slot);
-	if (kept != NULL)
-		kv_kept_scan_end(kept);
+	if (kept)
+		kv_kept_scan_end(kept_for(access, work));
 	else
 		index_endscan(scan);
 	PopActiveSnapshot();

@@ -157,7 +157,7 @@ kv_record_close(uint8 *plaintext, Size len)
 static void
 reseal(const KvRecordRow *row, const uint8 *root_key_id)
 {
-	const char *why;
+	const char *why = NULL;
 	Size		len;
 	uint8	   *plaintext = kv_record_try_open(row, &len, &why);
 
