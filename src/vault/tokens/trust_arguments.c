@@ -219,7 +219,7 @@ refuse_keys(KvKeySetFault fault, Jsonb *jwks, size_t number)
 static void
 read_keys(Jsonb *jwks, KvIssuer *issuer)
 {
-	char	   *json;
+	char	   *volatile json;
 	const char *utf8;
 	int			len;
 	KvKeySet   *keys;
@@ -230,7 +230,16 @@ read_keys(Jsonb *jwks, KvIssuer *issuer)
 		refuse_null("jwks");
 	/* with room enough: what is given back while it grows would not be wiped */
 	json = JsonbToCString(NULL, &jwks->root, (int) Min(VARSIZE(jwks) * 4, (Size) INT_MAX / 4));
-	utf8 = kv_to_utf8(json, strlen(json), &len);
+	PG_TRY();
+	{
+		utf8 = kv_to_utf8(json, strlen(json), &len);
+	}
+	PG_CATCH();
+	{
+		explicit_bzero(json, strlen(json));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if (utf8 != json)
 		explicit_bzero(json, strlen(json));
 	issuer->jwks = utf8;
