@@ -1,5 +1,6 @@
 # A core dump of a backend that authenticated: it holds no issuer's symmetric key, also within the
-# transaction; and after its COMMIT no token, once the server's own memory of what a client last
+# transaction, and also what the server's shared memory keeps of the session that named the issuer;
+# and after its COMMIT no token, once the server's own memory of what a client last
 # sent (its buffer, the statement's parameters) was used again.
 use strict;
 use warnings;
@@ -20,7 +21,9 @@ my $node = new_vault('token_memory', conf => "shared_preload_libraries = 'key_va
 add_role($node, 'regress_kv_user', 'user');
 my $aud = 'key_vault';
 my ($hs, $es) = (token_key('HS256', 'hs'), token_key('ES256', 'es'));
-token_trust($node, 'https://hs.example', $aud, [$hs], user_prefix => q{'hs:'});
+# a session that stays: its text in pg_stat_activity is in memory that all processes share
+my $owner = session($node);
+$owner->run("SELECT key_vault.trust_issuer('https://hs.example', '{$aud}', '" . jwks_of($hs) . "', user_prefix => 'hs:')");
 token_trust($node, 'https://es.example', $aud, [$es], user_prefix => q{'es:'});
 my $authenticate = 'SELECT key_vault.authenticate($1)';
 

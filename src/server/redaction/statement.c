@@ -95,12 +95,28 @@ context_of_shown(void)
 	return TopMemoryContext;
 }
 
+/*
+ * Overwrites what is left of a longer text behind the one that pg_stat_activity shows: it
+ * would stay in shared memory, and so in the core dump of any process of the server.
+ */
+static void
+wipe_activity(Size shown_len, Size former_len)
+{
+	Size		end = Min(former_len, (Size) pgstat_track_activity_query_size);
+
+	if (MyBEEntry != NULL && end > shown_len)
+		explicit_bzero((char *) MyBEEntry->st_activity_raw + shown_len, end - shown_len);
+}
+
 static void
 show(const char *text)
 {
+	Size		former_len = strlen(debug_query_string);
+
 	statement.shown = text;
 	debug_query_string = text;
 	pgstat_report_activity(STATE_RUNNING, text);
+	wipe_activity(strlen(text), former_len);
 }
 
 /* A copy that was made in context_of_shown(), or NULL. */
