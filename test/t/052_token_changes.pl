@@ -158,6 +158,8 @@ $restore->();
 $admin->run('DROP TABLE kept', q{CREATE TABLE kept AS SELECT * FROM key_vault_data.sealed_records WHERE kind = 'hash key'}, q{DELETE FROM key_vault_data.sealed_records WHERE kind = 'hash key'});
 $fresh->();
 outcome_is($session, 'XX001', 'the key of revocations is missing', $authenticate, $token);
+outcome_is($service, 'XX001', '... nobody is revoked', q{SELECT key_vault.revoke_tokens('user_b')});
+is(warned($service->query(q{SELECT key_vault.forget('user_b')}), 'XX001'), 1, '... and who is forgotten is forgotten, with a warning');
 outcome_is($admin, 'XX001', '... and is not made anew over old rows', "SELECT key_vault.trust_issuer('$iss', '{x}', '" . jwks_of($old) . "')");
 $admin->run('INSERT INTO key_vault_data.sealed_records SELECT * FROM kept');
 outcome_is($session, 'user_a', '... until it is restored', $authenticate, $token);

@@ -1,5 +1,6 @@
 # Issuers, and the key by which revoked users are known, whose root key is lost: who looks is told,
-# a token is refused with what is missing, and discard_secrets() lets issuers be trusted again.
+# a token is refused with what is missing, a user is forgotten all the same, and discard_secrets()
+# lets issuers be trusted again.
 use strict;
 use warnings;
 
@@ -61,6 +62,19 @@ for my $has_new (0, 1)
 	like($error->{message}, qr/root key $lost is not in the keyring/, "$name: for what is missing");
 	outcome_is($admin, 'F0000', "$name: it cannot be trusted anew beside what is revoked", q{SELECT key_vault.trust_issuer('https://old.example', '{key_vault}', $1::jsonb, user_prefix => 'old:')}, jwks_of($old));
 	like($admin->query("SELECT key_vault.retire_root_key('$lost')")->{error}{hint} // '', qr/discard_secrets/, "$name: the root key cannot be retired yet");
+
+	# Whoever asks for erasure gets it all the same, and is told what is out of reach
+	$admin->run(q{SELECT key_vault.set(u, 'gemini', 'AIza-of-' || u), key_vault.record_usage(u, 'gemini') FROM unnest('{new:c,old:c}'::text[]) u});
+	for my $user (qw(new:c old:c))
+	{
+		$result = session($node, 'regress_kv_service')->query("SELECT key_vault.forget('$user')");
+		is($result->{rows}[0][0], '1', "$name: $user is forgotten");
+		my ($warning) = grep { $_->{severity} eq 'WARNING' } @{ $result->{notices} };
+		is($warning->{state}, 'F0000', "$name: with a warning");
+		like("$warning->{message} $warning->{hint}", qr/tokens are not revoked: root key $lost is not in the keyring.*revoke_tokens\(\)/, "$name: of what is missing, and what to do then");
+		is($admin->value("SELECT count(*) FROM key_vault_data.secrets s FULL JOIN key_vault_data.usage u USING (user_id) WHERE user_id = '$user'"), '0', "$name: nothing is stored about $user");
+	}
+	outcome_is(session($node, 'regress_kv_service'), 'F0000', "$name: but revoke_tokens says that it revoked nothing", q{SELECT key_vault.revoke_tokens('new:c')});
 
 	# Given up
 	$result = $admin->query("CALL key_vault.discard_secrets('$lost')");

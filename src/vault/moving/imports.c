@@ -8,17 +8,16 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
 #include "server/redaction/redaction.h"
+#include "server/subtransaction.h"
 #include "store/import_query.h"
 #include "store/secret_reads.h"
 #include "vault/audit/calls.h"
@@ -203,27 +202,7 @@ report_row(const KvImportRow *row, const char *why, const char *hint)
 ErrorData *
 kv_import_try(void (*store) (void *state), void *state)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile problem = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		store(state);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		problem = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
+	ErrorData  *problem = kv_try_in_subtransaction(store, state);
 
 	if (problem != NULL && !is_about_the_key(problem->sqlerrcode))
 		ReThrowError(problem);

@@ -4,11 +4,10 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
+#include "server/subtransaction.h"
 #include "vault/status/checks.h"
 #include "vault/status/status.h"
 
@@ -51,35 +50,30 @@ not_found_out(const ErrorData *problem)
 						  remedy != NULL ? remedy : "Mend that, and ask again.");
 }
 
+/* One item's check, and what it found. */
+typedef struct Check
+{
+	KvFinding	(*run) (void);
+	KvFinding	finding;
+} Check;
+
+static void
+run(void *state)
+{
+	Check	   *check = state;
+
+	check->finding = check->run();
+}
+
 /* In a subtransaction of its own, so that one that fails takes no other item away. */
 static KvFinding
 run_check(KvFinding (*check) (void))
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile problem = NULL;
-	volatile KvFinding finding = {0};
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		finding = check();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		problem = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
+	Check		one = {.run = check};
+	ErrorData  *problem = kv_try_in_subtransaction(run, &one);
 
 	if (problem == NULL)
-		return finding;
+		return one.finding;
 	if (!is_about_the_item(problem))
 		ReThrowError(problem);
 	return not_found_out(problem);

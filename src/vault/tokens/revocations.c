@@ -19,6 +19,7 @@
 #include "server/errors.h"
 #include "server/locked_memory.h"
 #include "server/settings.h"
+#include "server/subtransaction.h"
 #include "server/unix_time.h"
 #include "store/locks.h"
 #include "store/revocation_rows.h"
@@ -187,11 +188,40 @@ kv_tokens_revoke(text *user_id, TimestampTz issued_before)
 	add(user, issued_before);
 }
 
-void
-kv_tokens_revoke_forgotten(const text *user_id)
+static void
+revoke_now(void *state)
 {
+	const text *user_id = state;
+
 	if (have_or_make_hash_key())
 		add(user_id, GetCurrentTimestamp());
+}
+
+/*
+ * A user is forgotten although revocations have lost their key, or there is no root key to
+ * seal one with.  Meanwhile no session accepts a token that it does not remember.
+ */
+static void
+warn_of_tokens(const ErrorData *problem)
+{
+	ereport(WARNING,
+			(errcode(problem->sqlerrcode),
+			 errmsg("the forgotten user's tokens are not revoked: %s", problem->message),
+			 errdetail("What was stored about the user is removed."),
+			 errhint("Mend that, and call key_vault.revoke_tokens() for the user.%s%s",
+					 problem->hint != NULL ? " " : "", problem->hint != NULL ? problem->hint : "")));
+}
+
+void
+kv_tokens_revoke_forgotten(text *user_id)
+{
+	ErrorData  *problem = kv_try_in_subtransaction(revoke_now, user_id);
+
+	if (problem == NULL)
+		return;
+	if (problem->sqlerrcode != KV_ERRCODE_KEYRING && problem->sqlerrcode != KV_ERRCODE_SEALED)
+		ReThrowError(problem);
+	warn_of_tokens(problem);
 }
 
 uint64

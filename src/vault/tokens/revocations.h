@@ -28,8 +28,11 @@ extern bool kv_token_is_revoked(const KvTokenSubject *subject);
  */
 extern void kv_tokens_revoke(text *user_id, TimestampTz issued_before);
 
-/* The same of a user who is forgotten, as of now; nothing when no issuer was ever trusted. */
-extern void kv_tokens_revoke_forgotten(const text *user_id);
+/*
+ * The same of a user who is forgotten, as of now; nothing when no issuer was ever trusted.
+ * A WARNING of XX001 or F0000 when the key does not open by which users are known.
+ */
+extern void kv_tokens_revoke_forgotten(text *user_id);
 
 /* Removes revocations of which no token is young enough; how many. */
 extern uint64 kv_revocations_purge(void);
