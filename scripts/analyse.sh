@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # analyse.sh TOOL: static analysis of src/ by cppcheck, clang-tidy or scan-build.  A finding fails it.
+#
+# clang-tidy-quick leaves out clang's analyzer, which follows calls and takes nine tenths of the time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,10 +16,12 @@ case "${1:-}" in
 			-D'foreach(cell, list)=for (; (list) != 0;)' \
 			--inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Isrc src
 		;;
-	clang-tidy)
+	clang-tidy | clang-tidy-quick)
+		checks=()
+		[[ $1 == clang-tidy ]] || checks=(--checks='-clang-analyzer-*')
 		# PostgreSQL's headers are not ours to mend; an Assert tells it what cannot be
 		find src -name '*.c' -print0 | xargs -0 -P "$(nproc)" -I '{}' \
-			clang-tidy --quiet --warnings-as-errors='*' '{}' -- \
+			clang-tidy --quiet "${checks[@]}" --warnings-as-errors='*' '{}' -- \
 			-std=gnu11 -D_GNU_SOURCE -DUSE_ASSERT_CHECKING -Isrc -isystem "$("$pg_config" --includedir-server)" 2>&1 |
 			{ grep -vE '^[0-9]+ warnings? generated' || true; }
 		;;
@@ -31,7 +35,7 @@ case "${1:-}" in
 		scan-build --status-bugs -o "$built/report" sh -c 'make -s -j "$(nproc)" -C "$1" with_llvm=no CC="$CC"' sh "$built/tree"
 		;;
 	*)
-		echo "usage: scripts/analyse.sh cppcheck | clang-tidy | scan-build" >&2
+		echo "usage: scripts/analyse.sh cppcheck | clang-tidy | clang-tidy-quick | scan-build" >&2
 		exit 2
 		;;
 esac

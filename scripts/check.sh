@@ -96,8 +96,8 @@ files_of_others() {
 
 tap() {
 	files_of_others
-	installcheck REGRESS= ISOLATION= PROVE_FLAGS='-j2 -v --timer' KV_LONG="$(is_long && say 1)" \
-		KV_SQL_CORPUS="${KV_SQL_CORPUS:-}" \
+	installcheck REGRESS= ISOLATION= PROVE_FLAGS="-j$(($(nproc) + 1)) -v --timer" KV_LONG="$(is_long && say 1)" \
+		KV_SQL_CORPUS="${KV_SQL_CORPUS:-}" KV_OBJECTS="${KV_OBJECTS:-}" \
 		KV_FILE_OF_NOBODY="$work/tmp/of_nobody" KV_FILE_OF_ROOT="$work/tmp/of_root" ||
 		{ keep_server_logs; return 1; }
 }
@@ -169,9 +169,14 @@ lint() {
 	step layout as_server scripts/layout.sh
 	step shellcheck as_server sh -c 'find . -name "*.sh" | xargs shellcheck -x -e SC2016 .ci/run'
 	step cppcheck as_server scripts/analyse.sh cppcheck
-	step clang-tidy as_server scripts/analyse.sh clang-tidy
+	if ! is_long; then
+		step clang-tidy as_server scripts/analyse.sh clang-tidy-quick
+		skip clang-analyzer 'takes minutes: --long has it'
+		return
+	fi
 	# clang-tidy runs the same analyzer; scan-build follows the compiler's own calls
-	! is_long || step scan-build as_server scripts/analyse.sh scan-build
+	step clang-tidy as_server scripts/analyse.sh clang-tidy
+	step scan-build as_server scripts/analyse.sh scan-build
 }
 
 # The npm packages that a unit test compares with are fetched once, not each time.
@@ -192,7 +197,7 @@ unit() {
 
 # Each target for some seconds.
 fuzz() {
-	local target n=0 seconds=5
+	local target n=0 seconds=2
 	! is_long || seconds=60
 	for target in test/fuzz/fuzz_*.c; do
 		target=$(basename "${target#*/fuzz_}" .c)
@@ -272,8 +277,13 @@ say "$("$pg_config" --version); logs in $logs"
 # says of longjmp is wrong once functions are inlined
 warnings="-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -Wno-clobbered"
 warnings+=" -isystem $("$pg_config" --includedir-server)"
-step build build check COPT="$warnings"
+# Bitcode takes as long to compile as the code, and nothing here reads it
+bitcode=(with_llvm=no)
+! is_long || bitcode=()
+step build build check COPT="$warnings" "${bitcode[@]}"
 cd "$work/tree"
+# The demo and scripts/dev.sh compile the same files, --long from nothing
+is_long || export KV_OBJECTS=$work/tree
 
 # run LANE...: the steps of each lane, beside the other lanes'.
 run() {

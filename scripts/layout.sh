@@ -8,8 +8,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-statements() {
-	perl -0777 -pe '
+# Of each file, in place.
+only_statements() {
+	xargs -0 perl -0777 -i -pe '
 		s/^[ \t]*#\s*define\b(?:.*\\\n)*.*$//mg;				# macros
 		s/(?<=\S)[ \t]+/ /g;									# columns
 		s/[ \t]+$//mg;
@@ -21,18 +22,28 @@ statements() {
 			|| s/^(extern [^;{\n]*|.*\bpg_attribute_noreturn\(\))\n[ \t]*(?=\w)/$1 /mg;
 		s/([({\[]) /$1/g; s/ ([)}\];])/$1/g;
 		s/ ?&& ?/ && /g; s/[ ](?=\(\*)//g; s/\) \(/)(/g;		# taken for other operators
-	' "$1"
+	'
 }
 
-formatted=$(mktemp)
-trap 'rm -f "$formatted"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 failed=0
 
-while IFS= read -r file; do
-	clang-format "$file" >"$formatted"
-	diff -U1 --label "$file" --label "$file as PostgreSQL lays it out" \
-		<(statements "$file") <(statements "$formatted") || failed=1
-done < <(find src test -name '*.[ch]' | sort)
+files() { find src test -name '*.[ch]' -print0 | sort -z; }
+
+for folder in as_it_is laid_out; do
+	mkdir "$work/$folder"
+	files | xargs -0 cp --parents -t "$work/$folder"
+done
+cp .clang-format "$work/"
+(
+	cd "$work/laid_out"
+	files | xargs -0 -P "$(nproc)" -n 40 clang-format -i
+)
+for folder in as_it_is laid_out; do
+	(cd "$work/$folder"; files | only_statements)
+done
+(cd "$work"; diff -r -U1 as_it_is laid_out) || failed=1
 
 if grep -rnE '[[:blank:]]+$' --include='*.[ch]' src test; then
 	echo 'white space at the end of these lines'

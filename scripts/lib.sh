@@ -196,7 +196,8 @@ checkout_files() (
 )
 
 # Builds a copy of the checkout, as $work/tree, and installs it into a copy of
-# PostgreSQL.  What has not changed since the last time is not built again.
+# PostgreSQL.  What has not changed since the last time is not built again; nor what
+# $KV_OBJECTS holds, a folder in which the same files were built already.
 build() {
 	local kind=$1 cache tar sum status=0
 	shift
@@ -212,6 +213,7 @@ build() {
 		rm -rf "$cache/sum" "$cache/tree"
 		mkdir "$cache/tree"
 		tar -C "$cache/tree" -xf "$tar"
+		[[ -z ${KV_OBJECTS:-} ]] || (cd "$KV_OBJECTS" && find src -name '*.o' -exec cp -p --parents -t "$cache/tree" {} +)
 		if run_make -C "$cache/tree" -j "$(nproc)" "$@"; then say "$sum" >"$cache/sum"; else status=1; fi
 	fi
 	cp -a "$cache/tree" "$work/"

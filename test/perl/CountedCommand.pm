@@ -7,6 +7,7 @@ use warnings;
 
 use Digest::SHA qw(sha256);
 use Exporter 'import';
+use KeyVaultCluster;
 use KeyVaultTest;
 use MIME::Base64 qw(encode_base64);
 use PostgreSQL::Test::Cluster;
@@ -125,7 +126,7 @@ sub new_counted_vault
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$command->put('postgres', 1);
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], @{ $option{init} // [] });
+	init_cluster($node, @{ $option{init} // [] });
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'key_vault'\nkey_vault.purge_after = 1\nkey_vault.keyring_command_timeout = 3min\n"
 		. "key_vault.keyring_command = '" . $command->text . "'\n" . ($option{conf} // ''));
 	$node->start;

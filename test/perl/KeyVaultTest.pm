@@ -9,6 +9,7 @@ use File::Basename qw(dirname);
 use FindBin;
 use IPC::Run;
 use KeyVaultClient;
+use KeyVaultCluster;
 use KeyVaultDocs;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -42,7 +43,7 @@ sub new_vault
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	my $path = $keyrings{ $node->name } = PostgreSQL::Test::Utils::tempdir . '/keyring';
 
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], @{ $option{init} // [] });
+	init_cluster($node, @{ $option{init} // [] });
 	$node->append_conf('postgresql.conf', "key_vault.keyring_file = '$path'\n" . ($option{conf} // ''));
 	$node->start;
 	install_vault($node, 'postgres');

@@ -6,6 +6,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultDocs;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
@@ -15,7 +16,7 @@ use Test::More;
 my ($install, $extension, $libraries) = copy_of_server();
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('lists', install_path => $install);
-$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+init_cluster($node);
 $node->append_conf('postgresql.conf', "key_vault.keyring_file = '$folder/keyring'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE app');

@@ -6,6 +6,9 @@ use warnings;
 
 use File::Basename qw(dirname);
 use File::Path qw(make_path);
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use MIME::Base64 qw(encode_base64);
 use POSIX qw(mkfifo);
 use PostgreSQL::Test::Cluster;
@@ -17,7 +20,7 @@ my $folder = PostgreSQL::Test::Utils::tempdir;
 my $path = "$folder/keyring";
 
 my $node = PostgreSQL::Test::Cluster->new('keyring_file');
-$node->init;
+init_cluster($node);
 $node->append_conf('postgresql.conf', "key_vault.keyring_file = '$path'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION key_vault');

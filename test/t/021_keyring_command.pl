@@ -4,6 +4,9 @@ use strict;
 use warnings;
 
 use Digest::SHA qw(sha256);
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use MIME::Base64 qw(encode_base64);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -37,7 +40,7 @@ write_file('file', $of_file);
 write_file('output', $of_command);
 
 my $node = PostgreSQL::Test::Cluster->new('keyring_command');
-$node->init;
+init_cluster($node);
 $node->append_conf('postgresql.conf', <<"END");
 key_vault.keyring_file = '$folder/file'
 key_vault.keyring_command = ''

@@ -3,6 +3,9 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use MIME::Base64 qw(decode_base64);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -13,7 +16,7 @@ plan skip_all => 'gcore, of gdb, is not installed' unless defined $gcore;
 
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('root_key_memory');
-$node->init;
+init_cluster($node);
 $node->append_conf('postgresql.conf', <<"END");
 key_vault.keyring_file = '$folder/keyring'
 key_vault.keyring_command = ''

@@ -4,6 +4,9 @@ use strict;
 use warnings;
 
 use Fcntl qw(:flock);
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -13,7 +16,7 @@ use Time::HiRes qw(sleep);
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $path = "$folder/keyring";
 my $node = PostgreSQL::Test::Cluster->new('create_root_key');
-$node->init;
+init_cluster($node);
 $node->append_conf('postgresql.conf', "key_vault.keyring_file = '$path'\n");
 $node->start;
 

@@ -7,6 +7,7 @@ use warnings;
 use File::Copy qw(copy);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -15,7 +16,7 @@ use Test::More;
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $pattern = "$folder/%d.keyring";
 my $node = PostgreSQL::Test::Cluster->new('keyrings');
-$node->init(allows_streaming => 'logical', extra => [ '--encoding=UTF8', '--locale=C' ]);
+init_cluster($node, allows_streaming => 'logical');
 $node->append_conf('postgresql.conf', "key_vault.keyring_file = '$pattern'\nkey_vault.keyring_command = ''\n");
 $node->start;
 

@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -12,7 +13,7 @@ use Test::More;
 
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('ids_in_use');
-$node->init(allows_streaming => 1, extra => [ '--encoding=UTF8', '--locale=C' ]);
+init_cluster($node, allows_streaming => 1);
 $node->append_conf('postgresql.conf', "key_vault.keyring_file = '$folder/%d.keyring'\nkey_vault.keyring_command = ''\n");
 $node->start;
 my $file = $node->data_dir . '/key_vault.root_keys';

@@ -6,6 +6,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultLog;
 use KeyVaultMatrix;
 use KeyVaultTest;
@@ -24,7 +25,7 @@ sub new_server
 	my ($name, @preload) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	my $preload = join ',', @preload;
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+	init_cluster($node);
 	$node->append_conf('postgresql.conf', <<"END");
 shared_preload_libraries = '$preload'
 logging_collector = on

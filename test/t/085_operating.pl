@@ -8,6 +8,7 @@ use File::Copy qw(copy);
 use File::Find qw(find);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -44,7 +45,7 @@ sub start_server
 {
 	my ($name, %option) = @_;
 	my $node = new_server($name);
-	$node->init(allows_streaming => 'logical', extra => [ '--encoding=UTF8', '--locale=C' ], %option);
+	init_cluster($node, allows_streaming => 'logical', %option);
 	$node->append_conf('postgresql.conf', "key_vault.keyring_file = '$folder{$name}/%d.keyring'\nlog_statement = none\n");
 	$node->start;
 	return;

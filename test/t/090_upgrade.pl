@@ -7,6 +7,7 @@ use Digest::SHA;
 use File::Basename qw(basename);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultDocs;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
@@ -90,7 +91,7 @@ spew("$extension/key_vault--$default--$next.sql", $addition);
 spew("$extension/key_vault--$next.sql", slurp("$extension/key_vault--$default.sql") . $addition);
 
 my $node = PostgreSQL::Test::Cluster->new('main', install_path => $install);
-$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+init_cluster($node);
 $node->append_conf('postgresql.conf',
 	"key_vault.keyring_file = '" . PostgreSQL::Test::Utils::tempdir . "/keyring'\n");
 $node->start;

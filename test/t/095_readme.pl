@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultDocs;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
@@ -13,7 +14,7 @@ use Test::More;
 
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+init_cluster($node);
 $node->start;
 mkdir "$folder/backend";
 append_to_file("$folder/backend/code.py", "os.getenv('GEMINI_API_KEY')\n");

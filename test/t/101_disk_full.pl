@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use KeyVaultCluster;
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -147,7 +148,7 @@ SKIP:
 	  if system("$bin/pg_ctl -D $folder/none status >/dev/null 2>&1") >> 8 != 4;    # it ran, and knows no data directory
 
 	my $node = PostgreSQL::Test::Cluster->new('full');
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+	init_cluster($node);
 	$node->append_conf('postgresql.conf', "key_vault.keyring_file = '$folder/rings/keyring'\n");
 	{
 		local $ENV{PATH} = "$bin:$ENV{PATH}";
