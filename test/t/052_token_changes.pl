@@ -179,4 +179,14 @@ outcome_is($session, 'user_a', 'revoked more than clock_skew before it was issue
 $service->run(q{SELECT key_vault.revoke_tokens('user_a', now() - interval '30 seconds')});
 outcome_is($session, '28000', 'revoked less than clock_skew before', $authenticate, $token);
 
+
+# Before is before: to the microsecond, and a token that was issued at that very time is not older
+$admin->run('TRUNCATE key_vault_data.revocations');
+my $issued = time - 100;
+$token = token($old, iat => $issued);
+$service->run("SELECT key_vault.revoke_tokens('user_a', to_timestamp($issued) - interval '60 seconds')");
+outcome_is($session, 'user_a', 'revoked is what was issued before exactly then', $authenticate, $token);
+$service->run("SELECT key_vault.revoke_tokens('user_a', to_timestamp($issued) - interval '60 seconds' + interval '1 microsecond')");
+outcome_is($session, '28000', '... and a microsecond later', $authenticate, $token);
+
 done_testing();
