@@ -13,14 +13,13 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "server/compat.h"
 #include "server/errors.h"
-#include "server/invalidation.h"
 #include "store/record_rows.h"
 #include "store/statement.h"
+#include "store/watched_table.h"
 
 /* Columns, in the order of the install script. */
 enum
@@ -62,44 +61,18 @@ static KvStatement delete_sealed_with = {
 	1, {TEXTOID}
 };
 
-static Oid	table_oid = InvalidOid;
-static uint64 changes = 1;
-
-static void
-note_change(Oid relid)
-{
-	if (relid != InvalidOid && relid != table_oid)
-		return;
-	table_oid = InvalidOid;
-	changes++;
-}
+static KvWatchedTable records = {.name = "sealed_records"};
 
 void
 kv_record_rows_init(void)
 {
-	kv_watch_relations(note_change);
+	kv_watch_table(&records);
 }
 
 uint64
 kv_record_rows_changes(void)
 {
-	return changes;
-}
-
-static Relation
-open_table(void)
-{
-	Oid			relid = table_oid;
-
-	if (!OidIsValid(relid))
-		relid = get_relname_relid("sealed_records", kv_data_schema());
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg("table \"key_vault_data.sealed_records\" is missing"),
-				 errhint("Install the extension key_vault anew.")));
-	table_oid = relid;
-	return table_open(relid, AccessShareLock);
+	return kv_watched_table_changes(&records);
 }
 
 /* A copy of everything, for the tuple may point into a buffer. */
@@ -128,7 +101,7 @@ unpack(HeapTuple tuple, TupleDesc columns, KvRecordRow *row)
 static List *
 scan(const char *kind, const char *name)
 {
-	Relation	table = open_table();
+	Relation	table = kv_watched_table_open(&records);
 	ScanKeyData keys[2];
 	int			key_count = 0;
 	List	   *rows = NIL;

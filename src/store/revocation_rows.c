@@ -12,15 +12,13 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
-#include "server/errors.h"
-#include "server/invalidation.h"
 #include "store/revocation_rows.h"
 #include "store/statement.h"
+#include "store/watched_table.h"
 
 /* Columns, in the order of the install script. */
 enum
@@ -63,44 +61,18 @@ static KvStatement delete_rows = {
 	0
 };
 
-static Oid	table_oid = InvalidOid;
-static uint64 changes = 1;
-
-static void
-note_change(Oid relid)
-{
-	if (relid != InvalidOid && relid != table_oid)
-		return;
-	table_oid = InvalidOid;
-	changes++;
-}
+static KvWatchedTable revocations = {.name = "revocations"};
 
 void
 kv_revocation_rows_init(void)
 {
-	kv_watch_relations(note_change);
+	kv_watch_table(&revocations);
 }
 
 uint64
 kv_revocation_rows_changes(void)
 {
-	return changes;
-}
-
-static Relation
-open_table(void)
-{
-	Oid			relid = table_oid;
-
-	if (!OidIsValid(relid))
-		relid = get_relname_relid("revocations", kv_data_schema());
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg("table \"key_vault_data.revocations\" is missing"),
-				 errhint("Install the extension key_vault anew.")));
-	table_oid = relid;
-	return table_open(relid, AccessShareLock);
+	return kv_watched_table_changes(&revocations);
 }
 
 static bytea *
@@ -116,7 +88,7 @@ hash_datum(const uint8 *user_hash)
 TimestampTz
 kv_revocation_rows_latest(const uint8 user_hash[KV_USER_HASH_LEN])
 {
-	Relation	table = open_table();
+	Relation	table = kv_watched_table_open(&revocations);
 	TimestampTz latest = DT_NOBEGIN;
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -142,7 +114,7 @@ kv_revocation_rows_latest(const uint8 user_hash[KV_USER_HASH_LEN])
 bool
 kv_revocation_rows_exist(void)
 {
-	Relation	table = open_table();
+	Relation	table = kv_watched_table_open(&revocations);
 	SysScanDesc scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
 	bool		exist = HeapTupleIsValid(systable_getnext(scan));
 

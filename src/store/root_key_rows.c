@@ -16,17 +16,16 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/errors.h"
-#include "server/invalidation.h"
 #include "store/locks.h"
 #include "store/root_key_rows.h"
 #include "store/secret_writers.h"
 #include "store/statement.h"
+#include "store/watched_table.h"
 
 #define ID_LEN		KV_ROOT_KEY_ROW_ID_LEN
 #define ID_HEX_LEN	(2 * KV_ROOT_KEY_ROW_ID_LEN)
@@ -85,45 +84,19 @@ static KvStatement any_replicas = {
 /* What every get and set asks for: which ids are registered, and which one is active. */
 static struct
 {
-	Oid			relid;			/* InvalidOid: look it up */
-	bool		valid;
-	uint64		invalidations;
+	uint64		changes;		/* of the registry before it was read; 0: it was not */
 	int			count;
 	uint8	  (*ids)[ID_LEN];	/* sorted */
 	bool		any_active;
 	uint8		active[ID_LEN];
 }			registered = {0};
 
-static void
-forget_registered(Oid relid)
-{
-	if (relid != InvalidOid && relid != registered.relid)
-		return;
-	registered.relid = InvalidOid;
-	registered.valid = false;
-	registered.invalidations++;
-}
+static KvWatchedTable registry = {.name = "root_key_registry"};
 
 void
 kv_root_key_rows_init(void)
 {
-	kv_watch_relations(forget_registered);
-}
-
-static Relation
-open_registry(void)
-{
-	Oid			relid = registered.relid;
-
-	if (!OidIsValid(relid))
-		relid = get_relname_relid("root_key_registry", kv_data_schema());
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg("table \"key_vault_data.root_key_registry\" is missing"),
-				 errhint("Install the extension key_vault anew.")));
-	registered.relid = relid;
-	return table_open(relid, AccessShareLock);
+	kv_watch_table(&registry);
 }
 
 static TimestampTz
@@ -156,14 +129,14 @@ row_from_tuple(HeapTuple tuple, TupleDesc desc, KvRootKeyRow *row)
 KvRootKeyRow *
 kv_root_key_rows_read(int *count)
 {
-	Relation	registry = open_registry();
+	Relation	table = kv_watched_table_open(&registry);
 	int			room = 8;
 	KvRootKeyRow *rows = palloc(room * sizeof(KvRootKeyRow));
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	/* NULL: a catalog snapshot, which is taken anew for each scan of a table. */
-	scan = systable_beginscan(registry, InvalidOid, false, NULL, 0, NULL);
+	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
 	*count = 0;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -172,10 +145,10 @@ kv_root_key_rows_read(int *count)
 			room *= 2;
 			rows = repalloc(rows, room * sizeof(KvRootKeyRow));
 		}
-		row_from_tuple(tuple, RelationGetDescr(registry), &rows[(*count)++]);
+		row_from_tuple(tuple, RelationGetDescr(table), &rows[(*count)++]);
 	}
 	systable_endscan(scan);
-	table_close(registry, AccessShareLock);
+	table_close(table, AccessShareLock);
 	return rows;
 }
 
@@ -216,9 +189,9 @@ load_registered(void)
 	KvRootKeyRow *rows;
 	const KvRootKeyRow *active;
 	uint8	  (*ids)[ID_LEN];
-	uint64		invalidations;
+	/* of before, so that what changes meanwhile is not lost */
+	uint64		changes = kv_watched_table_changes(&registry);
 
-	invalidations = registered.invalidations;
 	rows = kv_root_key_rows_read(&count);
 	ids = MemoryContextAlloc(TopMemoryContext, Max(count, 1) * ID_LEN);
 	for (int i = 0; i < count; i++)
@@ -234,8 +207,13 @@ load_registered(void)
 		pfree(registered.ids);
 	registered.ids = ids;
 	registered.count = count;
-	/* Good for later calls only if nothing changed meanwhile */
-	registered.valid = invalidations == registered.invalidations;
+	registered.changes = changes;
+}
+
+static bool
+registered_is_valid(void)
+{
+	return registered.changes == kv_watched_table_changes(&registry);
 }
 
 static bool
@@ -248,7 +226,7 @@ is_in_registered(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 bool
 kv_root_key_row_registered(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 {
-	if (registered.valid && is_in_registered(id))
+	if (registered_is_valid() && is_in_registered(id))
 		return true;
 	load_registered();
 	return is_in_registered(id);
@@ -263,7 +241,7 @@ bool
 kv_root_key_row_active(uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 {
 	AcceptInvalidationMessages();
-	if (!registered.valid)
+	if (!registered_is_valid())
 		load_registered();
 	if (registered.any_active)
 		memcpy(id, registered.active, ID_LEN);

@@ -141,6 +141,13 @@ static KvStatement questions[] = {
 		" pg_catalog.format('ALTER TABLE %I.%I SET LOGGED;', n.nspname, c.relname)"
 		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON " IS("n.oid", "c.relnamespace")
 		" WHERE n.nspname" OURS " AND " IS("c.relkind", "ANY ('{r,p}'::pg_catalog.\"char\"[])") " AND " IS("c.relpersistence", "'u'")
+		" UNION ALL"
+		" SELECT 1, pg_catalog.format('trigger %I on %I.%I does not fire always, and sessions read the table at each call', t.tgname, n.nspname, c.relname),"
+		" pg_catalog.format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER %I;', n.nspname, c.relname, t.tgname)"
+		" FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON " IS("c.oid", "t.tgrelid")
+		" JOIN pg_catalog.pg_namespace n ON " IS("n.oid", "c.relnamespace")
+		" WHERE n.nspname" OURS " AND " IS("t.tgname", "ANY ('{metadata_changed,metadata_emptied}'::pg_catalog.name[])")
+		" AND t.tgenabled OPERATOR(pg_catalog.<>) 'A'"
 		" ORDER BY 2"
 	},
 	/* pg_database_owner is whoever owns this database. */

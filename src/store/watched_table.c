@@ -1,0 +1,90 @@
+/*
+ * watched_table.c
+ *		Tables of which backends keep a copy.  What is in them is not known here.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "server/errors.h"
+#include "server/invalidation.h"
+#include "store/statement.h"
+#include "store/watched_table.h"
+
+#define TABLES_MAX 4
+
+static KvWatchedTable *tables[TABLES_MAX];
+static int	table_count = 0;
+
+static void
+note_change(Oid relid)
+{
+	for (int i = 0; i < table_count; i++)
+	{
+		if (relid != InvalidOid && relid != tables[i]->relid)
+			continue;
+		tables[i]->relid = InvalidOid;
+		tables[i]->changes++;
+	}
+}
+
+void
+kv_watch_table(KvWatchedTable *table)
+{
+	Assert(table_count < TABLES_MAX);
+	if (table_count == 0)
+		kv_watch_relations(note_change);
+	table->changes = 1;
+	tables[table_count++] = table;
+}
+
+uint64
+kv_watched_table_changes(KvWatchedTable *table)
+{
+	if (unlikely(table->is_silent))
+		table->changes++;
+	return table->changes;
+}
+
+/*
+ * Whether each change of a row is told, also one that logical replication applies, which
+ * fires no triggers but those that fire always.  A restore with --disable-triggers leaves
+ * them enabled in another way.  Of TRUNCATE, the server itself tells.
+ */
+static bool
+tells_of_changes(Relation relation)
+{
+	const TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (strcmp(trigger->tgname, "metadata_changed") == 0)
+			return trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
+	}
+	return false;
+}
+
+Relation
+kv_watched_table_open(KvWatchedTable *table)
+{
+	Oid			relid = table->relid;
+	Relation	relation;
+
+	if (!OidIsValid(relid))
+		relid = get_relname_relid(table->name, kv_data_schema());
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("table \"key_vault_data.%s\" is missing", table->name),
+				 errhint("Install the extension key_vault anew.")));
+	table->relid = relid;
+	relation = table_open(relid, AccessShareLock);
+	table->is_silent = !tells_of_changes(relation);
+	return relation;
+}
