@@ -153,7 +153,9 @@ CREATE TYPE key_vault.looked_up AS (
     label text,
     version int,
     expires_at timestamptz,
-    attributes jsonb);
+    attributes jsonb,
+    last_outcome text,
+    last_outcome_at timestamptz);
 REVOKE ALL ON TYPE key_vault.looked_up FROM PUBLIC;
 COMMENT ON TYPE key_vault.looked_up IS 'what lookup() returns';
 
@@ -193,7 +195,11 @@ RETURNS TABLE (
     created_at timestamptz,
     expires_at timestamptz,
     status text,
-    attributes jsonb)
+    attributes jsonb,
+    last_used_at timestamptz,
+    uses bigint,
+    last_outcome text,
+    last_outcome_at timestamptz)
 AS 'MODULE_PATHNAME', 'kv_sql_list'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
 REVOKE ALL ON FUNCTION key_vault.list FROM PUBLIC;
@@ -284,6 +290,73 @@ AS 'MODULE_PATHNAME', 'kv_sql_purge'
 LANGUAGE C;
 REVOKE ALL ON PROCEDURE key_vault.purge FROM PUBLIC;
 COMMENT ON PROCEDURE key_vault.purge IS 'removes all versions of what expired longer ago than key_vault.purge_after, and audit records older than key_vault.audit_keep, committing each batch';
+
+
+-- Use
+
+-- Neither table has a foreign key to secrets: whoever writes here must not wait for what a
+-- tenant keeps locked there.  A row tells of the version that was set at set_at, and of no other
+-- one; so a set need not write here.
+
+CREATE TABLE key_vault_data.last_uses (
+    user_id       text COLLATE "C" NOT NULL,
+    provider      text COLLATE "C" NOT NULL,
+    label         text COLLATE "C" NOT NULL,
+    version       int NOT NULL,
+    set_at        timestamptz NOT NULL,
+    last_used_at  timestamptz NOT NULL,
+    uses          bigint NOT NULL,
+    PRIMARY KEY (user_id, provider, label)
+) WITH (fillfactor = 70);
+REVOKE ALL ON TABLE key_vault_data.last_uses FROM PUBLIC;
+ALTER TABLE key_vault_data.last_uses ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON key_vault_data.last_uses FOR ALL TO PUBLIC
+    USING (user_id = key_vault.current_user_id());
+COMMENT ON POLICY own_rows ON key_vault_data.last_uses IS 'a transaction reaches the rows of its identity only';
+COMMENT ON TABLE key_vault_data.last_uses IS 'when each API key was last used, and how often; written by a worker once a minute at most for a key';
+COMMENT ON COLUMN key_vault_data.last_uses.user_id IS 'whose key it is: a user, or team: and a team''s id';
+COMMENT ON COLUMN key_vault_data.last_uses.version IS 'the version that was used';
+COMMENT ON COLUMN key_vault_data.last_uses.set_at IS 'when that version was set';
+SELECT pg_extension_config_dump('key_vault_data.last_uses', '');
+
+-- Members of a team have rows of their own for its keys: none waits for another.
+CREATE TABLE key_vault_data.outcomes (
+    user_id      text COLLATE "C" NOT NULL,
+    provider     text COLLATE "C" NOT NULL,
+    label        text COLLATE "C" NOT NULL,
+    recorded_by  text COLLATE "C" NOT NULL,
+    version      int NOT NULL,
+    set_at       timestamptz NOT NULL,
+    outcome      text COLLATE "C" NOT NULL
+        CONSTRAINT outcomes_outcome CHECK (outcome IN ('accepted', 'rejected', 'quota')),
+    recorded_at  timestamptz NOT NULL,
+    PRIMARY KEY (user_id, provider, label, recorded_by)
+) WITH (fillfactor = 70);
+REVOKE ALL ON TABLE key_vault_data.outcomes FROM PUBLIC;
+ALTER TABLE key_vault_data.outcomes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON key_vault_data.outcomes FOR ALL TO PUBLIC
+    USING (user_id = key_vault.current_user_id());
+COMMENT ON POLICY own_rows ON key_vault_data.outcomes IS 'a transaction reaches the rows of its identity only';
+CREATE INDEX outcomes_of_members ON key_vault_data.outcomes (recorded_by) WHERE recorded_by <> user_id;
+COMMENT ON INDEX key_vault_data.outcomes_of_members IS 'finds what a user recorded of a team''s keys, for forget()';
+COMMENT ON TABLE key_vault_data.outcomes IS 'what providers last said of API keys, by who recorded it';
+COMMENT ON COLUMN key_vault_data.outcomes.user_id IS 'whose key it is: a user, or team: and a team''s id';
+COMMENT ON COLUMN key_vault_data.outcomes.recorded_by IS 'the user for whom the provider was called';
+COMMENT ON COLUMN key_vault_data.outcomes.version IS 'the version that was used';
+COMMENT ON COLUMN key_vault_data.outcomes.set_at IS 'when that version was set';
+SELECT pg_extension_config_dump('key_vault_data.outcomes', '');
+
+CREATE FUNCTION key_vault.record_outcome(
+    user_id text,
+    provider text,
+    outcome text,
+    label text DEFAULT 'default',
+    version int DEFAULT NULL)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'kv_sql_record_outcome'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION key_vault.record_outcome FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.record_outcome IS 'records what the provider said of the API key that serves: accepted, rejected or quota; false when there is no key, or version is not the current one';
 
 
 -- Audit
@@ -876,7 +949,10 @@ RETURNS TABLE (
     source text,
     hint text,
     expires_at timestamptz,
-    missing text)
+    missing text,
+    last_used_at timestamptz,
+    last_outcome text,
+    last_outcome_at timestamptz)
 AS 'MODULE_PATHNAME', 'kv_sql_onboarding'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 5;
 REVOKE ALL ON FUNCTION key_vault.onboarding FROM PUBLIC;

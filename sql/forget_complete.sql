@@ -21,6 +21,14 @@ SELECT key_vault.set('user-7f3a', 'exa', repeat('1', 20)), key_vault.set('user-7
        key_vault.set('user-7f3a', 'exa', repeat('3', 20), 'work', now() + interval '1 day');
 SELECT key_vault.record_usage('user-7f3a', 'exa', 3, 4, 0.05), key_vault.record_usage('user-7f3a', 'openai');
 SELECT key_vault.set('user-b', 'exa', repeat('4', 20)), key_vault.record_usage('user-b', 'exa');
+-- of a key of one's own, and of a team's
+SELECT key_vault.record_outcome('user-7f3a', 'exa', 'accepted'), key_vault.set('team:acme', 'serper', repeat('5', 20));
+SET key_vault.team_id = 'acme';
+SET key_vault.user_id = 'user-7f3a';
+SELECT key_vault.record_outcome(NULL, 'serper', 'quota');
+RESET key_vault.user_id;
+RESET key_vault.team_id;
+INSERT INTO key_vault_data.last_uses SELECT user_id, provider, label, version, created_at, now(), 1 FROM key_vault_data.secrets WHERE label = 'work';
 CALL key_vault.rotate_root_key();
 INSERT INTO key_vault_data.audit (number, at, action, outcome, user_id, backend_pid, backend_start, mac)
 VALUES (1, now(), 'get', 'ok', 'user-7f3a', 1, now(), '');

@@ -90,7 +90,7 @@ ORDER BY 1;
 SELECT proname FROM pg_proc
 WHERE pronamespace = 'key_vault'::regnamespace AND proparallel <> 'u'
   AND proname IN ('set', 'delete', 'forget', 'rollback', 'create_root_key', 'activate_root_key', 'retire_root_key',
-                  'grant_access', 'revoke_access', 'record_usage', 'import_keys', 'import_dotenv', 'add_provider', 'remove_provider');
+                  'grant_access', 'revoke_access', 'record_usage', 'record_outcome', 'import_keys', 'import_dotenv', 'add_provider', 'remove_provider');
 SELECT proname FROM pg_proc
 WHERE pronamespace = 'key_vault'::regnamespace AND proparallel <> 'r'
   AND proname IN ('get', 'require', 'lookup', 'get_all', 'source', 'list', 'versions', 'onboarding', 'mode');

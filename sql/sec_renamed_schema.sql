@@ -58,6 +58,8 @@ ALTER SCHEMA key_vault_data RENAME TO kv_renamed;
 SET ROLE regress_kv_owner;
 CREATE SCHEMA key_vault_data;
 CREATE TABLE key_vault_data.secrets (LIKE kv_renamed.secrets INCLUDING ALL);
+CREATE TABLE key_vault_data.last_uses (LIKE kv_renamed.last_uses INCLUDING ALL);
+CREATE TABLE key_vault_data.outcomes (LIKE kv_renamed.outcomes INCLUDING ALL);
 RESET ROLE;
 SELECT count(*) FROM key_vault.list(NULL);
 ALTER ROLE regress_kv_owner NOSUPERUSER;

@@ -169,8 +169,8 @@ static void
 put_looked_up(Tuplestorestate *result, TupleDesc columns, const KvSecretArgs *args,
 			  const KvLookup *found)
 {
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	Datum		values[8];
+	bool		nulls[8] = {false};
 
 	values[0] = PointerGetDatum(found->api_key);
 	values[1] = CStringGetTextDatum(found->source);
@@ -181,6 +181,9 @@ put_looked_up(Tuplestorestate *result, TupleDesc columns, const KvSecretArgs *ar
 	nulls[4] = !found->has_expiry;
 	values[5] = PointerGetDatum(found->attributes);
 	nulls[5] = found->attributes == NULL;
+	values[6] = PointerGetDatum(found->outcome);
+	values[7] = TimestampTzGetDatum(found->outcome_at);
+	nulls[6] = nulls[7] = found->outcome == NULL;
 	tuplestore_putvalues(result, columns, values, nulls);
 }
 

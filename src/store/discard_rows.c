@@ -11,6 +11,7 @@
 
 #include "store/discard_rows.h"
 #include "store/statement.h"
+#include "store/use_rows.h"
 
 static KvStatement count_sealed = {
 	"SELECT (SELECT pg_catalog.count(*) FROM key_vault_data.secrets"
@@ -95,10 +96,13 @@ kv_discard_rows_delete(const char *root_key_id, const KvSecretName *names, int c
 					   void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
 {
 	Datum		values[4];
+	uint64		removed;
 
 	values[0] = CStringGetTextDatum(root_key_id);
 	kv_secret_names_pack(names, count, &values[1]);
-	return kv_secret_names_delete(&delete_batch, values, check);
+	removed = kv_secret_names_delete(&delete_batch, values, check);
+	kv_uses_delete_gone(names, count);
+	return removed;
 }
 
 int

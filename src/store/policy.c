@@ -7,18 +7,22 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "server/compat.h"
 #include "store/policy.h"
+#include "store/statement.h"
 
 struct KvPolicy
 {
@@ -205,6 +209,25 @@ kv_policy_admits_returned(KvPolicy *policy, Relation rel, HeapTuple tuple,
 	admitted = kv_policy_admits(policy, slot);
 	ExecDropSingleTupleTableSlot(slot);
 	return admitted;
+}
+
+void
+kv_policy_check_returned(const char *table, char command, uint64 count)
+{
+	Relation	rel = table_open(get_relname_relid(table, kv_data_schema()), AccessShareLock);
+	KvPolicy   *policy = kv_policy_prepare(rel, command, CurrentMemoryContext);
+
+	for (uint64 i = 0; policy != NULL && i < count; i++)
+	{
+		if (!kv_policy_admits_returned(policy, rel, SPI_tuptable->vals[i],
+									   SPI_tuptable->tupdesc))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("row-level security policy of table \"%s\" refuses the row",
+							RelationGetRelationName(rel))));
+	}
+	kv_policy_free(policy);
+	table_close(rel, NoLock);
 }
 
 void

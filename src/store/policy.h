@@ -44,6 +44,12 @@ extern void kv_returned_store(TupleTableSlot *slot, HeapTuple tuple, TupleDesc c
 extern bool kv_policy_admits_returned(KvPolicy *policy, Relation rel,
 									  HeapTuple tuple, TupleDesc columns);
 
+/*
+ * Runs the policies of the extension's table of that name on the rows that the last SPI
+ * statement returned, by RETURNING *.  Errors: 42501 when they do not admit one.
+ */
+extern void kv_policy_check_returned(const char *table, char command, uint64 count);
+
 extern void kv_policy_free(KvPolicy *policy);
 
 #endif							/* KV_POLICY_H */

@@ -11,6 +11,7 @@
 
 #include "store/purge_rows.h"
 #include "store/secret_names.h"
+#include "store/use_rows.h"
 
 static KvStatement select_next = {
 	"SELECT s.expires_at, s.user_id, s.provider, s.label FROM key_vault_data.secrets s"
@@ -89,15 +90,14 @@ kv_purge_rows_next(TimestampTz expired_before, const KvExpired *after,
 	return count;
 }
 
-static void
-pack(const KvExpired *expired, int count, Datum *arrays)
+static KvSecretName *
+names_of(const KvExpired *expired, int count)
 {
 	KvSecretName *names = palloc(sizeof(KvSecretName) * count);
 
 	for (int i = 0; i < count; i++)
 		names[i] = expired[i].name;
-	kv_secret_names_pack(names, count, arrays);
-	pfree(names);
+	return names;
 }
 
 uint64
@@ -106,9 +106,15 @@ kv_purge_rows_delete(TimestampTz expired_before, const KvExpired *expired, int c
 {
 	Datum		values[4];
 
+	KvSecretName *names = names_of(expired, count);
+	uint64		removed;
+
 	values[0] = TimestampTzGetDatum(expired_before);
-	pack(expired, count, &values[1]);
-	return kv_secret_names_delete(&delete_batch, values, check);
+	kv_secret_names_pack(names, count, &values[1]);
+	removed = kv_secret_names_delete(&delete_batch, values, check);
+	kv_uses_delete_gone(names, count);
+	pfree(names);
+	return removed;
 }
 
 int
@@ -118,6 +124,6 @@ kv_purge_rows_left(TimestampTz expired_before, const KvExpired *expired, int cou
 	Datum		values[4];
 
 	values[0] = TimestampTzGetDatum(expired_before);
-	pack(expired, count, &values[1]);
+	kv_secret_names_pack(names_of(expired, count), count, &values[1]);
 	return kv_secret_names_left(&select_left, values, holders);
 }

@@ -18,7 +18,7 @@
 /* The columns that a call reads, and has to have SELECT on. */
 typedef enum KvColumns
 {
-	KV_COLUMNS_OF_KEY,			/* all but created_at */
+	KV_COLUMNS_OF_KEY,			/* all but created_at, which is told to nobody */
 	KV_COLUMNS_OF_LIST			/* all but root_key_id and sealed */
 } KvColumns;
 

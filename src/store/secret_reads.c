@@ -13,6 +13,7 @@
 #include "store/secret_reads.h"
 #include "store/secret_scan.h"
 #include "store/secret_table.h"
+#include "store/use_rows.h"
 
 /* One row, the first that comes. */
 typedef struct Single
@@ -148,8 +149,8 @@ kv_secret_rows_of_user(text *user_id, text *label, KvSecretRow **rows)
 /* The newest row of each provider and label, as list() shows it. */
 typedef struct Listed
 {
-	Datum		values[8];
-	bool		nulls[8];
+	Datum		values[12];
+	bool		nulls[12];
 } Listed;
 
 static text *
@@ -207,17 +208,37 @@ take_listed(TupleTableSlot *slot, void *arg)
 	return true;
 }
 
+/* What list() shows of how the key is used. */
+static void
+add_use(Listed *listed, const KvUses *uses)
+{
+	KvUse		use = kv_uses_of(uses, provider_of(listed), label_of(listed),
+								 DatumGetInt32(listed->values[2]),
+								 DatumGetTimestampTz(listed->values[4]));
+
+	listed->values[8] = TimestampTzGetDatum(use.last_used_at);
+	listed->nulls[8] = !use.is_used;
+	listed->values[9] = Int64GetDatum(use.uses);
+	listed->nulls[9] = !use.is_used;
+	listed->values[10] = PointerGetDatum(use.outcome);
+	listed->values[11] = TimestampTzGetDatum(use.outcome_at);
+	listed->nulls[10] = listed->nulls[11] = use.outcome == NULL;
+}
+
 void
 kv_secret_rows_list(text *user_id, Tuplestorestate *result, TupleDesc columns)
 {
 	KvRange		range = {KV_RANGE_USER, {.user_id = user_id}};
 	List	   *all = NIL;
+	const KvUses *uses;
 
 	read_rows(&range, KV_COLUMNS_OF_LIST, take_listed, &all);
+	uses = kv_uses_read(user_id);
 	for (int i = list_length(all) - 1; i >= 0; i--)
 	{
 		Listed	   *listed = list_nth(all, i);
 
+		add_use(listed, uses);
 		tuplestore_putvalues(result, columns, listed->values, listed->nulls);
 	}
 }

@@ -34,6 +34,7 @@ typedef struct KvSecretRow
 	text	   *hint;			/* or NULL */
 	bool		has_expiry;
 	TimestampTz expires_at;
+	TimestampTz created_at;		/* of what is read */
 	Jsonb	   *attributes;		/* or NULL */
 	text	   *provider;		/* only where rows of several are read */
 } KvSecretRow;

@@ -124,6 +124,7 @@ kv_secret_table_unpack(TupleTableSlot *slot, KvSecretRow *row)
 	row->has_expiry = !slot->tts_isnull[KV_SECRETS_EXPIRES_AT - 1];
 	if (row->has_expiry)
 		row->expires_at = DatumGetTimestampTz(slot->tts_values[KV_SECRETS_EXPIRES_AT - 1]);
+	row->created_at = DatumGetTimestampTz(slot->tts_values[KV_SECRETS_CREATED_AT - 1]);
 	if (!slot->tts_isnull[KV_SECRETS_ATTRIBUTES - 1])
 		row->attributes = DatumGetJsonbPCopy(slot->tts_values[KV_SECRETS_ATTRIBUTES - 1]);
 }

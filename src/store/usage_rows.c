@@ -4,14 +4,10 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/numeric.h"
-#include "utils/rel.h"
 
 #include "server/compat.h"
 #include "store/policy.h"
@@ -37,27 +33,6 @@ static KvStatement delete_user = {
 	" RETURNING *",
 	1, {TEXTOID}
 };
-
-/* Runs the table's policies on the rows of the last statement. */
-static void
-check_policy(char command, uint64 count)
-{
-	Relation	rel = table_open(get_relname_relid("usage", kv_data_schema()),
-								 AccessShareLock);
-	KvPolicy   *policy = kv_policy_prepare(rel, command, CurrentMemoryContext);
-
-	for (uint64 i = 0; policy != NULL && i < count; i++)
-	{
-		if (!kv_policy_admits_returned(policy, rel, SPI_tuptable->vals[i],
-									   SPI_tuptable->tupdesc))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("row-level security policy of table \"%s\" refuses the row",
-							RelationGetRelationName(rel))));
-	}
-	kv_policy_free(policy);
-	table_close(rel, NoLock);
-}
 
 /* The last column of the row that was written says whether it is. */
 static void
@@ -92,7 +67,7 @@ kv_usage_row_add(const KvUsage *usage)
 	values[7] = PointerGetDatum(usage->team_id);
 	kv_spi_connect();
 	count = kv_statement_run_as_owner(&add_to_month, values, NULL, 0);
-	check_policy(KV_POLICY_INSERT, count);
+	kv_policy_check_returned("usage", KV_POLICY_INSERT, count);
 	check_month(usage, count);
 	SPI_finish();
 }
@@ -105,7 +80,7 @@ kv_usage_rows_delete_user(text *user_id)
 
 	kv_spi_connect();
 	count = kv_statement_run_as_owner(&delete_user, values, NULL, 0);
-	check_policy(KV_POLICY_DELETE, count);
+	kv_policy_check_returned("usage", KV_POLICY_DELETE, count);
 	SPI_finish();
 	return count;
 }

@@ -67,6 +67,7 @@ static const struct
 	{USERS, ROUTINE("forget")},
 	{USERS, ROUTINE("versions")},
 	{USERS, ROUTINE("rollback")},
+	{USERS, ROUTINE("record_outcome")},
 	{ADMIN, VIEW("inventory")},
 	{ADMIN, ROUTINE("purge")},
 	{ADMIN, ROUTINE("verify_secrets")},

@@ -10,6 +10,8 @@
 
 #include "server/compat.h"
 #include "server/settings.h"
+#include "store/use_rows.h"
+#include "vault/identity/team.h"
 #include "vault/laptop/mode.h"
 #include "vault/providers/onboarding.h"
 #include "vault/providers/providers.h"
@@ -23,6 +25,7 @@ typedef struct State
 	const char *source;			/* or NULL */
 	text	   *hint;			/* or NULL */
 	const KvServing *serving;	/* the row, or NULL */
+	KvUse		use;			/* of that row */
 	bool		is_unopened;	/* there is a key, which nobody can read */
 	KvDotenvObstacle variable;	/* what is in the way of the .env file's */
 } State;
@@ -55,6 +58,18 @@ state_of(const KvProvider *provider, const KvServing *serving, uint64 count, boo
 		}
 	}
 	return state;
+}
+
+/* How the row's key is used: the user's own, or the team's. */
+static void
+add_use(State *state, text *user, const KvUses *own, const KvUses *of_team)
+{
+	const KvServing *serving = state->serving;
+
+	if (serving != NULL)
+		state->use = kv_uses_of(serving->name.user_id == user ? own : of_team,
+								serving->name.provider, serving->name.label,
+								serving->row.version, serving->row.created_at);
 }
 
 /* The sentence for the user, or NULL when nothing is missing. */
@@ -95,8 +110,8 @@ put_row(const KvProvider *provider, const State *state, bool development,
 		Tuplestorestate *result, TupleDesc columns)
 {
 	char	   *missing = what_is_missing(provider, state, development);
-	Datum		values[7] = {0};
-	bool		nulls[7] = {0};
+	Datum		values[10] = {0};
+	bool		nulls[10] = {0};
 
 	values[0] = PointerGetDatum(provider->name);
 	values[1] = BoolGetDatum(provider->required);
@@ -113,6 +128,11 @@ put_row(const KvProvider *provider, const State *state, bool development,
 	nulls[6] = missing == NULL;
 	if (missing != NULL)
 		values[6] = CStringGetTextDatum(missing);
+	values[7] = TimestampTzGetDatum(state->use.last_used_at);
+	nulls[7] = !state->use.is_used;
+	values[8] = PointerGetDatum(state->use.outcome);
+	values[9] = TimestampTzGetDatum(state->use.outcome_at);
+	nulls[8] = nulls[9] = state->use.outcome == NULL;
 	tuplestore_putvalues(result, columns, values, nulls);
 }
 
@@ -123,14 +143,22 @@ kv_onboarding_report(text *user_id, Tuplestorestate *result, TupleDesc columns)
 	bool		development = kv_mode_is_development();
 	KvServing  *serving = NULL;
 	uint64		count = 0;
+	text	   *team = user != NULL ? kv_team_for(user) : NULL;
+	const KvUses *own = NULL;
+	const KvUses *of_team = NULL;
 	const KvProvider *provider;
 
 	if (user != NULL)
+	{
 		count = kv_serving_of_user(user, &serving);
+		own = kv_uses_read(user);
+		of_team = team != NULL ? kv_uses_read(team) : NULL;
+	}
 	for (int i = 0; (provider = kv_provider_at(i)) != NULL; i++)
 	{
 		State		state = state_of(provider, serving, count, development);
 
+		add_use(&state, user, own, of_team);
 		if (provider->required || state.source != NULL || state.serving != NULL ||
 			state.variable.code != 0)
 			put_row(provider, &state, development, result, columns);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "server/compat.h"
+#include "store/outcome_rows.h"
 #include "vault/audit/calls.h"
 #include "vault/roots/sealing.h"
 #include "vault/secrets/dotenv_attributes.h"
@@ -31,6 +32,7 @@ look_up_row(const KvSecretName *name, KvLookup *found)
 	found->has_expiry = serving.row.has_expiry;
 	found->expires_at = serving.row.expires_at;
 	found->attributes = serving.row.attributes;
+	found->outcome = kv_outcome_row_last(&serving.name, &serving.row, &found->outcome_at);
 	return true;
 }
 

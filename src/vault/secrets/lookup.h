@@ -18,6 +18,8 @@ typedef struct KvLookup
 	int32		version;
 	TimestampTz expires_at;
 	Jsonb	   *attributes;		/* or NULL */
+	text	   *outcome;		/* what the provider last said of it, or NULL */
+	TimestampTz outcome_at;
 } KvLookup;
 
 /*

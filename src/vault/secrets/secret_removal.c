@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 
 #include "store/usage_rows.h"
+#include "store/use_rows.h"
 #include "vault/audit/upkeep.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
@@ -45,6 +46,7 @@ remove_rows(const KvSecretName *name)
 	KV_WRITE_BEGIN(KV_WRITE_DELETE, name);
 	{
 		removed = kv_secret_rows_delete(name);
+		kv_uses_delete(name);
 	}
 	KV_WRITE_END();
 	return removed;
@@ -60,6 +62,7 @@ remove_rows_of_user(text *user_id)
 	{
 		removed = kv_secret_rows_delete_user(user_id);
 		(void) kv_usage_rows_delete_user(user_id);
+		kv_uses_delete_user(user_id);
 		kv_audit_forget(user_id);
 	}
 	KV_WRITE_END();
