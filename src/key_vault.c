@@ -12,6 +12,7 @@
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
 #include "server/shared_slots.h"
+#include "store/audit_writes.h"
 #include "store/held_locks.h"
 #include "store/record_rows.h"
 #include "store/revocation_rows.h"
@@ -35,6 +36,7 @@ _PG_init(void)
 	kv_redaction_init();
 	kv_statement_init();
 	kv_secret_table_init();
+	kv_audit_writes_init();
 	kv_access_init();
 	kv_held_locks_init();
 	kv_root_key_rows_init();

@@ -69,18 +69,42 @@ kv_chain_mac_free(KvChainMac *mac)
 	free(mac);
 }
 
+/* What is coded, gathered: a call of libcrypto costs more than a few bytes do. */
+typedef struct Gathered
+{
+	EVP_MAC_CTX *ctx;
+	size_t		len;
+	uint8_t		bytes[512];
+} Gathered;
+
 static bool
-put_field(EVP_MAC_CTX *ctx, const KvChainField *field)
+put_bytes(Gathered *gathered, const void *bytes, size_t len)
+{
+	if (gathered->len + len > sizeof(gathered->bytes))
+	{
+		if (EVP_MAC_update(gathered->ctx, gathered->bytes, gathered->len) != 1)
+			return false;
+		gathered->len = 0;
+	}
+	if (len > sizeof(gathered->bytes))
+		return EVP_MAC_update(gathered->ctx, bytes, len) == 1;
+	memcpy(gathered->bytes + gathered->len, bytes, len);
+	gathered->len += len;
+	return true;
+}
+
+static bool
+put_field(Gathered *gathered, const KvChainField *field)
 {
 	uint8_t		head[5] = {0};
 
 	if (field->data == NULL)
-		return EVP_MAC_update(ctx, head, 1) == 1;
+		return put_bytes(gathered, head, 1);
 	head[0] = 1;
 	for (int i = 0; i < 4; i++)
 		head[1 + i] = (uint8_t) (field->len >> (24 - 8 * i));
-	return EVP_MAC_update(ctx, head, sizeof(head)) == 1 &&
-		(field->len == 0 || EVP_MAC_update(ctx, field->data, field->len) == 1);
+	return put_bytes(gathered, head, sizeof(head)) &&
+		(field->len == 0 || put_bytes(gathered, field->data, field->len));
 }
 
 KvStatus
@@ -88,14 +112,18 @@ kv_chain_mac(KvChainMac *mac, const char *tag, const KvChainField *fields, size_
 			 uint8_t out[static KV_CHAIN_MAC_LEN])
 {
 	KvChainField first = {tag, strlen(tag)};
+	Gathered	gathered;
 	size_t		len;
 	bool		good;
 
+	gathered.ctx = mac->ctx;
+	gathered.len = 0;
 	/* no key: the one that it has serves on */
-	good = EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1 && put_field(mac->ctx, &first);
+	good = EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1 && put_field(&gathered, &first);
 	for (size_t i = 0; good && i < count; i++)
-		good = put_field(mac->ctx, &fields[i]);
-	if (good && EVP_MAC_final(mac->ctx, out, &len, KV_CHAIN_MAC_LEN) == 1)
+		good = put_field(&gathered, &fields[i]);
+	if (good && EVP_MAC_update(mac->ctx, gathered.bytes, gathered.len) == 1 &&
+		EVP_MAC_final(mac->ctx, out, &len, KV_CHAIN_MAC_LEN) == 1)
 		return KV_OK;
 	OPENSSL_cleanse(out, KV_CHAIN_MAC_LEN);
 	ERR_clear_error();

@@ -12,6 +12,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -263,7 +264,7 @@ kv_audit_ring_read(Size max, Size *len, uint64 *end)
 {
 	uint64		from;
 	uint64		to;
-	char	   *copy;
+	static char *copy;
 
 	LWLockAcquire(&mine->lock, LW_SHARED);
 	from = mine->written;
@@ -282,7 +283,8 @@ kv_audit_ring_read(Size max, Size *len, uint64 *end)
 		*end += sizeof(entry_len) + entry_len;
 	}
 	*len = *end - from;
-	copy = palloc(Max(*len, 1));
+	if (copy == NULL)
+		copy = MemoryContextAlloc(TopMemoryContext, KV_AUDIT_RING_BYTES);
 	kv_audit_ring_get(mine, from, copy, *len);
 	return copy;
 }

@@ -15,7 +15,7 @@
 
 #include "datatype/timestamp.h"
 
-#define KV_AUDIT_RING_BYTES (256 * 1024)
+#define KV_AUDIT_RING_BYTES (1024 * 1024)
 #define KV_AUDIT_ENTRY_MAX 4096 /* bytes of one record */
 
 typedef enum KvAuditWait
@@ -59,7 +59,8 @@ extern bool kv_audit_ring_serve(void);
 
 /*
  * The records that are not yet written, one after the other, each behind its length as a
- * uint32: a copy, and at most so many bytes.  *end is the place behind them.
+ * uint32: a copy, good until the next call, and at most so many bytes.  *end is the place
+ * behind them.
  */
 extern char *kv_audit_ring_read(Size max, Size *len, uint64 *end);
 

@@ -15,13 +15,13 @@
 #include "server/compat.h"
 #include "store/audit_bytes.h"
 #include "store/audit_rows.h"
+#include "store/audit_writes.h"
 #include "store/statement.h"
 
 #define COLUMNS \
 	"number, at, action, outcome, user_id, provider, label, version, subject, role," \
 	" application_name, client_addr, backend_pid, backend_start, sqlstate, user_hash, mac," \
 	" team_id, team_hash"
-#define COLUMN_COUNT 19
 
 /* An array for each column. */
 #define UNNEST(n) "pg_catalog.unnest($" #n ")"
@@ -31,7 +31,7 @@ static KvStatement insert_rows = {
 	UNNEST(7) ", " UNNEST(8) ", " UNNEST(9) ", " UNNEST(10) ", " UNNEST(11) ", " UNNEST(12) ", "
 	UNNEST(13) ", " UNNEST(14) ", " UNNEST(15) ", " UNNEST(16) ", " UNNEST(17) ", " UNNEST(18) ", "
 	UNNEST(19) ")",
-	COLUMN_COUNT, {INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	KV_AUDIT_COLUMNS, {INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 		TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 	TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, BYTEAARRAYOID,
 	TEXTARRAYOID, BYTEAARRAYOID}
@@ -140,8 +140,12 @@ put_text(Column *column, int row, const char *value)
 void
 kv_audit_rows_insert(const KvAuditRow *rows, int count)
 {
-	Column		column = {palloc(sizeof(Datum) * count), palloc(sizeof(bool) * count), count};
-	Datum		values[COLUMN_COUNT];
+	Column		column;
+	Datum		values[KV_AUDIT_COLUMNS];
+
+	if (kv_audit_rows_insert_straight(rows, count))
+		return;
+	column = (Column){palloc(sizeof(Datum) * count), palloc(sizeof(bool) * count), count};
 
 	FIXED_COLUMN(0, INT8OID, 8, TYPALIGN_DOUBLE, false, Int64GetDatum(rows[i].number));
 	FIXED_COLUMN(1, TIMESTAMPTZOID, 8, TYPALIGN_DOUBLE, false, TimestampTzGetDatum(rows[i].at));
@@ -203,8 +207,8 @@ text_or_null(Datum value, bool isnull)
 static void
 unpack_row(HeapTuple tuple, TupleDesc columns, KvAuditRow *row)
 {
-	Datum		values[COLUMN_COUNT];
-	bool		nulls[COLUMN_COUNT];
+	Datum		values[KV_AUDIT_COLUMNS];
+	bool		nulls[KV_AUDIT_COLUMNS];
 
 	heap_deform_tuple(tuple, columns, values, nulls);
 	row->number = DatumGetInt64(values[0]);

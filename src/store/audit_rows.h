@@ -13,6 +13,7 @@
 #include "store/audit_key_rows.h"
 
 #define KV_AUDIT_HASH_BYTES 16
+#define KV_AUDIT_COLUMNS 19
 
 /* A record; absent texts are NULL. */
 typedef struct KvAuditRow

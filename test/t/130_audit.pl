@@ -12,6 +12,7 @@ use KeyVaultToken;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes ();
 
 my $node = new_vault('audit', conf => "shared_preload_libraries = 'key_vault'\nkey_vault.audit = async\n");
 my $key = 'sk-proj-Zq3vT8kLm2Np5Rw7Xy1Bc4Df6';
@@ -212,6 +213,39 @@ $service->query('SELECT 1 FROM many LIMIT 1');
 $node->safe_psql('postgres', "SELECT key_vault.get('user_e', 'exa')");
 is($service->outcome(q{SELECT key_vault.forget('user_e')}), '40001', 'forgetting does not pass over a record that its snapshot hides');
 $service->query('ROLLBACK');
+
+# Where a user's records may be is summarized by a vacuum; those behind it are found all the same
+$service->query(q{SELECT count(key_vault.get('user_' || x % 100, 'gemini')) FROM generate_series(1, 4000) x});
+settle();
+$node->safe_psql('postgres', 'VACUUM ANALYZE key_vault_data.audit');
+$service->query(q{SELECT key_vault.get('user_77', 'gemini')});
+settle();
+like($node->safe_psql('postgres', "EXPLAIN SELECT FROM key_vault_data.audit WHERE user_id = 'user_none'"), qr/audit_users/, 'a user\'s records are found by an index');
+is($node->safe_psql('postgres', "SELECT count(*) FROM key_vault.read_history('user_77')"), 41, 'all of them');
+is($service->outcome(q{SELECT key_vault.forget('user_77')}), '0', 'which forget() empties');
+is($node->safe_psql('postgres', "SELECT count(*) FROM key_vault_data.audit WHERE user_id = 'user_77'"), 0, 'each');
+verifies('and the chain verifies');
+
+# Indexes and constraints that an operator adds are seen to
+$node->safe_psql('postgres', <<'SQL');
+CREATE INDEX own_upper ON key_vault_data.audit (upper(user_id));
+CREATE INDEX own_part ON key_vault_data.audit (user_id) WHERE outcome = 'none';
+SQL
+$service->query(q{SELECT key_vault.get('user_own', 'gemini')});
+settle();
+is($node->safe_psql('postgres', "SET enable_seqscan = off; SELECT (SELECT count(*) FROM key_vault_data.audit WHERE upper(user_id) = 'USER_OWN'), (SELECT count(*) FROM key_vault_data.audit WHERE user_id = 'user_own' AND outcome = 'none')"),
+	'1|1', 'a record is in each index that there is');
+$node->safe_psql('postgres', "DROP INDEX key_vault_data.own_upper, key_vault_data.own_part; ALTER TABLE key_vault_data.audit ADD CONSTRAINT own CHECK (user_id <> 'user_checked'); ALTER ROLE regress_kv_service SET key_vault.audit_timeout = 700");
+{
+	my $short = session($node, 'regress_kv_service');
+	$short->query(q{SELECT key_vault.get('user_checked', 'gemini')});
+	Time::HiRes::sleep(0.5);
+	my $refused = $short->query(q{SELECT key_vault.get('user_a', 'openai')});
+	is($refused->{error}{state}, '58030', 'no key while a constraint refuses records');
+	like($refused->{error}{detail}, qr/violates check constraint "own"/, 'with that reason');
+}
+$node->safe_psql('postgres', 'ALTER TABLE key_vault_data.audit DROP CONSTRAINT own; ALTER ROLE regress_kv_service RESET key_vault.audit_timeout');
+verifies('and all goes on without it');
 
 # --- Teams
 

@@ -35,7 +35,7 @@
 #define LOOK_MS 200				/* async: a record is on disk well within a second */
 #define STOP_LOOK_MS 20
 #define IDLE_MS 2000
-#define BATCH_BYTES (64 * 1024)
+#define BATCH_BYTES (512 * 1024)
 #define HEAD_EVERY_MS (60 * 60 * 1000)
 #define PROBLEM_EVERY_MS 60000	/* the same one is logged as often */
 
