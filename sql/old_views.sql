@@ -80,7 +80,9 @@ SELECT count(*) FROM onboarding_sessions WHERE user_id = 'user_yyy';
 -- a function of the reader's own sees no more than the reader
 SET key_vault.user_id = 'user_zzz';
 SET ROLE regress_kv_user;
+SET client_min_messages = error; -- Citus, where it is installed, warns of what is in pg_temp
 CREATE FUNCTION pg_temp.spy(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$BEGIN RAISE WARNING 'spied'; RETURN true; END$$;
+SET client_min_messages = warning;
 SELECT count(*) FROM api_keys WHERE pg_temp.spy(key);
 SELECT count(*) FROM onboarding_sessions WHERE pg_temp.spy(user_id);
 SELECT count(*) FROM monthly_costs WHERE pg_temp.spy(user_id);

@@ -25,6 +25,7 @@ SET ROLE regress_kv_user;
 SELECT user_id, provider FROM key_vault.secrets;
 SELECT count(*) FROM key_vault.secrets WHERE user_id = 'user_8';
 -- which index
+SET client_min_messages = error; -- Citus, where it is installed, warns of what is in pg_temp
 CREATE FUNCTION pg_temp.access_of(statement text) RETURNS TABLE (access text) LANGUAGE plpgsql AS $$
 BEGIN
     FOR access IN EXECUTE 'EXPLAIN (COSTS OFF) ' || statement LOOP
@@ -34,10 +35,13 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+SET client_min_messages = warning;
 SELECT * FROM pg_temp.access_of('SELECT sealed FROM key_vault.secrets WHERE user_id = ''user_7'' AND provider = ''exa'' AND label = ''default''');
 SELECT * FROM pg_temp.access_of('SELECT hint FROM key_vault.secrets');
 -- a condition of the one who looks sees no row that the policy keeps out
+SET client_min_messages = error;
 CREATE FUNCTION pg_temp.tell(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE WARNING '%', $1; RETURN true; END $$;
+SET client_min_messages = warning;
 \set VERBOSITY terse
 SELECT count(*) FROM key_vault.secrets WHERE pg_temp.tell(user_id);
 \set VERBOSITY sqlstate

@@ -44,6 +44,7 @@ BEGIN
     END LOOP;
 END $$;
 -- temporary relations and types come before all others, whatever the path
+SET client_min_messages = error; -- Citus, where it is installed, warns of what is in pg_temp
 CREATE FUNCTION pg_temp.current_user_id() RETURNS text LANGUAGE sql AS $$ SELECT 'user_b' $$;
 CREATE TEMP TABLE secrets (user_id text, provider text, label text, version int, root_key_id text, sealed bytea, hint text, expires_at timestamptz);
 CREATE TEMP TABLE providers (name text, env_var text);
@@ -64,6 +65,7 @@ CREATE TYPE pg_temp.oid AS ENUM ('a');
 CREATE TYPE pg_temp.regclass AS ENUM ('a');
 CREATE TYPE pg_temp.interval AS ENUM ('a');
 CREATE TYPE pg_temp.timestamptz AS ENUM ('a');
+SET client_min_messages = warning;
 RESET ROLE;
 
 -- the traps work

@@ -19,6 +19,7 @@ SET SESSION AUTHORIZATION regress_kv_service;
 CREATE TEMP TABLE member (name text, team text, id int GENERATED ALWAYS AS IDENTITY);
 INSERT INTO member (name, team) VALUES ('ada', 'acme'), ('bob', 'acme'), ('cem', 'acme'), ('ada', ''), ('bob', ''), ('bob', 'other'), ('bob', 'Acme'), ('bob', 'acm'), ('bob', 'acmee');
 GRANT SELECT ON member TO regress_kv_user;
+SET client_min_messages = error; -- Citus, where it is installed, warns of what is in pg_temp
 CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     result text;
@@ -39,6 +40,7 @@ BEGIN
     RESET ROLE;
     RETURN result;
 END $$;
+SET client_min_messages = warning;
 BEGIN;
 SELECT name, team, pg_temp.seen('regress_kv_user', name, team, 'get(NULL, ''exa'')') AS exa, pg_temp.seen('regress_kv_user', name, team, 'source(NULL, ''exa'')') AS source,
        pg_temp.seen('regress_kv_user', name, team, 'get(NULL, '' EXA '')') AS spelled, pg_temp.seen('regress_kv_user', name, team, 'require(NULL, ''serper'')') AS serper, pg_temp.seen('regress_kv_user', name, team, 'get(NULL, ''exa'', ''work'')') AS work,

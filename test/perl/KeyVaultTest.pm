@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(copy_of_server new_vault keyring_path install_vault add_role session outcome_is warned operating_blocks run_operating_block);
+our @EXPORT = qw(copy_of_server bare_server new_vault keyring_path install_vault add_role session outcome_is warned operating_blocks run_operating_block);
 
 my %keyrings;
 
@@ -35,9 +35,9 @@ sub copy_of_server
 	return ($root . dirname($bin), "$root$share/extension", "$root$libraries");
 }
 
-# new_vault(name, conf => further settings, init => [arguments of init]): a running
-# server with the extension and a root key in database postgres.
-sub new_vault
+# bare_server(name, conf => further settings, init => [arguments of init]): a running
+# server with a place for a keyring, and no extension.
+sub bare_server
 {
 	my ($name, %option) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
@@ -46,6 +46,13 @@ sub new_vault
 	init_cluster($node, @{ $option{init} // [] });
 	$node->append_conf('postgresql.conf', "key_vault.keyring_file = '$path'\n" . ($option{conf} // ''));
 	$node->start;
+	return $node;
+}
+
+# The same with the extension and a root key in database postgres.
+sub new_vault
+{
+	my $node = bare_server(@_);
 	install_vault($node, 'postgres');
 	return $node;
 }
