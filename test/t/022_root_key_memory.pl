@@ -20,6 +20,7 @@ init_cluster($node);
 $node->append_conf('postgresql.conf', <<"END");
 key_vault.keyring_file = '$folder/keyring'
 key_vault.keyring_command = ''
+shared_buffers = 4MB
 END
 $node->start;
 

@@ -16,8 +16,9 @@ my $gcore = (grep { -x } map { "$_/gcore" } split /:/, $ENV{PATH})[0];
 plan skip_all => 'gcore, of gdb, is not installed' unless defined $gcore;
 
 my $folder = PostgreSQL::Test::Utils::tempdir;
-# what the log gets is put together in memory, which is given back as it is
-my $node = new_vault('token_memory', conf => "shared_preload_libraries = 'key_vault'\nlog_statement = none\n");
+# what the log gets is put together in memory, which is given back as it is; all that the server
+# shares is in each core dump
+my $node = new_vault('token_memory', conf => "shared_preload_libraries = 'key_vault'\nlog_statement = none\nshared_buffers = 4MB\n");
 add_role($node, 'regress_kv_user', 'user');
 my $aud = 'key_vault';
 my ($hs, $es) = (token_key('HS256', 'hs'), token_key('ES256', 'es'));

@@ -16,7 +16,7 @@ plan skip_all => 'this system tells nothing of processes in /proc' unless -r '/p
 my $gcore = (grep { -x } map { "$_/gcore" } split /:/, $ENV{PATH})[0];
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $command = CountedCommand->new;
-my $node = new_counted_vault('once_memory', $command, conf => "logging_collector = on\nrestart_after_crash = on\n");
+my $node = new_counted_vault('once_memory', $command, conf => "shared_buffers = 4MB\nlogging_collector = on\nrestart_after_crash = on\n");
 my $get = q{SELECT key_vault.get('user_a', 'gemini')};
 my $base64 = (split / /, root_key_line(1))[1];
 my $key = decode_base64($base64);

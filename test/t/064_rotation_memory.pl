@@ -14,7 +14,7 @@ use Test::More;
 my $gcore = (grep { -x } map { "$_/gcore" } split /:/, $ENV{PATH})[0];
 plan skip_all => 'gcore, of gdb, is not installed' unless defined $gcore;
 
-my $node = new_vault('rotation_memory');
+my $node = new_vault('rotation_memory', conf => "shared_buffers = 4MB\n");
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $writer = session($node);
 
