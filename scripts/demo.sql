@@ -58,13 +58,13 @@ SELECT provider, label, version, hint, status FROM key_vault.list('user_a');
 \set ECHO none
 
 \connect - postgres
-\echo '6. What somebody has who steals the table'
+\echo '6. What a thief of the table has'
 \echo
 \set ECHO queries
 SELECT user_id, provider, left(encode(sealed, 'hex'), 48) || '...' AS sealed FROM key_vault.secrets;
 \set ECHO none
 
-\echo '7. A row that was moved to another user does not open, for a superuser neither'
+\echo '7. A row that was moved to another user does not open, not even for a superuser'
 \echo
 \set ECHO queries
 BEGIN;
