@@ -7,6 +7,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "api/by_token.h"
 #include "crypto/prepare.h"
 #include "server/audit_ring.h"
 #include "server/redaction/redaction.h"
@@ -44,6 +45,7 @@ _PG_init(void)
 	kv_revocation_rows_init();
 	kv_identity_init();
 	kv_authentication_init();
+	kv_by_token_init();
 	kv_providers_init();
 	kv_dotenv_file_init();
 

@@ -224,6 +224,16 @@ typedef JumbleState KvJumbleState;
 #define KV_EXECUTOR_RUN_ARGUMENTS query, direction, count, execute_once
 #endif
 
+/* 19 tells the planner what EXPLAIN was asked for. */
+#if PG_VERSION_NUM >= 190000
+#define KV_PLANNER_PARAMETERS \
+	Query *query, const char *text, int options, ParamListInfo params, ExplainState *explain
+#define KV_PLANNER_ARGUMENTS query, text, options, params, explain
+#else
+#define KV_PLANNER_PARAMETERS Query *query, const char *text, int options, ParamListInfo params
+#define KV_PLANNER_ARGUMENTS query, text, options, params
+#endif
+
 /* 19 names a tranche of locks where it is made, and for all processes. */
 static inline int
 kv_new_tranche(const char *name)
