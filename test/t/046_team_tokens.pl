@@ -109,6 +109,22 @@ outcome_is($session, 'AIza-of-acme-4', '... until it is rolled back', $get);
 outcome_is($session, '42501', '... and no longer', q(SELECT key_vault.set('team:zeta', 'gemini', repeat('n', 20))));
 $session->run('ROLLBACK');
 
+# --- The issuer's team claim changes under a transaction: the token says another team from then on
+
+my @trusted = ($node, 'https://a.example', 'app', [$key]);
+$session->run('BEGIN');
+$session->value('SELECT key_vault.authenticate($1)', of('bob', org => 'acme', group => 'zeta', admin => JSON::PP::true));
+outcome_is($session, 'AIza-of-acme-4', 'a transaction of a team', $get);
+token_trust(@trusted, team_claim => "'group'");
+outcome_is($session, 'AIza-of-zeta', '... of another one, once another claim says which', $get);
+$session->run('SAVEPOINT s');
+outcome_is($session, '42501', '... whose keys no claim lets it change', q{SELECT key_vault.set('team:zeta', 'gemini', repeat('n', 20))});
+$session->run('ROLLBACK TO s');
+token_trust(@trusted);
+outcome_is($session, 'NULL', '... and of none, once no claim does', $get);
+$session->run('COMMIT');
+token_trust(@trusted, team_claim => "'org'", team_admin_claim => "'admin'");
+
 # --- A role's own team does not stay beside a token that names none
 
 my $tenant = session($node, 'tenant');

@@ -126,6 +126,10 @@ outcome_is($session, '42501', '... and nobody else\'s', q{SELECT key_vault.revok
 $session->run('ROLLBACK');
 outcome_is($dba, '22004', 'an admin names a user', 'SELECT key_vault.revoke_tokens(NULL)');
 outcome_is($dba, '22023', '... of at least a byte', q{SELECT key_vault.revoke_tokens('')});
+add_role($node, 'regress_kv_dba_b', 'admin', 'user_b');
+my $dba_b = session($node, 'regress_kv_dba_b');
+outcome_is($dba_b, '42501', 'an admin with an identity revokes nobody else\'s', q{SELECT key_vault.revoke_tokens('user_a')});
+outcome_is($dba_b, '', '... but the own', q{SELECT key_vault.revoke_tokens('user_b')});
 outcome_is($service, '22004', 'a time', q{SELECT key_vault.revoke_tokens('user_a', NULL)});
 outcome_is($service, '22023', '... that has passed', q{SELECT key_vault.revoke_tokens('user_a', now() + interval '1 day')});
 outcome_is($service, '22023', '... and is one', q{SELECT key_vault.revoke_tokens('user_a', 'infinity')});
@@ -152,6 +156,25 @@ token_trust($node, $iss, $aud, [$old], %rules, max_age => q{'30 days'});
 $service->run(q{SELECT key_vault.revoke_tokens('user_a', now() - interval '29 days')});
 $admin->run('CALL key_vault.purge()');
 is($admin->value('SELECT count(*) FROM key_vault_data.revocations'), '1', '... longer where tokens are good for longer');
+$admin->run(q{UPDATE key_vault_data.sealed_records SET sealed = set_byte(sealed, 60, get_byte(sealed, 60) # 1) WHERE kind = 'issuer'});
+cmp_ok(warned($admin->query('CALL key_vault.purge()'), 'XX001'), '>', 0, '... and for how long is not known of an issuer whose row does not open');
+is($admin->value('SELECT count(*) FROM key_vault_data.revocations'), '1', '... so none is removed');
+
+# To the minute: a token is good for max_age and clock_skew, and was refused for clock_skew after the revocation
+sub kept
+{
+	my ($ago, %of) = @_;
+	token_trust($node, $iss, $aud, [$old], %of);
+	$admin->run('TRUNCATE key_vault_data.revocations');
+	$service->run("SELECT key_vault.revoke_tokens('user_a', now() - interval '$ago')");
+	$admin->run('CALL key_vault.purge()');
+	return $admin->value('SELECT count(*) FROM key_vault_data.revocations');
+}
+my %long = (max_age => q{'2 days'}, clock_skew => q{'10 minutes'});
+is(kept('2 days 19 minutes', %long), '1', 'a revocation stays while a token may be good by max_age and twice clock_skew');
+is(kept('2 days 21 minutes', %long), '0', '... and goes then');
+is(kept('25 hours', %rules, max_age => q{'1 second'}), '0', 'where max_age is short, a revocation goes after a day');
+is(kept('23 hours', %rules, max_age => q{'1 second'}), '1', '... and not before, for max_age may be raised again');
 $restore->();
 
 # Without the key by which users are known, nobody passes for not revoked
