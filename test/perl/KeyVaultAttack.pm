@@ -21,7 +21,7 @@ my ($issuer, $sealed);
 sub new_attacked
 {
 	my ($name) = @_;
-	my $node = new_vault($name, conf => "shared_preload_libraries = 'key_vault'\n");
+	my $node = new_vault($name, conf => "shared_preload_libraries = 'key_vault'\nmax_prepared_transactions = 4\n");
 	add_role($node, 'regress_kv_web', 'user');
 	add_role($node, 'regress_kv_service', 'service');
 	$node->safe_psql('postgres', q{

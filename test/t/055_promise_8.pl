@@ -105,7 +105,6 @@ my @attacks = (
 	[ q{DECLARE c CURSOR WITH HOLD FOR SELECT key_vault.get('user_b', 'gemini'); COMMIT; FETCH c}, '42501', 'service shows' ],
 	[ q{DECLARE c CURSOR FOR SELECT key_vault.get('user_b', 'gemini'); FETCH c}, '42501', 'service shows' ],
 	[ q{DECLARE c CURSOR FOR SELECT s::text FROM key_vault.secrets s; RESET ALL; FETCH ALL FROM c}, 'done', 'superuser shows' ],
-	[ q{PREPARE TRANSACTION 'mine'}, '55000', 'nowhere' ],
 
 	# issuers
 	[ "SELECT key_vault.trust_issuer('https://login.example', '{app}', '" . new_issuer(kid => 'first')->jwks . "')", '42501', 'superuser done' ],
@@ -229,6 +228,42 @@ for my $function (@functions)
 	like($seen, qr/idle in transaction\|.*authenticate/, 'another request\'s statement is seen by the same role');
 	unlike($seen, qr/\Q@{[ substr $token{user_b}, 0, 40 ]}\E|\Q$keys{user_b}\E/, '... without its token, also when that stood in the text');
 	$busy->run('ROLLBACK');
+}
+
+# --- A transaction that the attacker prepares, and leaves behind: nothing of the token stays in the
+# session, without any reset, and nothing comes back with COMMIT PREPARED
+
+{
+	my $session = session($node, 'regress_kv_web');
+	my $prepared = q{SELECT count(*) FROM pg_prepared_xacts};
+	my ($whoami, $get) = (q{SELECT key_vault.current_user_id()}, q{SELECT key_vault.get(NULL, 'gemini')});
+	$session->run('BEGIN');
+	$session->query('SELECT key_vault.authenticate($1)', $token{user_a});
+	outcome_is($session, 'user_a', 'the control: before PREPARE TRANSACTION there is an identity', $whoami);
+	$session->run(q{INSERT INTO guestbook SELECT key_vault.get(NULL, 'gemini')}, q{SELECT key_vault.set(NULL, 'exa', 'of-user_a-and-prepared')}, q{SELECT key_vault.revoke_tokens(NULL)}, q{PREPARE TRANSACTION 'mine'});
+	is($super->value($prepared), '1', '... which is prepared, with a key of user_a and a revocation in it');
+	outcome_is($session, 'NULL', '... after it there is none', $whoami);
+	outcome_is($session, '', '... nor a setting', q{SELECT current_setting('key_vault.user_id')});
+	outcome_is($session, '22004', '... for a call without a user', $get);
+	outcome_is($session, '42501', '... or with the attacker\'s own', q{SELECT key_vault.get('user_a', 'gemini')});
+	my @next = request($session, $token{user_b}, [$whoami], [$get]);
+	is_deeply([ map { $_->{rows}[0][0] } @next[ 2, 3 ] ], [ 'user_b', $keys{user_b} ], '... user_b is served in the same session') or diag(heard(@next));
+
+	# It holds nobody up: not who revokes, nor who stores a key
+	my $service = session($node, 'regress_kv_service');
+	$service->run(q{SET statement_timeout = '5s'});
+	outcome_is($service, '', '... tokens of user_a can be revoked beside it', q{SELECT key_vault.revoke_tokens('user_a', now() - interval '1 day')});
+	outcome_is($service, '1', '... and a key of user_b stored', q{SELECT key_vault.set('user_b', 'exa', 'of-user_b-beside-it')});
+
+	# Whoever commits it gets no identity by that
+	$session->run(q{COMMIT PREPARED 'mine'});
+	outcome_is($session, 'NULL', 'COMMIT PREPARED brings no identity', $whoami);
+	@next = request($session, $token{user_b}, [$get]);
+	is($next[2]{rows}[0][0], $keys{user_b}, '... user_b is served after it');
+	outcome_is($session, '28000', '... and the revocation in it counts', 'SELECT key_vault.authenticate($1)', good_token('user_a', iat => time - 60));
+	is($super->value(q{SELECT string_agg(DISTINCT entry, ' ') FROM guestbook WHERE entry LIKE 'AIza-of-user%'}), $keys{user_a}, '... in the guestbook is what user_a may read');
+	$super->run('TRUNCATE key_vault_data.revocations', 'TRUNCATE guestbook', q{SELECT key_vault.delete(u, 'exa') FROM unnest('{user_a,user_b}'::text[]) u});
+	$session->close;
 }
 
 # --- What outlives every reset: a role may change its own settings and its own password
