@@ -126,6 +126,24 @@ $service->run('ROLLBACK TO s', q{SET LOCAL key_vault.user_id = 'user_b'});
 outcome_is($service, 'user_a', '... whatever it sets', $whoami);
 $service->run('ROLLBACK');
 
+# Nothing is kept of tokens that another one has taken the place of.
+{
+	my $super = session($node);
+	my $used = q{SELECT used_bytes FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext'};
+	$super->run('BEGIN');
+	$super->value($authenticate, $token_a);
+	for my $how ([ 'in one transaction', '' ], [ 'in a savepoint each', ' EXCEPTION WHEN division_by_zero THEN NULL;' ])
+	{
+		my $again = qq{DO \$\$ BEGIN FOR i IN 1 .. 500 LOOP BEGIN PERFORM key_vault.authenticate('$token_a');$how->[1] END; END LOOP; END \$\$};
+		$super->run($again);
+		my $before = $super->value($used);
+		$super->run($again);
+		cmp_ok($super->value($used) - $before, '<', 10_000, "authenticated 500 times $how->[0]: no memory is left behind");
+	}
+	$super->run('ROLLBACK');
+	$super->close;
+}
+
 # PREPARE TRANSACTION ends it as a COMMIT does.
 $node->append_conf('postgresql.conf', 'max_prepared_transactions = 2');
 $node->restart;
