@@ -45,6 +45,16 @@ for my $round (1 .. 3)
 	is_deeply(\@wrong, [], "round $round: more issuers than a session keeps");
 }
 
+# --- Teams have no prefix: who vouches for them vouches for all, and nobody does who has no team_claim
+
+$node->safe_psql('postgres', q{SELECT key_vault.set('team:acme', 'gemini', 'AIza-of-acme')});
+my $get_by = q{SELECT key_vault.get(NULL, 'gemini') FROM key_vault.authenticate($1)};
+token_trust($node, $names[0], 'key_vault', [ $both[0] ], user_prefix => q{'a:'}, team_claim => q{'team'});
+outcome_is($session, 'AIza-of-acme', 'a team of one issuer', $get_by, $both[0]->token(team => 'acme'));
+outcome_is($session, 'NULL', '... is none by the token of another that has no team_claim', $get_by, $both[1]->token(team => 'acme'));
+token_trust($node, $names[1], 'key_vault', [ $both[1] ], user_prefix => q{'b:'}, team_claim => q{'team'});
+outcome_is($session, 'AIza-of-acme', '... and is the same team by that of one that has', $get_by, $both[1]->token(team => 'acme'));
+
 # --- A keyring that lacks the issuers' root key
 
 {
