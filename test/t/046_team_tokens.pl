@@ -131,6 +131,10 @@ my $tenant = session($node, 'tenant');
 $tenant->run('BEGIN');
 $tenant->value('SELECT key_vault.authenticate($1)', of('bob'));
 outcome_is($tenant, 'NULL', 'a token without a team, in a role that has one', $get);
+$tenant->run('RESET ALL');
+outcome_is($tenant, 'acme', '... also when RESET ALL brings the setting back', q{SELECT current_setting('key_vault.team_id')});
+outcome_is($tenant, 'NULL', '... which does not count', $get);
+outcome_is($tenant, 'NULL', '... anywhere', $team);
 $tenant->run('COMMIT');
 outcome_is($tenant, 'acme', '... whose team is back afterwards', $team);
 
