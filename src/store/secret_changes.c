@@ -85,6 +85,35 @@ typedef struct Insert
 	bool		done;
 } Insert;
 
+/*
+ * What is prepared for an index of some rows only is the executor state's, and goes with
+ * it; what is prepared for the primary key stays.
+ */
+static EState *
+open_indexes(ResultRelInfo *target, KvAccess *access, KvRowChecks *checks, bool has_expiry)
+{
+	if (has_expiry)
+	{
+		ExecOpenIndices(target, false);
+		return CreateExecutorState();
+	}
+	kv_secret_indexes_open_primary_key(target, &checks->primary_key, access->context);
+	return checks->estate;
+}
+
+static void
+close_indexes(ResultRelInfo *target, KvRowChecks *checks, EState *estate)
+{
+	if (estate != checks->estate)
+	{
+		ExecCloseIndices(target);
+		FreeExecutorState(estate);
+		return;
+	}
+	kv_secret_indexes_close_primary_key(target);
+	ResetPerTupleExprContext(estate);
+}
+
 static void
 insert_row(KvAccess *access, Relation rel, void *arg)
 {
@@ -97,14 +126,10 @@ insert_row(KvAccess *access, Relation rel, void *arg)
 	if (checks == NULL)
 		return;
 
-	estate = CreateExecutorState();
 	target = makeNode(ResultRelInfo);
 	InitResultRelInfo(target, rel, 0, NULL, 0);
 	target->ri_CheckConstraintExprs = checks->constraints;
-	if (insert->row->has_expiry)
-		ExecOpenIndices(target, false);
-	else
-		kv_secret_indexes_open_primary_key(target);
+	estate = open_indexes(target, access, checks, insert->row->has_expiry);
 
 	fill_slot(checks, rel, insert->name, insert->row, estate);
 	ExecConstraints(target, checks->slot, estate);
@@ -113,8 +138,7 @@ insert_row(KvAccess *access, Relation rel, void *arg)
 	insert->done = put_row(target, checks->slot, estate);
 
 	ExecClearTuple(checks->slot);
-	ExecCloseIndices(target);
-	FreeExecutorState(estate);
+	close_indexes(target, checks, estate);
 }
 
 bool

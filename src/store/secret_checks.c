@@ -86,13 +86,13 @@ prepare(KvAccess *access, Relation rel)
 {
 	MemoryContext caller = MemoryContextSwitchTo(access->context);
 	KvRowChecks *new = palloc0(sizeof(KvRowChecks));
-	EState	   *estate = CreateExecutorState();
 
+	new->estate = CreateExecutorState();
 	new->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
 										 &TTSOpsVirtual);
 	new->possible = has_our_columns(rel) && kv_secret_indexes_are_ours(rel) &&
-		prepare_checks(new, RelationGetDescr(rel)->constr, estate) &&
-		prepare_created_at(new, rel, estate);
+		prepare_checks(new, RelationGetDescr(rel)->constr, new->estate) &&
+		prepare_created_at(new, rel, new->estate);
 	MemoryContextSwitchTo(caller);
 	return new;
 }

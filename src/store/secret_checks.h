@@ -8,6 +8,7 @@
 #include "nodes/execnodes.h"
 
 #include "store/secret_access.h"
+#include "store/secret_indexes.h"
 
 typedef struct KvRowChecks
 {
@@ -15,6 +16,8 @@ typedef struct KvRowChecks
 	ExprState **constraints;	/* in the order of the table's descriptor */
 	ExprState  *created_at;		/* its default, or NULL */
 	TupleTableSlot *slot;		/* for the row that is written */
+	EState	   *estate;			/* in which they are evaluated */
+	KvKeptIndex primary_key;
 } KvRowChecks;
 
 /*

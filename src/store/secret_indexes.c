@@ -15,6 +15,7 @@
 #include "utils/relcache.h"
 
 #include "server/compat.h"
+#include "store/held_locks.h"
 #include "store/secret_indexes.h"
 #include "store/secret_table.h"
 
@@ -64,16 +65,33 @@ kv_secret_indexes_are_ours(Relation rel)
 	return are_ours;
 }
 
+/*
+ * The lock for writing that the table has keeps everybody away from its indexes whom
+ * one on the index would keep away.
+ */
 void
-kv_secret_indexes_open_primary_key(ResultRelInfo *target)
+kv_secret_indexes_open_primary_key(ResultRelInfo *target, KvKeptIndex *kept,
+								   MemoryContext context)
 {
-	Relation	rel = target->ri_RelationDesc;
-	Relation	index = index_open(kv_primary_key_index(rel), RowExclusiveLock);
-	IndexInfo  *info = BuildIndexInfo(index);
+	Relation	index = kv_index_open_to_read(kv_primary_key_index(target->ri_RelationDesc));
 
+	if (kept->oid != RelationGetRelid(index))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		kept->info = BuildIndexInfo(index);
+		kept->oid = RelationGetRelid(index);
+		MemoryContextSwitchTo(caller);
+	}
 	target->ri_NumIndices = 1;
 	target->ri_IndexRelationDescs = palloc(sizeof(Relation));
 	target->ri_IndexRelationDescs[0] = index;
 	target->ri_IndexRelationInfo = palloc(sizeof(IndexInfo *));
-	target->ri_IndexRelationInfo[0] = info;
+	target->ri_IndexRelationInfo[0] = kept->info;
+}
+
+void
+kv_secret_indexes_close_primary_key(ResultRelInfo *target)
+{
+	index_close(target->ri_IndexRelationDescs[0], NoLock);
 }

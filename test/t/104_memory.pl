@@ -85,6 +85,8 @@ my %others = (
 	list => q{SELECT count(*) FROM generate_series(1, 1000) n, key_vault.list('user_' || n)},
 	onboarding => q{SELECT count(*) FROM generate_series(1, 200) n, key_vault.onboarding('user_' || n)},
 	set => q{SELECT count(key_vault.set('user_' || n, 'exa', 'exa-key-' || n)) FROM generate_series(1, 500) n},
+	'set of a key that expires' => q{SELECT count(key_vault.set('user_' || n, 'exa', 'exa-key-' || n, expires_at => now() + '1 day'))
+		FROM generate_series(1, 500) n},
 	'set and delete' => q{SELECT count(key_vault.delete('user_' || n, 'openai')) FROM generate_series(1, 500) n
 		WHERE key_vault.set('user_' || n, 'openai', 'sk-' || n) > 0},
 	rollback => q{SELECT count(key_vault.rollback('user_' || n, 'gemini', (SELECT max(version) FROM key_vault.versions('user_' || n, 'gemini'))))
