@@ -45,6 +45,7 @@ done <<-'ROOMS'
 	roots     laptop|tokens|audit|providers|secrets|moving|status
 	tokens    laptop|audit|providers|secrets|moving|status
 	audit     laptop|tokens|secrets|moving|status
+	use       identity|laptop|roots|tokens|audit|providers|secrets|moving|status
 	providers roots|audit|moving|status
 	secrets   moving|status
 	moving    status

@@ -72,6 +72,18 @@ SELECT last_outcome FROM key_vault.list('user_e');
 -- nobody's key
 SELECT key_vault.record_outcome('user_c', 'exa', 'accepted'), key_vault.record_outcome('user_b', 'exa', 'accepted', 'work'), key_vault.record_outcome('user_b', 'gemini', 'accepted');
 
+-- by the planner's way as by the straight one
+CREATE TEMPORARY TABLE seen AS SELECT l.* FROM unnest('{user_a,user_b,user_e}'::text[]) u, LATERAL key_vault.lookup(u, 'exa') l;
+RESET ROLE;
+CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER never BEFORE TRUNCATE ON key_vault_data.outcomes EXECUTE FUNCTION never();
+SET ROLE regress_kv_app;
+SELECT u, l.last_outcome, l = s AS same FROM unnest('{user_a,user_b,user_e}'::text[]) u, LATERAL key_vault.lookup(u, 'exa') l LEFT JOIN seen s USING (api_key);
+RESET ROLE;
+DROP FUNCTION never CASCADE;
+DROP TABLE seen;
+SET ROLE regress_kv_app;
+
 -- a team's key, when it served: the member's own comes first
 SELECT key_vault.set('team:acme', 'exa', repeat('t', 20));
 BEGIN;

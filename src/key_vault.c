@@ -13,6 +13,7 @@
 #include "server/redaction/redaction.h"
 #include "server/settings.h"
 #include "server/shared_slots.h"
+#include "server/use_table.h"
 #include "store/audit_writes.h"
 #include "store/held_locks.h"
 #include "store/record_rows.h"
@@ -56,5 +57,6 @@ _PG_init(void)
 		kv_authentication_prepare();
 		kv_slots_init();
 		kv_audit_ring_init();
+		kv_use_table_init();
 	}
 }

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
@@ -18,6 +17,7 @@
 
 #include "server/audit_memory.h"
 #include "server/audit_ring.h"
+#include "server/background.h"
 #include "server/compat.h"
 #include "server/errors.h"
 
@@ -95,7 +95,6 @@ report_no_ring(void)
 static void
 see_to_worker(void)
 {
-	BackgroundWorker worker = {0};
 	TimestampTz now = GetCurrentTimestamp();
 	bool		wanted;
 
@@ -108,17 +107,7 @@ see_to_worker(void)
 	LWLockRelease(&mine->lock);
 	if (!wanted)
 		return;
-
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION |
-		KV_BGWORKER_INTERRUPTIBLE;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "key_vault", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "kv_audit_worker_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "key_vault audit", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, "key_vault audit", BGW_MAXLEN);
-	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
-	if (RegisterDynamicBackgroundWorker(&worker, NULL))
+	if (kv_background_start("kv_audit_worker_main", "key_vault audit"))
 		return;
 	LWLockAcquire(&mine->lock, LW_EXCLUSIVE);
 	if (mine->registered_at == now)

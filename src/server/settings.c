@@ -33,6 +33,7 @@ int			kv_setting_purge_after = 30 * 24 * 60;
 int			kv_setting_audit = KV_AUDIT_OFF;
 int			kv_setting_audit_timeout = 5000;
 int			kv_setting_audit_keep = 365 * 24 * 60;
+bool		kv_setting_track_last_use = false;
 
 static uint64 keyring_generation = 1;
 
@@ -275,6 +276,15 @@ kv_settings_define(void)
 							PGC_SUSET,
 							GUC_UNIT_MIN | GUC_NOT_IN_SAMPLE,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("key_vault.track_last_use",
+							 "Whether it is counted when keys are used.",
+							 "Needs shared_preload_libraries.",
+							 &kv_setting_track_last_use,
+							 false,
+							 PGC_SUSET,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
 
 	DefineCustomBoolVariable("key_vault.redact",
 							 "Whether secrets are taken out of what the server logs and shows.",

@@ -60,6 +60,7 @@ extern int	kv_setting_purge_after; /* minutes since expiry; -1: never */
 extern int	kv_setting_audit;	/* a KvAuditSetting */
 extern int	kv_setting_audit_timeout;	/* milliseconds */
 extern int	kv_setting_audit_keep;	/* minutes; -1: for ever */
+extern bool kv_setting_track_last_use;	/* whether uses of keys are counted */
 
 extern void kv_settings_define(void);
 

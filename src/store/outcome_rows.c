@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "store/outcome_rows.h"
+#include "store/outcome_scan.h"
 #include "store/policy.h"
 #include "store/statement.h"
 
@@ -101,8 +102,8 @@ kv_outcome_row_record(const KvOutcomeRow *row)
 	SPI_finish();
 }
 
-text *
-kv_outcome_row_last(const KvSecretName *name, const KvSecretRow *row, TimestampTz *recorded_at)
+static text *
+last_by_plan(const KvSecretName *name, const KvSecretRow *row, TimestampTz *recorded_at)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Datum		values[5];
@@ -123,6 +124,16 @@ kv_outcome_row_last(const KvSecretName *name, const KvSecretRow *row, TimestampT
 		*recorded_at = DatumGetTimestampTz(columns[1]);
 	}
 	SPI_finish();
+	return outcome;
+}
+
+text *
+kv_outcome_row_last(const KvSecretName *name, const KvSecretRow *row, TimestampTz *recorded_at)
+{
+	text	   *outcome;
+
+	if (!kv_outcome_scan_last(name, row, &outcome, recorded_at))
+		outcome = last_by_plan(name, row, recorded_at);
 	return outcome;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -22,10 +23,59 @@ static KvStatement select_of_user = {
 	1, {TEXTOID}
 };
 
-static KvStatement delete_of_name = {
-	"DELETE FROM key_vault_data.last_uses WHERE user_id OPERATOR(pg_catalog.=) $1"
-	" AND provider OPERATOR(pg_catalog.=) $2 AND label OPERATOR(pg_catalog.=) $3",
+#define OF_NAME \
+	"user_id OPERATOR(pg_catalog.=) $1 AND provider OPERATOR(pg_catalog.=) $2" \
+	" AND label OPERATOR(pg_catalog.=) $3"
+
+static KvStatement lock_row = {
+	"SELECT FROM key_vault_data.last_uses WHERE " OF_NAME " FOR UPDATE SKIP LOCKED",
 	3, {TEXTOID, TEXTOID, TEXTOID}
+};
+
+static KvStatement select_row = {
+	"SELECT FROM key_vault_data.last_uses WHERE " OF_NAME,
+	3, {TEXTOID, TEXTOID, TEXTOID}
+};
+
+/* An older version than the row is of is passed over. */
+static KvStatement update_row = {
+	"UPDATE key_vault_data.last_uses SET version = $4, set_at = $5,"
+	" uses = $7 OPERATOR(pg_catalog.+)"
+	" CASE WHEN set_at OPERATOR(pg_catalog.=) $5 THEN uses ELSE 0 END,"
+	" last_used_at = GREATEST(last_used_at, $6)"
+	" WHERE " OF_NAME " AND set_at OPERATOR(pg_catalog.<=) $5",
+	7, {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
+};
+
+#define OF_VERSION "FROM key_vault_data.secrets WHERE " OF_NAME \
+	" AND version OPERATOR(pg_catalog.=) $4 AND created_at OPERATOR(pg_catalog.=) $5"
+
+/* So that the secret, and its user, are not forgotten before the row is there. */
+static KvStatement lock_version = {
+	"SELECT " OF_VERSION " FOR KEY SHARE SKIP LOCKED",
+	5, {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
+};
+
+static KvStatement select_version = {
+	"SELECT " OF_VERSION,
+	5, {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
+};
+
+static KvStatement insert_row = {
+	"INSERT INTO key_vault_data.last_uses"
+	" (user_id, provider, label, version, set_at, last_used_at, uses)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+	7, {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
+};
+
+static KvStatement delete_of_name = {
+	"DELETE FROM key_vault_data.last_uses WHERE " OF_NAME,
+	3, {TEXTOID, TEXTOID, TEXTOID}
+};
+
+static KvStatement select_uses_of_user = {
+	"SELECT FROM key_vault_data.last_uses WHERE user_id OPERATOR(pg_catalog.=) $1",
+	1, {TEXTOID}
 };
 
 static KvStatement delete_of_user = {
@@ -65,6 +115,7 @@ typedef struct Row
 
 struct KvUses
 {
+	text	   *user_id;
 	uint64		count;
 	Row			rows[FLEXIBLE_ARRAY_MEMBER];
 };
@@ -97,6 +148,7 @@ kv_uses_read(text *user_id)
 	count = kv_statement_run_as_owner(&select_of_user, values, NULL, 0);
 	MemoryContextSwitchTo(caller);
 	uses = MemoryContextAllocHuge(caller, offsetof(KvUses, rows) + count * sizeof(Row));
+	uses->user_id = user_id;
 	uses->count = count;
 	for (uint64 i = 0; i < count; i++)
 		unpack(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &uses->rows[i]);
@@ -109,6 +161,22 @@ is_same(const text *a, const text *b)
 {
 	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* What the worker has not written yet. */
+static void
+add_counted(const KvUses *uses, const text *provider, const text *label, int32 version,
+			TimestampTz set_at, KvUse *use)
+{
+	KvUsedKey	key = {uses->user_id, provider, label, version, set_at};
+	int64		counted;
+	TimestampTz used_at;
+
+	if (!kv_use_counted(&key, &counted, &used_at))
+		return;
+	use->is_used = true;
+	use->uses += counted;
+	use->last_used_at = Max(use->last_used_at, used_at);
 }
 
 KvUse
@@ -136,7 +204,58 @@ kv_uses_of(const KvUses *uses, const text *provider, const text *label, int32 ve
 			use.outcome_at = row->at;
 		}
 	}
+	add_counted(uses, provider, label, version, set_at, &use);
 	return use;
+}
+
+/* Whether the statement finds or changes something. */
+static bool
+finds(KvStatement *statement, Datum *values)
+{
+	return kv_statement_run_as_owner(statement, values, NULL, 0) > 0;
+}
+
+/*
+ * What is there and cannot be locked is somebody's who will change or remove it.  A row that
+ * is not there is nobody else's to insert: there is one worker.
+ */
+static bool
+write_row(Datum *values)
+{
+	if (finds(&lock_row, values))
+	{
+		(void) kv_statement_run_as_owner(&update_row, values, NULL, 0);
+		return true;
+	}
+	if (finds(&select_row, values))
+		return false;
+	if (finds(&lock_version, values))
+	{
+		(void) kv_statement_run_as_owner(&insert_row, values, NULL, 0);
+		return true;
+	}
+	return !finds(&select_version, values);
+}
+
+bool
+kv_use_row_write(const KvCountedUse *counted)
+{
+	const char *provider = counted->names + counted->user_id_len;
+	Datum		values[7];
+	bool		written;
+
+	values[0] = PointerGetDatum(cstring_to_text_with_len(counted->names, counted->user_id_len));
+	values[1] = PointerGetDatum(cstring_to_text_with_len(provider, counted->provider_len));
+	values[2] = PointerGetDatum(cstring_to_text_with_len(provider + counted->provider_len,
+														 counted->label_len));
+	values[3] = Int32GetDatum(counted->version);
+	values[4] = TimestampTzGetDatum(counted->set_at);
+	values[5] = TimestampTzGetDatum(counted->used_at);
+	values[6] = Int64GetDatum(counted->uses);
+	kv_spi_connect();
+	written = write_row(values);
+	SPI_finish();
+	return written;
 }
 
 void
@@ -151,12 +270,32 @@ kv_uses_delete(const KvSecretName *name)
 	kv_outcome_rows_delete(name);
 }
 
+/* The worker may have written a row that the transaction's snapshot hides. */
+static void
+check_none_is_newer(Datum *values)
+{
+	uint64		left;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	kv_spi_connect();
+	left = kv_statement_read_latest_as_owner(&select_uses_of_user, values, NULL, 1);
+	SPI_finish();
+	if (left > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access to last uses due to later ones"),
+				 errdetail("The transaction's snapshot hides some of the user's."),
+				 errhint("Call key_vault.forget() in a READ COMMITTED transaction, or as the first call of one.")));
+}
+
 void
 kv_uses_delete_user(text *user_id)
 {
 	Datum		values[1] = {PointerGetDatum(user_id)};
 
 	(void) kv_statement_run_alone_as_owner(&delete_of_user, values);
+	check_none_is_newer(values);
 	kv_outcome_rows_delete_user(user_id);
 }
 

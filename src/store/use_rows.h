@@ -9,6 +9,7 @@
 #ifndef KV_USE_ROWS_H
 #define KV_USE_ROWS_H
 
+#include "server/use_table.h"
 #include "store/secret_rows.h"
 
 /* Of one version of one secret. */
@@ -21,16 +22,25 @@ typedef struct KvUse
 	TimestampTz outcome_at;
 } KvUse;
 
+/*
+ * Adds what was counted of a secret to its row.  Waits for nobody's row: false when
+ * somebody keeps it, or the secret, locked.  Nothing is written of a version that is gone.
+ */
+extern bool kv_use_row_write(const KvCountedUse *counted);
+
 /* All that is known of one user's, or team's, secrets; palloc'd. */
 typedef struct KvUses KvUses;
 
 extern const KvUses *kv_uses_read(text *user_id);
 
-/* What of it is of the version that was set then. */
+/* What of it is of the version that was set then, with what is counted and not yet written. */
 extern KvUse kv_uses_of(const KvUses *uses, const text *provider, const text *label,
 						int32 version, TimestampTz set_at);
 
-/* Removes all that is known of a secret, or of a user and by it. */
+/*
+ * Removes all that is known of a secret, or of a user and by it.  Errors: 40001 when some of a
+ * user's is newer than the transaction's snapshot.
+ */
 extern void kv_uses_delete(const KvSecretName *name);
 extern void kv_uses_delete_user(text *user_id);
 

@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "server/audit_ring.h"
+#include "server/background.h"
 #include "server/compat.h"
 #include "server/errors.h"
 #include "server/settings.h"
@@ -50,30 +51,6 @@ request_stop(SIGNAL_ARGS)
 	stop_requested = true;
 	SetLatch(MyLatch);
 	errno = save_errno;
-}
-
-/* What could be set for the database or all sessions, and would be in the way here. */
-static void
-set_own_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"synchronous_commit", "local"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"statement_timeout", "0"},
-		/* before deadlock_timeout: of a deadlock with DROP EXTENSION, which takes locks in
-		 * another order, it is the worker that lets go */
-		{"lock_timeout", "200ms"},
-		{"idle_in_transaction_session_timeout", "0"},
-		{"session_replication_role", "origin"},
-		{"key_vault.user_id", ""},
-		{"search_path", "pg_catalog"},
-		{"jit", "off"}
-	};
-
-	for (int i = 0; i < (int) lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 /* The records in the bytes; how many. */
@@ -268,7 +245,7 @@ kv_audit_worker_main(Datum database)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	pqsignal(SIGTERM, request_stop);
-	set_own_settings();
+	kv_background_settings();
 	if (!kv_audit_ring_serve())
 		proc_exit(0);
 	work(AllocSetContextCreate(TopMemoryContext, "key_vault audit batch", ALLOCSET_DEFAULT_SIZES));

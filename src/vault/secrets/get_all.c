@@ -128,6 +128,7 @@ members_to_jsonb(List *members)
 	return result;
 }
 
+/* In the audit, and of use. */
 static void
 leave_records(List *members, text *user_id)
 {
@@ -142,6 +143,8 @@ leave_records(List *members, text *user_id)
 							member->serving != NULL ? member->serving->name.user_id : NULL,
 							member->serving != NULL ? member->serving->row.version : 0,
 							member->api_key != NULL);
+		if (member->serving != NULL && member->api_key != NULL)
+			kv_serving_count_use(member->serving);
 	}
 }
 

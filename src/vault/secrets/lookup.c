@@ -26,6 +26,7 @@ look_up_row(const KvSecretName *name, KvLookup *found)
 		return false;
 	kv_audit_note_row(serving.name.user_id, serving.row.version);
 	found->api_key = kv_open(&serving.name, &serving.row);
+	kv_serving_count_use(&serving);
 	found->source = KV_SERVING_SOURCE(&serving);
 	found->has_version = true;
 	found->version = serving.row.version;

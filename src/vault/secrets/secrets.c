@@ -64,6 +64,18 @@ variable_is_set(const char *variable)
 	return true;
 }
 
+/* The key of the row that serves, which is handed out. */
+static text *
+hand_out(const KvServing *serving)
+{
+	text	   *api_key;
+
+	kv_audit_note_row(serving->name.user_id, serving->row.version);
+	api_key = kv_open(&serving->name, &serving->row);
+	kv_serving_count_use(serving);
+	return api_key;
+}
+
 /* The row that serves, or false. */
 static bool
 find_row(const KvSecretName *name, KvServing *serving)
@@ -78,10 +90,7 @@ read_row(const KvSecretName *name)
 {
 	KvServing	serving;
 
-	if (!find_row(name, &serving))
-		return NULL;
-	kv_audit_note_row(serving.name.user_id, serving.row.version);
-	return kv_open(&serving.name, &serving.row);
+	return find_row(name, &serving) ? hand_out(&serving) : NULL;
 }
 
 text *
@@ -173,8 +182,7 @@ require_row(const KvSecretTarget *target, const char *display_name)
 		not_found(target, display_name, NULL);
 	if (kv_secret_row_is_expired(&serving.row))
 		not_found(target, display_name, &serving);
-	kv_audit_note_row(serving.name.user_id, serving.row.version);
-	return kv_open(&serving.name, &serving.row);
+	return hand_out(&serving);
 }
 
 text *

@@ -7,6 +7,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "server/settings.h"
+#include "server/use_table.h"
 #include "store/secret_reads.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/team.h"
@@ -73,6 +75,16 @@ serving_of(text *owner, text *label, const KvSecretRow *row)
 	KvServing	serving = {{owner, row->provider, label}, *row};
 
 	return serving;
+}
+
+void
+kv_serving_count_use(const KvServing *serving)
+{
+	const KvSecretName *name = &serving->name;
+
+	if (kv_setting_track_last_use)
+		kv_use_count(&(KvUsedKey){name->user_id, name->provider, name->label,
+					 serving->row.version, serving->row.created_at});
 }
 
 uint64

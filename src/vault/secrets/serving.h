@@ -40,4 +40,7 @@ extern bool kv_serving_is_of_team(const KvServing *serving);
 /* What source() says of it. */
 #define KV_SERVING_SOURCE(serving) (kv_serving_is_of_team(serving) ? "team" : "user")
 
+/* Counts that the key was handed out, with key_vault.track_last_use. */
+extern void kv_serving_count_use(const KvServing *serving);
+
 #endif							/* KV_SERVING_H */

@@ -1,0 +1,414 @@
+/*
+ * use_table.c
+ *		Counts the uses of keys in shared memory.
+ *
+ * The table is in parts, each under a lock that is held for as long as a few names are
+ * compared.  A part that is full forgets the secret that is of least use: one of which all
+ * is written, else the one that was used longest ago.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "server/background.h"
+#include "server/compat.h"
+#include "server/use_table.h"
+
+#define PARTS 128				/* a power of 2 */
+#define PLACES 32				/* in each */
+#define DATABASES 64			/* that have a worker at a time */
+#define WRITE_EVERY_MS 60000
+#define ASK_EVERY_MS 500
+#define START_MS 3000			/* a worker that has not come by then will not */
+
+typedef struct Place
+{
+	Oid			database;		/* InvalidOid: nothing is here */
+	TimestampTz written_at;		/* when the worker last took it; 0: never */
+	KvCountedUse use;			/* uses is 0 when all is written */
+} Place;
+
+typedef struct Part
+{
+	LWLock		lock;			/* for all below */
+	uint32		hashes[PLACES];
+	Place		places[PLACES];
+} Part;
+
+typedef struct Worker
+{
+	Oid			database;
+	int			pid;			/* 0: none */
+	TimestampTz registered_at;	/* of one that has not come yet; 0: none */
+} Worker;
+
+typedef struct Table
+{
+	LWLock		lock;			/* for the workers */
+	Worker		workers[DATABASES];
+	Part		parts[PARTS];
+} Table;
+
+static Table *table;
+static shmem_request_hook_type previous_shmem_request;
+static shmem_startup_hook_type previous_shmem_startup;
+
+static void
+shmem_request(void)
+{
+	if (previous_shmem_request)
+		previous_shmem_request();
+	RequestAddinShmemSpace(sizeof(Table));
+}
+
+/* At the start, and after a crash: nothing is counted then. */
+static void
+shmem_startup(void)
+{
+	bool		found;
+	int			tranche;
+
+	if (previous_shmem_startup)
+		previous_shmem_startup();
+	table = ShmemInitStruct("key_vault uses", sizeof(Table), &found);
+	if (found)
+		return;
+	memset(table, 0, sizeof(Table));
+	tranche = kv_new_tranche("key_vault_uses");
+	LWLockInitialize(&table->lock, tranche);
+	for (int i = 0; i < PARTS; i++)
+		LWLockInitialize(&table->parts[i].lock, tranche);
+}
+
+void
+kv_use_table_init(void)
+{
+#ifdef EXEC_BACKEND
+	return;						/* locks of ours are not known in a process that is not forked */
+#endif
+	previous_shmem_request = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	previous_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
+}
+
+bool
+kv_use_table_exists(void)
+{
+	return table != NULL;
+}
+
+/* The database's entry, or one that no worker has; NULL when all have one. */
+static Worker *
+find_worker(TimestampTz now)
+{
+	Worker	   *unused = NULL;
+
+	for (int i = 0; i < DATABASES; i++)
+	{
+		Worker	   *worker = &table->workers[i];
+
+		if (worker->database == MyDatabaseId)
+			return worker;
+		if (unused == NULL && worker->pid == 0 &&
+			(worker->registered_at == 0 ||
+			 TimestampDifferenceExceeds(worker->registered_at, now, START_MS)))
+			unused = worker;
+	}
+	if (unused != NULL)
+		*unused = (Worker){.database = MyDatabaseId};
+	return unused;
+}
+
+/* Starts a worker, unless there is one or one is on its way; without one, uses stay counted. */
+static void
+see_to_worker(TimestampTz now)
+{
+	static TimestampTz asked_at;
+	Worker	   *worker;
+	bool		wanted;
+
+	if (asked_at <= now && !TimestampDifferenceExceeds(asked_at, now, ASK_EVERY_MS))
+		return;
+	asked_at = now;
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	worker = find_worker(now);
+	wanted = worker != NULL && worker->pid == 0 &&
+		(worker->registered_at == 0 || worker->registered_at > now ||
+		 TimestampDifferenceExceeds(worker->registered_at, now, START_MS));
+	if (wanted)
+		worker->registered_at = now;
+	LWLockRelease(&table->lock);
+	if (wanted)
+		(void) kv_background_start("kv_use_worker_main", "key_vault last use");
+}
+
+static bool
+is_due(const Place *place, TimestampTz now)
+{
+	return place->use.uses > 0 &&
+		(place->written_at == 0 || place->written_at > now ||
+		 TimestampDifferenceExceeds(place->written_at, now, WRITE_EVERY_MS));
+}
+
+/* The names of a key as they stand in a place; false when they cannot be a secret's. */
+static bool
+pack(const KvUsedKey *key, KvCountedUse *use)
+{
+	Size		user_id_len = VARSIZE_ANY_EXHDR(key->user_id);
+	Size		provider_len = VARSIZE_ANY_EXHDR(key->provider);
+	Size		label_len = VARSIZE_ANY_EXHDR(key->label);
+
+	if (user_id_len > 255 || provider_len > 63 || label_len > 63)
+		return false;
+	use->uses = 0;
+	use->used_at = 0;
+	use->version = key->version;
+	use->set_at = key->set_at;
+	use->user_id_len = user_id_len;
+	use->provider_len = provider_len;
+	use->label_len = label_len;
+	memcpy(use->names, VARDATA_ANY(key->user_id), user_id_len);
+	memcpy(use->names + user_id_len, VARDATA_ANY(key->provider), provider_len);
+	memcpy(use->names + user_id_len + provider_len, VARDATA_ANY(key->label), label_len);
+	return true;
+}
+
+static Size
+names_len(const KvCountedUse *use)
+{
+	return (Size) use->user_id_len + use->provider_len + use->label_len;
+}
+
+/* Of the name alone: a new version takes the place of the old one. */
+static uint32
+hash_of(const KvCountedUse *use)
+{
+	return hash_combine(hash_bytes((const unsigned char *) use->names, names_len(use)),
+						hash_bytes_uint32(MyDatabaseId));
+}
+
+static Part *
+part_of(uint32 hash)
+{
+	return &table->parts[hash % PARTS];
+}
+
+/* The place of a secret of this database, or NULL.  The part's lock is held. */
+static Place *
+find(Part *part, uint32 hash, const KvCountedUse *use)
+{
+	for (int i = 0; i < PLACES; i++)
+	{
+		Place	   *place = &part->places[i];
+
+		if (part->hashes[i] == hash && place->database == MyDatabaseId &&
+			place->use.user_id_len == use->user_id_len &&
+			place->use.provider_len == use->provider_len &&
+			place->use.label_len == use->label_len &&
+			memcmp(place->use.names, use->names, names_len(use)) == 0)
+			return place;
+	}
+	return NULL;
+}
+
+static bool
+is_of_less_use(const Place *place, const Place *than)
+{
+	if (place->database == InvalidOid || than->database == InvalidOid)
+		return place->database == InvalidOid;
+	if ((place->use.uses == 0) != (than->use.uses == 0))
+		return place->use.uses == 0;
+	return place->use.used_at < than->use.used_at;
+}
+
+static Place *
+make_place(Part *part, uint32 hash, const KvCountedUse *use)
+{
+	int			least = 0;
+
+	for (int i = 1; i < PLACES; i++)
+	{
+		if (is_of_less_use(&part->places[i], &part->places[least]))
+			least = i;
+	}
+	part->hashes[least] = hash;
+	part->places[least].database = MyDatabaseId;
+	part->places[least].written_at = 0;
+	memcpy(&part->places[least].use, use, offsetof(KvCountedUse, names) + names_len(use));
+	return &part->places[least];
+}
+
+void
+kv_use_count(const KvUsedKey *key)
+{
+	KvCountedUse use;
+	TimestampTz now;
+	uint32		hash;
+	Part	   *part;
+	Place	   *place;
+	bool		due;
+
+	if (table == NULL || RecoveryInProgress() || !pack(key, &use))
+		return;
+	now = GetCurrentTimestamp();
+	hash = hash_of(&use);
+	part = part_of(hash);
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	place = find(part, hash, &use);
+	if (place == NULL)
+		place = make_place(part, hash, &use);
+	if (place->use.set_at != use.set_at)
+	{
+		place->use.version = use.version;
+		place->use.set_at = use.set_at;
+		place->use.uses = 0;
+		place->written_at = 0;
+	}
+	place->use.uses++;
+	place->use.used_at = now;
+	due = is_due(place, now);
+	LWLockRelease(&part->lock);
+	if (due)
+		see_to_worker(now);
+}
+
+bool
+kv_use_counted(const KvUsedKey *key, int64 *uses, TimestampTz *used_at)
+{
+	KvCountedUse use;
+	uint32		hash;
+	Part	   *part;
+	const Place *place;
+	bool		found;
+
+	if (table == NULL || !pack(key, &use))
+		return false;
+	hash = hash_of(&use);
+	part = part_of(hash);
+	LWLockAcquire(&part->lock, LW_SHARED);
+	place = find(part, hash, &use);
+	found = place != NULL && place->use.set_at == use.set_at && place->use.version == use.version &&
+		place->use.uses > 0;
+	if (found)
+	{
+		*uses = place->use.uses;
+		*used_at = place->use.used_at;
+	}
+	LWLockRelease(&part->lock);
+	return found;
+}
+
+static void
+end_service(int code, Datum arg)
+{
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < DATABASES; i++)
+	{
+		if (table->workers[i].pid == MyProcPid)
+			table->workers[i].pid = 0;
+	}
+	LWLockRelease(&table->lock);
+}
+
+/* The worker of this database is this process, if there is none. */
+static bool
+become_worker(void)
+{
+	Worker	   *worker;
+	bool		free;
+
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	worker = find_worker(GetCurrentTimestamp());
+	free = worker != NULL && worker->pid == 0;
+	if (free)
+	{
+		worker->pid = MyProcPid;
+		worker->registered_at = 0;
+	}
+	LWLockRelease(&table->lock);
+	return free;
+}
+
+bool
+kv_use_serve(void)
+{
+	if (table == NULL)
+		return false;
+	before_shmem_exit(end_service, (Datum) 0);
+	return become_worker();
+}
+
+int
+kv_use_take(bool everything, KvCountedUse *taken, int max)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			count = 0;
+
+	for (int i = 0; i < PARTS && count < max; i++)
+	{
+		Part	   *part = &table->parts[i];
+
+		LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+		for (int j = 0; j < PLACES && count < max; j++)
+		{
+			Place	   *place = &part->places[j];
+
+			if (place->database != MyDatabaseId || place->use.uses == 0 ||
+				!(everything || is_due(place, now)))
+				continue;
+			memcpy(&taken[count++], &place->use, offsetof(KvCountedUse, names) + names_len(&place->use));
+			place->use.uses = 0;
+			place->written_at = now;
+		}
+		LWLockRelease(&part->lock);
+	}
+	return count;
+}
+
+void
+kv_use_give_back(const KvCountedUse *taken)
+{
+	uint32		hash = hash_of(taken);
+	Part	   *part = part_of(hash);
+	Place	   *place;
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	place = find(part, hash, taken);
+	if (place != NULL && place->use.set_at == taken->set_at)
+		place->use.uses += taken->uses;
+	LWLockRelease(&part->lock);
+}
+
+/* Whether there is something to write. */
+static bool
+any_is_due(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		due = false;
+
+	for (int i = 0; i < PARTS && !due; i++)
+	{
+		Part	   *part = &table->parts[i];
+
+		LWLockAcquire(&part->lock, LW_SHARED);
+		for (int j = 0; j < PLACES && !due; j++)
+			due = part->places[j].database == MyDatabaseId && is_due(&part->places[j], now);
+		LWLockRelease(&part->lock);
+	}
+	return due;
+}
+
+/* Who counts something after the look sees that there is no worker, and starts another one. */
+bool
+kv_use_may_leave(void)
+{
+	end_service(0, (Datum) 0);
+	return !any_is_due() || !become_worker();
+}
