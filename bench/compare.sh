@@ -38,6 +38,8 @@ slow_calls=2000		# of what takes 0.2 ms
 source "$here/sessions.sh"
 # shellcheck source-path=SCRIPTDIR source=identity.sh
 source "$here/identity.sh"
+# shellcheck source-path=SCRIPTDIR source=uses.sh
+source "$here/uses.sh"
 
 # --- Ways -------------------------------------------------------------------
 
@@ -51,7 +53,7 @@ write_scripts() {
 	lookup plaintext api_key plaintext
 	lookup pgp "pgp_sym_decrypt(sealed, 'passphrase')" pgp
 	lookup pgp_s2k0 "pgp_sym_decrypt(sealed, 'passphrase')" pgp_s2k0
-	say "$draw" "SELECT key_vault.get(:u, 'gemini', :l);" >"$folder/get"
+	say "$draw" "SELECT key_vault.get(:u, 'gemini', :l);" | tee "$folder/get_counted" >"$folder/get"
 	say "$draw" "SELECT * FROM key_vault.lookup(:u, 'gemini', :l);" >"$folder/lookup"
 	say "$draw" "SELECT key_vault.get(NULL, 'gemini', :l) FROM key_vault.authenticate(:t);" >"$folder/get_by_token"
 	say "$draw" "SELECT :l;" >"$folder/nothing"
@@ -88,12 +90,13 @@ in_loops() {
 # by_pgbench ROUND SECONDS RUN DATABASE WAY@WEIGHT...: transactions a second.  One
 # client draws the next transaction from all ways, so that whatever else the
 # machine does meets each way alike; and the slower half of each is left out.
-# session_options, when set, takes the place of the identity that the session has.
+# session_options, when set, takes the place of the identity that the session has, and
+# session_role that of the role.
 by_pgbench() {
 	local round=$1 seconds=$2 run=$3 database=$4 way rate
 	shift 4
 	as_server PGOPTIONS="${session_options--c key_vault.user_id=$owner}" taskset -c "$cpu" \
-		pgbench -n -M prepared -c 1 -T "$seconds" -U app "${@/#/-f$work/pgbench/}" \
+		pgbench -n -M prepared -c 1 -T "$seconds" -U "${session_role:-app}" "${@/#/-f$work/pgbench/}" \
 		-D u="$owner" -D t="$token" -D k=AIzaSyABCDEFGHIJKLMNOPQRSTUVWXYZ0123456 \
 		--log --log-prefix="$work/tmp/$round" "$database" >"$work/pgbench.log" 2>&1 ||
 		{ cat "$work/pgbench.log" >&2; die "pgbench failed"; }
@@ -198,6 +201,7 @@ lookups() {
 	in_one_select "$round"
 	by_token "$round"
 	[[ $size == "$one_size" ]] || return 0
+	counted "$round"
 	by_connecting "$round"
 	first_lookups "$round"
 	logged "$round"
@@ -239,7 +243,7 @@ start_server < <(
 	say "shared_preload_libraries = 'key_vault'" "key_vault.keyring_file = '$work/keyring'"
 )
 pin "$(server_pid)"
-as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app' -c "$logged_role"
+as_admin -d postgres -c 'CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO app' -c "$logged_role" -c "$counting_role"
 write_scripts
 make_token
 start_plain_server "$one_size"

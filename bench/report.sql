@@ -27,7 +27,7 @@ CREATE TEMPORARY TABLE medians AS
     LEFT JOIN net p ON (p.secrets, p.metric, p.run, p.round) = (n.secrets, n.metric, n.run, n.round)
         AND p.way = CASE WHEN n.way IN ('set', 'upsert') THEN 'upsert'
                          WHEN n.metric = 'rotation' THEN 'update'
-                         WHEN n.run = 'token' THEN 'get' ELSE 'plaintext' END
+                         WHEN n.run IN ('token', 'uses') THEN 'get' ELSE 'plaintext' END
     GROUP BY n.secrets, n.metric, n.run, n.way;
 
 CREATE TEMPORARY TABLE shown (line int GENERATED ALWAYS AS IDENTITY, metric text, run text, way text, title text, unit text);
@@ -50,6 +50,8 @@ INSERT INTO shown (metric, run, way, title, unit) VALUES
     ('pgbench', 'others', 'nothing', 'no lookup at all', '%s'),
     ('pgbench', 'token', 'get', '**The same without an identity in the session**: `get` of a user whom a role of level `service` names', '%s'),
     ('pgbench', 'token', 'get_by_token', '`get` of the token''s user, with `authenticate`', '%s'),
+    ('pgbench', 'uses', 'get', '**`get` through pgbench, and its uses**: not counted', '%s'),
+    ('pgbench', 'uses', 'get_counted', 'counted, with `track_last_use`', '%s'),
     ('authenticate', '-', 'token', '**CPU of a remembered token**', '%s us'),
     ('logged', '-', 'plaintext', '**The same, each logged** as csvlog in memory: plaintext, on a server without key_vault', '%s'),
     ('logged', '-', 'get', '`get`', '%s'),
@@ -132,6 +134,9 @@ WHERE (metric, run) = ('pgbench', 'straight') AND g.way = 'get' AND l.way = 'loo
 UNION ALL
 SELECT 15, '`get` with `authenticate` through pgbench, to `get` at level service', false, 0.9, '', min(ratio), NULL
 FROM medians WHERE (metric, run, way) = ('pgbench', 'token', 'get_by_token')
+UNION ALL
+SELECT 17, '`get` with `track_last_use` through pgbench, to `get` without', false, 0.97, '', min(ratio), NULL
+FROM medians WHERE (metric, run, way) = ('pgbench', 'uses', 'get_counted')
 UNION ALL
 SELECT 16, '`authenticate`, CPU of a remembered token', true, 3, ' us', max(value), NULL
 FROM medians WHERE metric = 'authenticate'
