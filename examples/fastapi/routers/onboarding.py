@@ -10,7 +10,8 @@ router = APIRouter(prefix="/api")
 
 PROVIDERS = """
     SELECT p.name, p.display_name, p.category, p.required, p.key_prefixes, p.key_url,
-           coalesce(o.configured, false) AS configured, o.source, o.hint, o.expires_at, o.missing
+           coalesce(o.configured, false) AS configured, o.source, o.hint, o.expires_at, o.missing,
+           o.last_used_at, o.last_outcome, o.last_outcome_at
     FROM key_vault.providers p
     LEFT JOIN key_vault.onboarding(NULL) o ON o.provider = p.name
     ORDER BY p.required DESC, p.category, p.display_name

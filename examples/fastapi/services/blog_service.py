@@ -9,8 +9,14 @@ from services.user_api_key_context import user_api_keys
 
 def generate_blog(token: Optional[str], topic: str) -> str:
     with user_api_keys(token) as keys:
-        gemini_key = keys.require("gemini")
-        text, tokens = gemini.generate_content(gemini_key, f"Write a blog about {topic}")
+        gemini_key, version = keys.require_version("gemini")
+        try:
+            text, tokens = gemini.generate_content(gemini_key, f"Write a blog about {topic}")
+        except gemini.ProviderError as error:
+            if error.outcome is not None:
+                keys.record_outcome("gemini", error.outcome, version)
+            raise
+        keys.record_outcome("gemini", "accepted", version)
     if token is not None:
         _record_usage(token, tokens)
     return text

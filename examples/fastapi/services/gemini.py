@@ -8,13 +8,23 @@ request can run with another user's key.  Make a client a call instead.
 import json
 import urllib.error
 import urllib.request
-from typing import Tuple
+from typing import Optional, Tuple
 
 from settings import settings
 
 
 class ProviderError(Exception):
-    """The provider did not do it; the message is for the user."""
+    """The provider did not do it; the message is for the user.
+
+    outcome is what that says of the key, as key_vault.record_outcome() takes it, or None.
+    """
+
+    def __init__(self, message: str, outcome: Optional[str] = None):
+        super().__init__(message)
+        self.outcome = outcome
+
+
+OUTCOMES = {401: "rejected", 403: "rejected", 429: "quota"}
 
 
 def generate_content(api_key: str, prompt: str) -> Tuple[str, int]:
@@ -29,7 +39,7 @@ def generate_content(api_key: str, prompt: str) -> Tuple[str, int]:
             answer = json.load(response)
         text = answer["candidates"][0]["content"]["parts"][0]["text"]
     except urllib.error.HTTPError as error:
-        raise ProviderError(f"Gemini refused the request ({error.code}).") from None
+        raise ProviderError(f"Gemini refused the request ({error.code}).", OUTCOMES.get(error.code)) from None
     except (OSError, LookupError, ValueError):
         raise ProviderError("Gemini gave no usable answer.") from None
     return text, answer.get("usageMetadata", {}).get("totalTokenCount", 0)

@@ -12,7 +12,7 @@ psycopg.OperationalError, never None.
 
 from contextlib import contextmanager
 from functools import partial
-from typing import Callable, Dict, Iterator, Optional
+from typing import Callable, Dict, Iterator, Optional, Tuple
 
 import psycopg
 from fastapi import Depends
@@ -43,6 +43,16 @@ class UserApiKeys:
             return self._ask("SELECT key_vault.require(NULL, %s) AS answer", (provider,))
         except psycopg.errors.NoDataFound as error:
             raise NoApiKey(error) from None
+
+    def require_version(self, provider: str) -> Tuple[str, Optional[int]]:
+        """The key, and which version of it that is: None for one of the .env file."""
+        with transaction_for(self._token) as connection:
+            row = connection.execute("SELECT api_key, version FROM key_vault.lookup(NULL, %s)", (provider,)).fetchone()
+        return (row["api_key"], row["version"]) if row else (self.require(provider), None)
+
+    def record_outcome(self, provider: str, outcome: str, version: Optional[int]) -> None:
+        """What the provider said of the key, unless the user has set another one meanwhile."""
+        self._ask("SELECT key_vault.record_outcome(NULL, %s, %s, version => %s) AS answer", (provider, outcome, version))
 
     def get_all(self) -> Dict[str, str]:
         return self._ask("SELECT key_vault.get_all(NULL) AS answer", ())

@@ -41,6 +41,15 @@ function warningFor(provider, key) {
   return provider.key_prefixes.some((prefix) => key.startsWith(prefix)) ? '' : `This does not look like a key of ${provider.display_name}. Formats change, so you can save it anyway.`;
 }
 
+// How the key is used ---------------------------------------------------------
+
+const SAID = { rejected: 'The provider refused this key.', quota: 'The provider says that this key is out of quota.' };
+
+function useOf(provider) {
+  const used = provider.last_used_at && `Last used ${new Date(provider.last_used_at).toLocaleString()}.`;
+  return [SAID[provider.last_outcome], used].filter(Boolean).join(' ');
+}
+
 // Cards -----------------------------------------------------------------------
 
 function describe(card, provider) {
@@ -50,8 +59,9 @@ function describe(card, provider) {
   badge.className = 'badge';
   badge.textContent = '';
   if (provider.configured) {
-    badge.textContent = 'Saved';
-    badge.classList.add('good');
+    const refused = provider.last_outcome === 'rejected';
+    badge.textContent = refused ? 'Refused' : 'Saved';
+    badge.classList.add(refused ? 'warn' : 'good');
   } else if (provider.missing) {
     const expired = provider.expires_at && new Date(provider.expires_at) <= new Date();
     badge.textContent = expired ? 'Expired' : provider.hint ? 'Enter again' : 'Missing';
@@ -59,6 +69,8 @@ function describe(card, provider) {
   }
   badge.title = provider.missing ?? '';
   find('.stored').hidden = !provider.configured;
+  find('.use').textContent = useOf(provider);
+  find('.use').hidden = !provider.configured || !useOf(provider);
   find('.masked').textContent = `••••••••${provider.hint ?? ''}`;
   find('.source').textContent = provider.source === 'dotenv' ? 'from the .env file' : '';
   find('.open').textContent = provider.configured ? 'Replace' : 'Add key';

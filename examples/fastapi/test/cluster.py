@@ -19,6 +19,7 @@ class Cluster:
             conf.write(
                 f"listen_addresses = ''\nunix_socket_directories = '{self.socket}'\nfsync = off\n"
                 f"shared_preload_libraries = 'key_vault'\n"
+                f"key_vault.track_last_use = on\n"
                 f"key_vault.keyring_file = '{folder}/%d.keyring'\nkey_vault.dotenv_file = '{dotenv}'\n"
             )
             if os.environ.get("TEMP_CONFIG"):

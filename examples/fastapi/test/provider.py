@@ -1,4 +1,4 @@
-"""A provider on loopback: it answers with a fingerprint of the key that it was called with."""
+"""A provider on loopback: it answers with a fingerprint of the key that it was called with, or refuses it."""
 
 import json
 import random
@@ -17,10 +17,11 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(random.uniform(0, self.server.patience))
         self.server.calls.append(time.monotonic())
         text = fingerprint(self.headers.get("x-goog-api-key", ""))
+        status = self.server.refused.get(self.headers.get("x-goog-api-key"), 200)
         body = json.dumps(
             {"candidates": [{"content": {"parts": [{"text": text}]}}], "usageMetadata": {"totalTokenCount": 1200}}
         ).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -38,5 +39,6 @@ class Provider(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.patience = 0.005
         self.calls = []
+        self.refused = {}  # statuses by key
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()

@@ -21,6 +21,19 @@ def save_at_once(world):
     ok(world.user("user_hasty").generate() in [world.fingerprint(key) for key in sent], "... which is one of them")
 
 
+def what_the_provider_said(world, user, key):
+    said = lambda: user.providers()["gemini"]["last_outcome"]
+    same(said(), "accepted", "what the provider said of it is shown")
+    ok(user.providers()["gemini"]["last_used_at"], "... and when it was used")
+    for status, outcome in (401, "rejected"), (429, "quota"), (403, "rejected"):
+        world.provider.refused[key] = status
+        same((user.generate(), said()), (502, outcome), f"... also when it answers {status}")
+    world.provider.refused[key] = 500
+    same((user.generate(), said()), (502, "rejected"), "... but not when it says nothing of the key")
+    del world.provider.refused[key]
+    same((user.onboard(gemini=key), said()), ([200], None), "... and no more when the key is saved anew")
+
+
 def run(world):
     world.production()
     stranger = Client(world.backend)
@@ -57,6 +70,7 @@ def run(world):
     same(other.generate(), 409, "a user without a key is told so")
     ok(other.ask("POST", "/api/generate", {"topic": "x"})[1]["detail"].startswith("no API key found"), "... in words that users know")
     same(user.generate(), world.fingerprint(key), "the provider is called with the user's key")
+    what_the_provider_said(world, user, key)
 
     same(user.ask("PUT", "/api/keys/nonsense", {"api_key": "x"})[0], 404, "an unknown provider")
     same(user.ask("PUT", "/api/keys/exa", {"api_key": ""})[0], 422, "an empty key")
