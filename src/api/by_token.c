@@ -12,9 +12,13 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "executor/execdesc.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/planner.h"
+#include "tcop/pquery.h"
 #include "utils/lsyscache.h"
+#include "utils/portal.h"
 
 #include "api/by_token.h"
 #include "server/compat.h"
@@ -22,6 +26,9 @@
 extern PGDLLEXPORT Datum kv_sql_authenticate(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum kv_sql_get(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum kv_sql_require(PG_FUNCTION_ARGS);
+
+/* Where else an expression says at which byte of the text it stands: this one is ours. */
+#define IS_CONDITION (-1701)
 
 static planner_hook_type previous_planner = NULL;
 
@@ -112,6 +119,7 @@ make_condition(Query *query, FuncExpr *call)
 	RangeTblEntry *entry = linitial(query->rtable);
 	NullTest   *condition = makeNode(NullTest);
 
+	call->location = IS_CONDITION;
 	condition->arg = (Expr *) call;
 	condition->nulltesttype = IS_NOT_NULL;
 	condition->location = -1;
@@ -130,6 +138,34 @@ plan(KV_PLANNER_PARAMETERS)
 	if (previous_planner)
 		return previous_planner(KV_PLANNER_ARGUMENTS);
 	return standard_planner(KV_PLANNER_ARGUMENTS);
+}
+
+/*
+ * Whether the client's own statement has this call.  The portals of functions, and those
+ * that EXECUTE makes, have names.
+ */
+static bool
+is_of_portal(const FuncExpr *call)
+{
+	QueryDesc  *running = ActivePortal != NULL && ActivePortal->name[0] == '\0' ?
+		ActivePortal->queryDesc : NULL;
+	const Plan *plan = running != NULL ? running->plannedstmt->planTree : NULL;
+	const List *condition;
+
+	if (plan == NULL || !IsA(plan, Result))
+		return false;
+	condition = (const List *) ((const Result *) plan)->resconstantqual;
+	return list_length(condition) == 1 && IsA(linitial(condition), NullTest) &&
+		((NullTest *) linitial(condition))->arg == (Expr *) call;
+}
+
+bool
+kv_by_token_is_alone(const FmgrInfo *authenticate)
+{
+	const FuncExpr *call = (const FuncExpr *) authenticate->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) && call->location == IS_CONDITION &&
+		GetCurrentTransactionNestLevel() == 1 && !IsTransactionBlock() && is_of_portal(call);
 }
 
 void

@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "api/arguments.h"
+#include "api/by_token.h"
 #include "server/errors.h"
 #include "vault/audit/calls.h"
 #include "vault/tokens/authentication.h"
@@ -34,7 +35,9 @@ kv_sql_authenticate(PG_FUNCTION_ARGS)
 
 	KV_AUDITED(call, .action = "authenticate");
 	{
-		user_id = kv_authenticate(KV_GETARG_TEXT_OR_NULL(0));
+		user_id = kv_by_token_is_alone(fcinfo->flinfo) ?
+			kv_authenticate_for_statement(KV_GETARG_TEXT_OR_NULL(0)) :
+			kv_authenticate(KV_GETARG_TEXT_OR_NULL(0));
 		call.user_id = user_id;
 	}
 	KV_AUDITED_END(call);

@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 #include "server/database_path.h"
+#include "server/identity_settings.h"
 #include "server/redaction/names.h"
 #include "server/settings.h"
 #include "server/shared_slots.h"
@@ -149,7 +150,7 @@ kv_settings_define(void)
 							   "",
 							   PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE,
-							   check_user_id, NULL, NULL);
+							   check_user_id, NULL, kv_identity_settings_show_user_id);
 
 	DefineCustomStringVariable("key_vault.team_id",
 							   "The team whose keys serve the user where there is none of the user's own.",
@@ -158,7 +159,7 @@ kv_settings_define(void)
 							   "",
 							   PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE,
-							   check_team_id, NULL, NULL);
+							   check_team_id, NULL, kv_identity_settings_show_team_id);
 
 	DefineCustomStringVariable("key_vault.identity_until",
 							   "Until when parallel workers go by the identity that a token made.",
@@ -167,7 +168,7 @@ kv_settings_define(void)
 							   "",
 							   PGC_SUSET,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   NULL, NULL, NULL);
+							   NULL, NULL, kv_identity_settings_show_until);
 
 	DefineCustomStringVariable("key_vault.keyring_file",
 							   "The file that holds the root keys.",

@@ -125,6 +125,25 @@ sub send_by
 	return;
 }
 
+# Runs statements, each [SQL, parameters], in one transaction: one Sync for all.  The rows are
+# those of all.
+sub pipeline
+{
+	my ($self, @statements) = @_;
+	$self->_write(join('', map { my ($sql, @parameters) = @$_; _parse('', $sql) . _execute('', @parameters) } @statements) . _message('S', ''));
+	return $self->receive;
+}
+
+# Calls a function by its OID, without a statement, in the same transaction as what stands before
+# it: statements, each [SQL, parameters].  The rows are those of all, and the result of the call.
+sub call_behind
+{
+	my ($self, $statements, $oid, @arguments) = @_;
+	my $call = pack('Nnn', $oid, 0, scalar @arguments) . join('', map { pack('N', length $_) . $_ } @arguments) . pack('n', 0);
+	$self->_write(join('', map { my ($sql, @parameters) = @$_; _parse('', $sql) . _execute('', @parameters) } @$statements) . _message('F', $call));
+	return $self->receive;
+}
+
 # Prepares a statement under a name, as drivers do, and runs one that is prepared.
 sub prepare
 {
@@ -225,6 +244,7 @@ sub _take
 	my $result = $self->{pending};
 	if ($type eq 'Z') { return 1; }
 	elsif ($type eq 'D') { push @{ $result->{rows} }, _row($body); }
+	elsif ($type eq 'V') { push @{ $result->{rows} }, _row("\0\1$body"); }
 	elsif ($type eq 'C') { ($result->{tag}) = unpack('Z*', $body); }
 	elsif ($type eq 'E') { $result->{error} //= _fields($body); }
 	elsif ($type eq 'N') { push @{ $result->{notices} }, _fields($body); }

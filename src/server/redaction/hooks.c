@@ -12,6 +12,7 @@
 #include "utils/portal.h"
 
 #include "server/compat.h"
+#include "server/identity_settings.h"
 #include "server/redaction/entry.h"
 #include "server/redaction/known.h"
 #include "server/redaction/names.h"
@@ -96,6 +97,8 @@ executor_start(QueryDesc *query, int eflags)
 static void
 executor_run(KV_EXECUTOR_RUN_PARAMETERS)
 {
+	if (unlikely(kv_identity_settings_are_late))
+		kv_identity_settings_catch_up();
 	look_at_running(query->params);
 	if (previous_executor_run)
 		previous_executor_run(KV_EXECUTOR_RUN_ARGUMENTS);
@@ -108,6 +111,8 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
+	if (unlikely(kv_identity_settings_are_late))
+		kv_identity_settings_catch_up();
 	look_at_running(params);
 	if (previous_process_utility)
 		previous_process_utility(statement, text, read_only_tree, context, params,

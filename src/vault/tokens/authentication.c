@@ -3,19 +3,19 @@
  *		Binds the transaction to the user of a token.
  *
  * The token counts.  The settings are made to say the same, because they are all that
- * parallel workers get; whoever clears them (RESET ALL) has workers that see no rows.
+ * parallel workers get, at once or late; whoever clears them (RESET ALL) has workers that
+ * see no rows.
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 
 #include "jose/memory.h"
 #include "server/compat.h"
 #include "server/errors.h"
+#include "server/identity_settings.h"
 #include "server/redaction/redaction.h"
-#include "server/settings.h"
 #include "store/role_identity.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/transaction_token.h"
@@ -26,6 +26,7 @@ void
 kv_authentication_init(void)
 {
 	kv_transaction_token_init(kv_token_judge);
+	kv_identity_settings_init();
 }
 
 void
@@ -88,33 +89,13 @@ check_is_same_user(const KvTokenSubject *subject)
 			 errhint("Authenticate once in each transaction, in a role and a session without an identity.")));
 }
 
-/* As SET LOCAL, with the rights of the extension. */
+/* Binds the transaction to the token's user. */
 static void
-set_local(const char *name, const char *now, const char *value)
-{
-	if (strcmp(now, value) != 0)
-		(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_LOCAL, true, 0, false);
-}
-
-static void
-tell_workers(const KvTokenSubject *subject)
-{
-	char		until[MAXINT8LEN + 1];
-
-	pg_lltoa(kv_token_good_until(subject), until);
-	set_local("key_vault.user_id", kv_setting_user_id, subject->user_id);
-	set_local("key_vault.team_id", kv_setting_team_id, subject->team_id);
-	set_local("key_vault.identity_until", kv_setting_identity_until, until);
-}
-
-text *
-kv_authenticate(const text *token)
+bind_token(const text *token, KvTokenSubject *subject)
 {
 	const char *data;
 	int			len;
 	uint64		changes;
-	KvTokenSubject subject;
 
 	if (token == NULL)
 		ereport(ERROR,
@@ -126,9 +107,27 @@ kv_authenticate(const text *token)
 
 	AcceptInvalidationMessages();
 	changes = kv_transaction_token_changes();
-	kv_token_judge(data, len, &subject);
-	check_is_same_user(&subject);
-	tell_workers(&subject);
-	kv_transaction_token_bind(data, len, &subject, changes);
+	kv_token_judge(data, len, subject);
+	check_is_same_user(subject);
+	kv_transaction_token_bind(data, len, subject, changes);
+}
+
+text *
+kv_authenticate(const text *token)
+{
+	KvTokenSubject subject;
+
+	bind_token(token, &subject);
+	kv_identity_settings_set(subject.user_id, subject.team_id, kv_token_good_until(&subject));
+	return cstring_to_text(subject.user_id);
+}
+
+text *
+kv_authenticate_for_statement(const text *token)
+{
+	KvTokenSubject subject;
+
+	bind_token(token, &subject);
+	kv_identity_settings_set_late(subject.user_id, subject.team_id, kv_token_good_until(&subject));
 	return cstring_to_text(subject.user_id);
 }

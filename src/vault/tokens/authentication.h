@@ -19,4 +19,7 @@ extern void kv_authentication_prepare(void);
  */
 extern text *kv_authenticate(const text *token);
 
+/* The same for the only call of a statement: the settings follow late, as in identity_settings.h. */
+extern text *kv_authenticate_for_statement(const text *token);
+
 #endif							/* KV_AUTHENTICATION_H */
