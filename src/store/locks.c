@@ -9,11 +9,16 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/inval.h"
 
+#include "server/compat.h"
 #include "store/locks.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
+
+/* All sessions share a table that has room for 64 locks of each. */
+#define PARTS_MAX 16
 
 static KvStatement select_holder = {
 	"SELECT pid FROM pg_catalog.pg_locks"
@@ -86,4 +91,24 @@ kv_lock_for_transaction(KvLock lock)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	/* what the one before us changed */
 	AcceptInvalidationMessages();
+}
+
+bool
+kv_lock_part_if_free(uint32 part)
+{
+	static LocalTransactionId taken_in = InvalidLocalTransactionId;
+	static int	taken;
+	LOCKTAG		tag;
+
+	if (taken_in != kv_local_transaction_id())
+		taken = 0;
+	taken_in = kv_local_transaction_id();
+	if (taken == PARTS_MAX)
+		return false;
+	/* no catalog has the table's OID, so that no statement's lock is one of these */
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, kv_secret_table_oid(), part, 0);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	taken++;
+	return true;
 }

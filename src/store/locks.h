@@ -31,6 +31,12 @@ typedef enum KvLock
 extern void kv_lock_for_session(KvLock lock, const char *what);
 extern void kv_unlock_for_session(KvLock lock);
 
+/*
+ * Takes the lock of one part of many until the transaction ends; false, at once, when
+ * another session has it, or when this transaction has as many as it may.
+ */
+extern bool kv_lock_part_if_free(uint32 part);
+
 /* Takes the lock until the transaction ends; waits for who has it. */
 extern void kv_lock_for_transaction(KvLock lock);
 

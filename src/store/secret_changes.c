@@ -10,6 +10,7 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -19,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
+#include "store/locks.h"
 #include "store/privileges.h"
 #include "store/secret_access.h"
 #include "store/secret_changes.h"
@@ -58,12 +60,50 @@ fill_slot(KvRowChecks *checks, Relation rel, const KvSecretName *name,
 	slot->tts_tableOid = RelationGetRelid(rel);
 }
 
+static uint32
+hash_of(const KvSecretName *name)
+{
+	const text *parts[] = {name->user_id, name->provider, name->label};
+	uint32		hash = 0;
+
+	for (int i = 0; i < (int) lengthof(parts); i++)
+		hash = hash_combine(hash, hash_bytes((const unsigned char *) VARDATA_ANY(parts[i]),
+											 VARSIZE_ANY_EXHDR(parts[i])));
+	return hash;
+}
+
+/*
+ * The same as INSERT does.  A row that turns out to be of a version that is taken stays
+ * behind dead, and until the transaction ends others wait for it as for one that lives:
+ * two such would wait for each other, were it not that only one transaction at a time
+ * may do this for a secret.
+ */
+static bool
+put_row_plainly(ResultRelInfo *target, TupleTableSlot *slot, EState *estate)
+{
+	Relation	rel = target->ri_RelationDesc;
+	bool		conflict = false;
+	TM_FailureData failure;
+
+	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
+	kv_insert_index_tuples(target, slot, estate, &conflict);
+	if (!conflict)
+		return true;
+	CommandCounterIncrement();
+	if (kv_table_tuple_delete(rel, &slot->tts_tid, GetCurrentCommandId(true),
+							  GetActiveSnapshot(), &failure) != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("the row of a version that is taken is not there")));
+	return false;
+}
+
 /*
  * Puts the row into the table and its indexes, as INSERT ... ON CONFLICT does; false,
  * and nothing there, when the version is taken.
  */
 static bool
-put_row(ResultRelInfo *target, TupleTableSlot *slot, EState *estate)
+put_row_speculatively(ResultRelInfo *target, TupleTableSlot *slot, EState *estate)
 {
 	TransactionId transaction = GetCurrentTransactionId();
 	bool		conflict = false;
@@ -135,7 +175,9 @@ insert_row(KvAccess *access, Relation rel, void *arg)
 	ExecConstraints(target, checks->slot, estate);
 	if (policy != NULL && !kv_policy_admits(policy, checks->slot))
 		kv_secret_table_refuse(rel);
-	insert->done = put_row(target, checks->slot, estate);
+	insert->done = kv_lock_part_if_free(hash_of(insert->name)) ?
+		put_row_plainly(target, checks->slot, estate) :
+		put_row_speculatively(target, checks->slot, estate);
 
 	ExecClearTuple(checks->slot);
 	close_indexes(target, checks, estate);
