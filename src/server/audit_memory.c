@@ -128,6 +128,26 @@ kv_audit_ring_is_used(void)
 }
 
 bool
+kv_audit_ring_look(char problem[KV_AUDIT_PROBLEM_BYTES])
+{
+	KvAuditRing *ring;
+	bool		served = false;
+
+	problem[0] = '\0';
+	LWLockAcquire(&kv_audit_rings->lock, LW_SHARED);
+	ring = find(MyDatabaseId);
+	if (ring != NULL)
+	{
+		LWLockAcquire(&ring->lock, LW_SHARED);
+		served = ring->worker_pid != 0;
+		strlcpy(problem, ring->problem, KV_AUDIT_PROBLEM_BYTES);
+		LWLockRelease(&ring->lock);
+	}
+	LWLockRelease(&kv_audit_rings->lock);
+	return served;
+}
+
+bool
 kv_audit_ring_has_room(const KvAuditRing *ring, Size len)
 {
 	return ring->appended - ring->written + sizeof(uint32) + len <= KV_AUDIT_RING_BYTES;

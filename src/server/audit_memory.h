@@ -14,7 +14,6 @@
 #include "server/audit_ring.h"
 
 #define KV_AUDIT_RINGS 16
-#define KV_AUDIT_PROBLEM_BYTES 256
 
 typedef struct KvAuditRing
 {

@@ -17,6 +17,7 @@
 
 #define KV_AUDIT_RING_BYTES (1024 * 1024)
 #define KV_AUDIT_ENTRY_MAX 4096 /* bytes of one record */
+#define KV_AUDIT_PROBLEM_BYTES 256
 
 typedef enum KvAuditWait
 {
@@ -47,6 +48,9 @@ extern bool kv_audit_ring_try_leave(const void *entry, Size len);
  * the caller's.  Errors: as above.
  */
 extern void kv_audit_ring_settle(KvAuditWait wait, int timeout_ms);
+
+/* Whether this database has a worker now, and what keeps it from writing: "" when nothing does. */
+extern bool kv_audit_ring_look(char problem[KV_AUDIT_PROBLEM_BYTES]);
 
 
 /* For the worker alone */

@@ -98,7 +98,7 @@ build_and_install("$folder/build", $bindir);
 
 # --- The old cluster
 
-my $old = new_vault('old');
+my $old = new_vault('old', conf => "shared_preload_libraries = 'key_vault'\nkey_vault.audit = async\n");
 my $old_bindir = $old->config_data('--bindir');
 my $ring = keyring_path($old);
 add_role($old, 'regress_kv_service', 'service');
@@ -155,6 +155,12 @@ my $contents = q{
 my $before = $old->safe_psql('postgres', $contents);
 like($before, qr/^[0-9a-f]{32} 603 /, 'the old server has secrets');
 
+# The audit's chain, of which the last record is kept
+$old->restart;
+my $head = $old->safe_psql('postgres', "SELECT number, mac FROM key_vault.audit_head()");
+my ($last) = split /\|/, $head;
+cmp_ok($last, '>', 600, 'there are audit records');
+
 # Where the keyring must not be
 append_to_file($old->data_dir . '/keyring_in_data_directory', slurp_file($ring));
 my ($in_data, $from_old) = ('keyring_in_data_directory', $old->data_dir);
@@ -205,6 +211,13 @@ ok(-e $ring, 'the keyring is not');
 is($new->safe_psql('postgres', $contents), $before, 'everything is as it was');
 
 # --- The new one
+
+is($new->safe_psql('postgres', "SELECT number, mac FROM key_vault.audit_log WHERE number = $last"), $head, 'the last audit record came along');
+is($new->safe_psql('postgres', 'SELECT count(*) FROM key_vault.verify_audit()'), '0', 'and the chain verifies');
+$new->append_conf('postgresql.conf', "shared_preload_libraries = 'key_vault'\nkey_vault.audit = durable\n");
+$new->restart;
+$new->safe_psql('postgres', q{SELECT key_vault.get('user_7', 'gemini')});
+is($new->safe_psql('postgres', "SELECT count(*) > $last, (SELECT count(*) FROM key_vault.verify_audit()) FROM key_vault.audit_log"), 't|0', 'and goes on');
 
 my $service = session($new, 'regress_kv_service');
 outcome_is($service, 'AIza-new-of-user_7', 'a service role names the user', q{SELECT key_vault.get('user_7', 'gemini')});

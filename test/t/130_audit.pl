@@ -306,6 +306,35 @@ retire_root_key ok - - - - $first
 END
 verifies('the chain verifies after rotation and retirement');
 
+# --- What else is recorded
+
+$before = last_number();
+my $super = session($node);
+$super->query(q{SELECT key_vault.escrow_keyring('none')});
+$super->query(q{SELECT key_vault.distrust_issuer('https://issuer.example')});
+$super->query(q{SELECT key_vault.revoke_access('regress_kv_web')});
+$super->query(q{SELECT key_vault.grant_access('regress_kv_web', 'nonesuch')});
+$super->query('CALL key_vault.purge()');
+$super->query(q{CALL key_vault.discard_secrets('0123456789abcdef')});
+$super->query(q{SELECT key_vault.activate_root_key('0123456789abcdef')});
+$service->query(q{SELECT * FROM key_vault.import_keys($1)}, "SELECT * FROM (VALUES ('user_g', 'exa', '01234567-89ab-cdef-0123-456789abcdef'), ('user_g', 'nonesuch', '$key'), ('$key', 'exa', 'x'), (NULL, 'exa', '$key'), ('user_h', 'exa', '$key')) v");
+$service->query(q{SELECT key_vault.import_dotenv('user_h', $1)}, "OPENAI_API_KEY=sk-****************\n");
+is(records_after($before), <<'END' =~ s/\n\z//r, 'calls of admins, and rows of an import that are refused');
+escrow_keyring refused - - - - 55000
+distrust_issuer ok - - - - https://issuer.example
+revoke_access ok - - - - regress_kv_web
+grant_access refused - - - - regress_kv_web 22023
+purge ok - - - -
+discard_secrets refused - - - - 0123456789abcdef 42704
+activate_root_key unopened - - - - 0123456789abcdef F0000
+import_keys ok user_g exa default 1
+import_keys refused user_g (withheld) - - 42704
+import_keys refused (withheld) exa - - 22023
+import_keys refused - exa - - 22004
+import_keys ok user_h exa default 1
+import_dotenv refused user_h openai default - 22023
+END
+
 # --- Tampering
 
 sub tampered
@@ -352,9 +381,17 @@ like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/key_vault audit hea
 
 # --- What the documentation shows
 
-$node->safe_psql('postgres', 'CREATE ROLE app_auditor');
+$node->safe_psql('postgres', "CREATE ROLE app_auditor LOGIN; SELECT key_vault.grant_access('app_auditor', 'auditor')");
+my $folder = PostgreSQL::Test::Utils::tempdir;
 for my $block (blocks_by('130_audit.pl'))
 {
+	if ($block->{language} eq 'sh')
+	{
+		local @ENV{qw(PGHOST PGPORT)} = ($node->host, $node->port);
+		is(system('bash', '-e', '-c', "cd '$folder'\n" . $block->{text} =~ s/-d app\b/-d postgres/r), 0, "$block->{file}:$block->{line} runs");
+		like(PostgreSQL::Test::Utils::slurp_file("$folder/audit_heads"), qr/\A\d+\|[0-9a-f]{64}\n\z/, 'and keeps the head');
+		next;
+	}
 	my ($status, undef, $errors) = $node->psql('postgres', $block->{text}, on_error_stop => 1);
 	is($status, 0, "$block->{file}:$block->{line} runs") or diag($errors);
 }

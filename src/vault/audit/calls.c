@@ -45,25 +45,32 @@ report_standby(void)
 			 errhint("Ask the primary, or set key_vault.audit to async on the standby: its records go to the server's log then.")));
 }
 
+/* A provider as it is registered: else it may be a key. */
+static const text *
+shown_provider(const text *named)
+{
+	const KvProvider *provider;
+
+	if (named == NULL)
+		return NULL;
+	provider = kv_provider_find(named);
+	return provider != NULL ?
+		DatumGetTextPCopy(PointerGetDatum(provider->name)) : cstring_to_text(WITHHELD);
+}
+
 /* What can throw, or looks at tables, is done before the call: not while an error passes. */
 void
 kv_audit_begin(KvAuditCall *call)
 {
 	int			len;
 	const char *identity = kv_identity(&len);
-	const KvProvider *provider;
 
 	if (kv_setting_audit == KV_AUDIT_DURABLE && RecoveryInProgress())
 		report_standby();
 	call->role = GetUserNameFromId(GetUserId(), true);
 	if (call->user_id == NULL && identity != NULL)
 		call->identity = pnstrdup(identity, len);
-	if (call->provider != NULL)
-	{
-		provider = kv_provider_find(call->provider);
-		call->provider = provider != NULL ?
-			DatumGetTextPCopy(PointerGetDatum(provider->name)) : cstring_to_text(WITHHELD);
-	}
+	call->provider = shown_provider(call->provider);
 	call->outer = kv_audit_call;
 	call->audited = true;
 	kv_audit_call = call;
@@ -328,5 +335,26 @@ kv_audit_leave_part(const text *user_id, const text *provider, const text *label
 	part.version = version;
 	kv_audit_call->is_left = true;
 	describe(&part, opened ? "ok" : "unopened", NULL, &texts, &row);
+	leave_or_log(&part, &row, KV_AUDIT_WAIT_NOT);
+}
+
+void
+kv_audit_leave_refused_part(const text *user_id, const text *provider, const text *label,
+							int sqlerrcode)
+{
+	KvAuditCall part;
+	Texts		texts;
+	KvAuditRow	row;
+
+	if (kv_audit_call == NULL)
+		return;
+	part = *kv_audit_call;
+	part.user_id = user_id;
+	part.provider = shown_provider(provider);
+	part.label = label;
+	kv_audit_call->is_left = true;
+	describe(&part, outcome_of_error(sqlerrcode), may_be_key, &texts, &row);
+	strlcpy(texts.sqlstate, unpack_sql_state(sqlerrcode), sizeof(texts.sqlstate));
+	row.sqlstate = texts.sqlstate;
 	leave_or_log(&part, &row, KV_AUDIT_WAIT_NOT);
 }

@@ -53,6 +53,14 @@ extern KvAuditCall *kv_audit_call;
  *
  * The block is left by its end or by an error, no other way.
  */
+#ifdef KV_WITHOUT_AUDIT			/* what bench/audit.sh compares with */
+#define KV_AUDITED(call, ...) \
+	do { \
+		KvAuditCall call = {__VA_ARGS__}; \
+		(void) call;
+#define KV_AUDITED_END(call) \
+	} while (0)
+#else
 #define KV_AUDITED(call, ...) \
 	do { \
 		KvAuditCall call = {__VA_ARGS__}; \
@@ -70,6 +78,7 @@ extern KvAuditCall *kv_audit_call;
 		if (call.audited) \
 			kv_audit_done(&call); \
 	} while (0)
+#endif
 
 /* For the macros only. */
 extern void kv_audit_begin(KvAuditCall *call);
@@ -88,5 +97,9 @@ extern void kv_audit_note_row(const text *owner, int32 version);
  */
 extern void kv_audit_leave_part(const text *user_id, const text *provider, const text *label,
 								const text *owner, int32 version, bool opened);
+
+/* The same of one that was refused, which ends the running call not. */
+extern void kv_audit_leave_refused_part(const text *user_id, const text *provider,
+										const text *label, int sqlerrcode);
 
 #endif							/* KV_AUDIT_CALLS_H */

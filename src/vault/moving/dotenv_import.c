@@ -100,7 +100,10 @@ import_value(const Content *content, text *provider, const KvDotenvValue *value,
 	}
 	PG_END_TRY();
 	if (problem != NULL)
+	{
 		warn(problem->sqlerrcode, provider, psprintf("Reason: %s.", problem->message), problem->hint);
+		kv_audit_leave_refused_part(storing.args.user_id, provider, storing.args.label, problem->sqlerrcode);
+	}
 	return storing.version;
 }
 

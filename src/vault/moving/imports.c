@@ -210,16 +210,21 @@ kv_import_try(void (*store) (void *state), void *state)
 }
 
 static void
+refuse_row(Import *import, const KvImportRow *row, int code, const char *why, const char *hint)
+{
+	import->counts.failed++;
+	report_row(row, why, hint);
+	kv_audit_leave_refused_part(row->user_id, row->provider, NULL, code);
+}
+
+static void
 import_row(Import *import, const KvImportRow *row)
 {
 	Storing		storing = {import, row, false};
 	ErrorData  *problem = kv_import_try(store_row, &storing);
 
 	if (problem != NULL)
-	{
-		import->counts.failed++;
-		report_row(row, problem->message, problem->hint);
-	}
+		refuse_row(import, row, problem->sqlerrcode, problem->message, problem->hint);
 	else if (storing.stored)
 		import->counts.imported++;
 	else
@@ -250,21 +255,18 @@ import_newest(const KvImportRow *row, void *state)
 	if (row->user_id == NULL || row->provider == NULL ||
 		(row->key == NULL && row->encrypted == NULL))
 	{
-		import->counts.failed++;
-		report_row(row, "User, provider or key is NULL", NULL);
+		refuse_row(import, row, KV_ERRCODE_NO_ARGUMENT, "User, provider or key is NULL", NULL);
 		return;
 	}
 	if (row->has_bad_time)
 	{
-		import->counts.failed++;
-		report_row(row, "Its fourth column is no time",
+		refuse_row(import, row, KV_ERRCODE_BAD_ARGUMENT, "Its fourth column is no time",
 				   "Pass user, provider, key and, if known, the time of change, in this order.");
 		return;
 	}
 	if (row->has_bad_attributes)
 	{
-		import->counts.failed++;
-		report_row(row, "Its fifth column is no JSON",
+		refuse_row(import, row, KV_ERRCODE_BAD_ARGUMENT, "Its fifth column is no JSON",
 				   "Pass user, provider, key, the time of change or NULL, and the attributes, in this order.");
 		return;
 	}

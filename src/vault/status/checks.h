@@ -40,4 +40,7 @@ extern KvFinding kv_check_pgcrypto(void);
 extern KvFinding kv_check_issuers(void);
 extern KvFinding kv_check_token_roles(void);
 
+/* audit.c */
+extern KvFinding kv_check_audit(void);
+
 #endif							/* KV_CHECKS_H */

@@ -31,6 +31,7 @@ static const struct
 	{"pgcrypto", kv_check_pgcrypto},
 	{"issuers", kv_check_issuers},
 	{"token_roles", kv_check_token_roles},
+	{"audit", kv_check_audit},
 	{"environment", kv_check_environment}
 };
 
