@@ -15,6 +15,7 @@
 #include "server/shared_slots.h"
 #include "server/use_table.h"
 #include "store/audit_writes.h"
+#include "store/distribution.h"
 #include "store/held_locks.h"
 #include "store/record_rows.h"
 #include "store/revocation_rows.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 	kv_settings_define();
 	kv_redaction_init();
 	kv_statement_init();
+	kv_distribution_init();
 	kv_secret_table_init();
 	kv_audit_writes_init();
 	kv_access_init();

@@ -21,6 +21,7 @@
 
 #include "server/compat.h"
 #include "server/invalidation.h"
+#include "store/distribution.h"
 #include "store/held_locks.h"
 #include "store/policy.h"
 #include "store/privileges.h"
@@ -122,7 +123,9 @@ build_access(Relation rel)
 	new->user = GetUserId();
 	PG_TRY();
 	{
-		new->straight = kv_secret_table_is_as_shipped(rel);
+		/* to Citus the table is a name: its rows are in shards */
+		new->straight = kv_secret_table_is_as_shipped(rel) &&
+			kv_distribution() == KV_UNDISTRIBUTED;
 		/* row_security = off is for those who write SQL of their own: no call of ours fails by it */
 		new->exempt = check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 		prepare_rights(&new->rights[KV_COLUMNS_OF_KEY], rel, KV_COLUMNS_OF_KEY);

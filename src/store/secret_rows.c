@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
+#include "store/distribution.h"
 #include "store/policy.h"
 #include "store/secret_access.h"
 #include "store/secret_changes.h"
@@ -74,6 +75,8 @@ name_values(const KvSecretName *name, Datum *values)
 void
 kv_secret_rows_lock_for_write(void)
 {
+	/* before anything else is said to be missing, that is not here either */
+	kv_distribution_refuse_worker();
 	LockRelationOid(kv_secret_table_oid(), RowExclusiveLock);
 }
 

@@ -77,7 +77,7 @@ typedef enum KvInsertResult
 
 /*
  * Holds off retire_root_key() to the end of the transaction: the active root
- * key that is read after it stays good for sealing.
+ * key that is read after it stays good for sealing.  Errors: 0A000 on a worker of Citus.
  */
 extern void kv_secret_rows_lock_for_write(void);
 

@@ -26,6 +26,7 @@
 
 #include "server/errors.h"
 #include "server/invalidation.h"
+#include "store/distribution.h"
 #include "store/statement.h"
 
 /* Both are known, or neither. */
@@ -170,6 +171,14 @@ prepare(KvStatement *statement)
 	statement->plan = plan;
 }
 
+/* The text of a statement tells, so that none can be forgotten. */
+static bool
+touches_rows_of_users(const KvStatement *statement)
+{
+	return strstr(statement->sql, "key_vault_data.secrets") != NULL ||
+		strstr(statement->sql, "key_vault_data.usage") != NULL;
+}
+
 /* What a statement sees. */
 typedef enum View
 {
@@ -211,7 +220,12 @@ run(KvStatement *statement, Datum *values, const char *nulls, long limit, View v
 	/* Whoever makes another schema of that name would see us run what is theirs. */
 	(void) kv_schema();
 	if (statement->plan == NULL)
+	{
+		statement->touches_users = touches_rows_of_users(statement);
 		prepare(statement);
+	}
+	if (statement->touches_users)
+		kv_distribution_refuse_worker();
 
 	if (view == VIEW_LATEST)
 		result = SPI_execute_snapshot(statement->plan, values, nulls,

@@ -19,6 +19,7 @@ typedef struct KvStatement
 	int			nargs;
 	Oid			argtypes[KV_STATEMENT_MAX_ARGS];
 	SPIPlanPtr	plan;			/* NULL until first run */
+	bool		touches_users;	/* known with the plan: whether Citus may have its tables */
 } KvStatement;
 
 /* Registers the callbacks that drop what is cached; once a process. */
@@ -41,7 +42,8 @@ extern void kv_spi_connect(void);
 /*
  * Runs a statement with a fresh snapshot and the caller's own rights.  SPI
  * must be connected.  Returns the number of rows processed; rows are in
- * SPI_tuptable.  limit 0 means all.  Errors are the statement's own.
+ * SPI_tuptable.  limit 0 means all.  Errors are the statement's own, and 0A000 on a
+ * worker of Citus that has the rows of users elsewhere.
  */
 extern uint64 kv_statement_run(KvStatement *statement, Datum *values,
 							   const char *nulls, long limit);
