@@ -1154,6 +1154,180 @@ REVOKE ALL ON key_vault.access FROM PUBLIC;
 COMMENT ON VIEW key_vault.access IS 'which role was given which level; missing and extra rights; service holds for the whole cluster';
 
 
+-- On Citus
+
+-- Of the views that distribute() replaces, what they were.  No dump has it: a database that is
+-- restored has the views as they come with the extension.
+CREATE TABLE key_vault_data.replaced_views (
+    name        text COLLATE "C" PRIMARY KEY,
+    definition  text NOT NULL
+);
+REVOKE ALL ON TABLE key_vault_data.replaced_views FROM PUBLIC;
+COMMENT ON TABLE key_vault_data.replaced_views IS 'the views that ask key_vault.rows_in_shards() while Citus has the rows, and their definitions before that';
+
+-- Citus names shards as the caller, who may not name them; so a view of the owner's cannot ask.
+CREATE FUNCTION key_vault.rows_in_shards(view text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'kv_sql_rows_in_shards'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION key_vault.rows_in_shards FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.rows_in_shards IS 'internal: what a view shows while Citus has the rows';
+
+CREATE FUNCTION key_vault.check_cluster()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    worker record;
+    ours text := (SELECT extversion FROM pg_extension WHERE extname = 'key_vault');
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE 'only superusers may say where API keys are kept' USING ERRCODE = '42501';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        RAISE 'Citus is not installed in this database'
+            USING ERRCODE = '55000', HINT = 'Run CREATE EXTENSION citus; and add the workers with citus_add_node().';
+    END IF;
+    IF (SELECT groupid FROM pg_dist_local_group) <> 0 THEN
+        RAISE 'this node is a worker' USING ERRCODE = '55000', HINT = 'Call it on the coordinator.';
+    END IF;
+    FOR worker IN
+        SELECT n.nodename, n.nodeport, n.hasmetadata AND n.metadatasynced AS knows_tables, r.success, r.result
+        FROM pg_dist_node n
+        LEFT JOIN run_command_on_workers('SELECT coalesce((SELECT extversion FROM pg_extension WHERE extname = ''key_vault''), '''')') r
+          USING (nodename, nodeport)
+        WHERE n.groupid <> 0 AND n.isactive AND n.noderole = 'primary'
+        ORDER BY 1, 2
+    LOOP
+        IF worker.success IS NOT TRUE THEN
+            RAISE 'worker %:% cannot be asked', worker.nodename, worker.nodeport
+                USING ERRCODE = '55000', DETAIL = coalesce(worker.result, 'It did not answer.');
+        ELSIF worker.result = '' THEN
+            RAISE 'worker %:% does not have the extension key_vault', worker.nodename, worker.nodeport
+                USING ERRCODE = '55000', HINT = 'Install the package there, and run CREATE EXTENSION key_vault; on that node.';
+        ELSIF worker.result <> ours THEN
+            RAISE 'worker %:% has version % of key_vault, and this node version %', worker.nodename, worker.nodeport, worker.result, ours
+                USING ERRCODE = '55000', HINT = 'Run ALTER EXTENSION key_vault UPDATE; on the older one.';
+        ELSIF NOT worker.knows_tables THEN
+            RAISE 'worker %:% does not know which tables are distributed', worker.nodename, worker.nodeport
+                USING ERRCODE = '55000', DETAIL = 'Calls that Citus pushes down to it would find no keys, and lose what they store.',
+                      HINT = format('Run SELECT start_metadata_sync_to_node(%L, %s);', worker.nodename, worker.nodeport);
+        END IF;
+    END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION key_vault.check_cluster FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.check_cluster IS 'internal: refuses, naming what is missing, where distribute() and undistribute() cannot do their work';
+
+-- The columns of a view stay what they are, whoever gives the rows.
+CREATE FUNCTION key_vault.replace_view(view name, rows_from text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE (SELECT format('CREATE OR REPLACE VIEW key_vault.%I WITH (%s) AS %s',
+                           c.relname, array_to_string(c.reloptions, ', '), coalesce(rows_from, (
+                 SELECT format('SELECT %s FROM key_vault.rows_in_shards(%L) AS r (%s)',
+                               string_agg(format('r.%I', a.attname), ', ' ORDER BY a.attnum), c.relname,
+                               string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
+                                                 (SELECT format(' COLLATE %I.%I', n.nspname, l.collname)
+                                                  FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
+                                                  WHERE l.oid = a.attcollation)), ', ' ORDER BY a.attnum))
+                 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)))
+             FROM pg_class c WHERE c.relname = view AND c.relnamespace = 'key_vault'::regnamespace);
+END $$;
+REVOKE ALL ON FUNCTION key_vault.replace_view FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.replace_view IS 'internal: gives a view other rows, of the same columns: those in shards, or a query''s';
+
+-- The number of shards is one that no other table has by default: Citus would put the
+-- application's tables into the same group, and cannot, for ours compare by COLLATE "C".
+CREATE FUNCTION key_vault.distribute()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    view name;
+    rows_there record;
+BEGIN
+    PERFORM key_vault.check_cluster();
+    LOCK TABLE key_vault_data.secrets, key_vault_data.usage IN SHARE ROW EXCLUSIVE MODE;
+    IF NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'key_vault_data.secrets'::regclass) THEN
+        FOR rows_there IN
+            SELECT nodename, nodeport FROM run_command_on_workers(
+                'SELECT EXISTS (SELECT FROM key_vault_data.secrets) OR EXISTS (SELECT FROM key_vault_data.usage)')
+            WHERE result <> 'f'
+        LOOP
+            RAISE 'worker %:% has API keys or usage of its own', rows_there.nodename, rows_there.nodeport
+                USING ERRCODE = '55000', HINT = 'Move them to the coordinator, and forget their users on that node.';
+        END LOOP;
+        PERFORM create_distributed_table('key_vault_data.secrets', 'user_id', colocate_with => 'none',
+                                         shard_count => current_setting('citus.shard_count')::int + 1);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'key_vault_data.usage'::regclass) THEN
+        PERFORM create_distributed_table('key_vault_data.usage', 'user_id', colocate_with => 'key_vault_data.secrets');
+    END IF;
+    -- what was here is in shards by now
+    IF pg_relation_size('key_vault_data.secrets') > 0 THEN
+        PERFORM truncate_local_data_after_distributing_table('key_vault_data.secrets');
+    END IF;
+    IF pg_relation_size('key_vault_data.usage') > 0 THEN
+        PERFORM truncate_local_data_after_distributing_table('key_vault_data.usage');
+    END IF;
+    PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+    FOREACH view IN ARRAY '{secrets,inventory,api_keys,monthly_costs,root_keys}'::name[] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM key_vault_data.replaced_views r WHERE r.name = view);
+        INSERT INTO key_vault_data.replaced_views
+            VALUES (view, pg_get_viewdef(format('key_vault.%I', view)::regclass));
+        PERFORM key_vault.replace_view(view, NULL);
+    END LOOP;
+    PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
+END $$;
+REVOKE ALL ON FUNCTION key_vault.distribute FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.distribute IS 'has Citus distribute the rows of users over the workers, by user; for superusers, on the coordinator; call it again to go on where it was cut short';
+
+CREATE FUNCTION key_vault.undistribute()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    moved regclass;
+    trigger_name name;
+    replaced record;
+BEGIN
+    PERFORM key_vault.check_cluster();
+    LOCK TABLE key_vault_data.secrets, key_vault_data.usage IN ACCESS EXCLUSIVE MODE;
+    FOR moved IN
+        SELECT logicalrelid FROM pg_dist_partition
+        WHERE logicalrelid IN ('key_vault_data.secrets'::regclass, 'key_vault_data.usage'::regclass)
+    LOOP
+        EXECUTE format('CREATE TEMPORARY TABLE key_vault_moved ON COMMIT DROP AS SELECT * FROM %s', moved);
+        -- what Citus does when a distributed table is dropped, but for dropping it
+        PERFORM master_remove_distributed_table_metadata_from_workers(c.oid, n.nspname::text, c.relname::text),
+                citus_drop_all_shards(c.oid, n.nspname::text, c.relname::text),
+                master_remove_partition_metadata(c.oid, n.nspname::text, c.relname::text)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = moved;
+        FOR trigger_name IN
+            SELECT tgname FROM pg_trigger
+            WHERE tgrelid = moved AND tgisinternal AND tgfoid = 'citus_truncate_trigger'::regproc
+        LOOP
+            EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, moved);
+        END LOOP;
+        EXECUTE format('INSERT INTO %s SELECT * FROM key_vault_moved', moved);
+        DROP TABLE key_vault_moved;
+    END LOOP;
+    PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+    FOR replaced IN DELETE FROM key_vault_data.replaced_views RETURNING name, definition LOOP
+        PERFORM key_vault.replace_view(replaced.name::name, replaced.definition);
+    END LOOP;
+    PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
+END $$;
+REVOKE ALL ON FUNCTION key_vault.undistribute FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.undistribute IS 'brings the rows that distribute() gave to Citus back to this node; for superusers, on the coordinator';
+
+
 -- Status
 
 -- With a search_path of its own: a policy's expression is shown by it.  An item does not

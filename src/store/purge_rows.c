@@ -11,6 +11,7 @@
 
 #include "store/purge_rows.h"
 #include "store/secret_names.h"
+#include "store/shards.h"
 #include "store/use_rows.h"
 
 static KvStatement select_next = {
@@ -25,35 +26,39 @@ static KvStatement select_next = {
 
 /*
  * An older version must not outlive the one that expired: it would become current.
- * So only those go of which every version could be locked.
+ * So only those go of which every version could be locked.  in_shard is for the shard that
+ * all names are in.
  */
-static KvStatement delete_batch = {
-	"WITH names AS MATERIALIZED (SELECT * FROM " KV_NAMES_IN_ARRAYS "),"
-	" locked AS MATERIALIZED (SELECT s.user_id, s.provider, s.label, s.version, s.expires_at"
-	" FROM key_vault_data.secrets s, names n WHERE " KV_IS_SAME_NAME("s", "n")
-	" FOR UPDATE OF s SKIP LOCKED),"
-	" whole AS MATERIALIZED (SELECT l.user_id, l.provider, l.label FROM locked l"
-	" GROUP BY l.user_id, l.provider, l.label"
-	" HAVING pg_catalog.count(*) OPERATOR(pg_catalog.=)"
-	" (SELECT pg_catalog.count(*) FROM key_vault_data.secrets s WHERE " KV_IS_SAME_NAME("s", "l") ")"
-	" AND (pg_catalog.array_agg(l.expires_at ORDER BY l.version DESC))[1]"
-	" OPERATOR(pg_catalog.<) $1)"
-	" DELETE FROM key_vault_data.secrets s USING whole w WHERE " KV_IS_SAME_NAME("s", "w")
-	" RETURNING s.*",
-	4, {TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
-};
+#define DELETE_BATCH(in_shard) \
+	"WITH names AS MATERIALIZED (SELECT * FROM " KV_NAMES_IN_ARRAYS ")," \
+	" locked AS MATERIALIZED (SELECT s.user_id, s.provider, s.label, s.version, s.expires_at" \
+	" FROM key_vault_data.secrets s, names n WHERE " KV_IS_SAME_NAME("s", "n") in_shard \
+	" FOR UPDATE OF s SKIP LOCKED)," \
+	" whole AS MATERIALIZED (SELECT l.user_id, l.provider, l.label FROM locked l" \
+	" GROUP BY l.user_id, l.provider, l.label" \
+	" HAVING pg_catalog.count(*) OPERATOR(pg_catalog.=)" \
+	" (SELECT pg_catalog.count(*) FROM key_vault_data.secrets s WHERE " KV_IS_SAME_NAME("s", "l") in_shard ")" \
+	" AND (pg_catalog.array_agg(l.expires_at ORDER BY l.version DESC))[1]" \
+	" OPERATOR(pg_catalog.<) $1)" \
+	" DELETE FROM key_vault_data.secrets s USING whole w WHERE " KV_IS_SAME_NAME("s", "w") in_shard \
+	" RETURNING s.*"
 
 /* Every version of a name whose newest one is there still, and has expired. */
-static KvStatement select_left = {
-	"SELECT tab, place, is_newest FROM ("
-	" SELECT s.tableoid AS tab, s.ctid AS place,"
-	" pg_catalog.row_number() OVER versions OPERATOR(pg_catalog.=) 1 AS is_newest,"
-	" pg_catalog.first_value(s.expires_at) OVER versions AS expires_at"
-	" FROM key_vault_data.secrets s, " KV_NAMES_IN_ARRAYS " WHERE " KV_IS_SAME_NAME("s", "n")
-	" WINDOW versions AS (PARTITION BY s.user_id, s.provider, s.label ORDER BY s.version DESC)"
-	") AS s WHERE expires_at OPERATOR(pg_catalog.<) $1",
-	4, {TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
-};
+#define SELECT_LEFT(table, in_shard) \
+	"SELECT tab, place, is_newest FROM (" \
+	" SELECT " table " AS tab, s.ctid AS place," \
+	" pg_catalog.row_number() OVER versions OPERATOR(pg_catalog.=) 1 AS is_newest," \
+	" pg_catalog.first_value(s.expires_at) OVER versions AS expires_at" \
+	" FROM key_vault_data.secrets s, " KV_NAMES_IN_ARRAYS " WHERE " KV_IS_SAME_NAME("s", "n") in_shard \
+	" WINDOW versions AS (PARTITION BY s.user_id, s.provider, s.label ORDER BY s.version DESC)" \
+	") AS s WHERE expires_at OPERATOR(pg_catalog.<) $1"
+
+#define NAMES_ARGUMENTS 4, {TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+
+static KvStatement delete_batch = {DELETE_BATCH(""), NAMES_ARGUMENTS};
+static KvStatement delete_in_shard = {DELETE_BATCH(KV_IN_SHARD("s", "$2")), NAMES_ARGUMENTS};
+static KvStatement select_left = {SELECT_LEFT("s.tableoid", ""), NAMES_ARGUMENTS};
+static KvStatement select_left_in_shard = {SELECT_LEFT(KV_NO_TABLE, KV_IN_SHARD("s", "$2")), NAMES_ARGUMENTS};
 
 int
 kv_purge_rows_next(TimestampTz expired_before, const KvExpired *after,
@@ -104,14 +109,11 @@ uint64
 kv_purge_rows_delete(TimestampTz expired_before, const KvExpired *expired, int count,
 					 void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
 {
-	Datum		values[4];
-
+	const KvNamesStatement statement = {&delete_batch, &delete_in_shard};
 	KvSecretName *names = names_of(expired, count);
-	uint64		removed;
+	uint64		removed = kv_secret_names_delete(&statement, TimestampTzGetDatum(expired_before),
+												 names, count, check);
 
-	values[0] = TimestampTzGetDatum(expired_before);
-	kv_secret_names_pack(names, count, &values[1]);
-	removed = kv_secret_names_delete(&delete_batch, values, check);
 	kv_uses_delete_gone(names, count);
 	pfree(names);
 	return removed;
@@ -121,9 +123,8 @@ int
 kv_purge_rows_left(TimestampTz expired_before, const KvExpired *expired, int count,
 				   KvRowHolders *holders)
 {
-	Datum		values[4];
+	const KvNamesStatement statement = {&select_left, &select_left_in_shard};
 
-	values[0] = TimestampTzGetDatum(expired_before);
-	kv_secret_names_pack(names_of(expired, count), count, &values[1]);
-	return kv_secret_names_left(&select_left, values, holders);
+	return kv_secret_names_left(&statement, TimestampTzGetDatum(expired_before),
+								names_of(expired, count), count, holders);
 }

@@ -65,9 +65,14 @@ static KvStatement retire_row = {
 };
 
 static KvStatement count_secrets = {
-	.sql = "SELECT (SELECT pg_catalog.count(*) FROM key_vault_data.secrets "
-	"WHERE root_key_id OPERATOR(pg_catalog.=) $1) OPERATOR(pg_catalog.+) "
-	"(SELECT pg_catalog.count(*) FROM key_vault_data.sealed_records "
+	.sql = "SELECT pg_catalog.count(*) FROM key_vault_data.secrets "
+	"WHERE root_key_id OPERATOR(pg_catalog.=) $1",
+	.nargs = 1,
+	.argtypes = {TEXTOID}
+};
+
+static KvStatement count_others = {
+	.sql = "SELECT (SELECT pg_catalog.count(*) FROM key_vault_data.sealed_records "
 	"WHERE root_key_id OPERATOR(pg_catalog.=) $1) OPERATOR(pg_catalog.+) "
 	"(SELECT pg_catalog.count(*) FROM key_vault_data.audit_keys "
 	"WHERE root_key_id OPERATOR(pg_catalog.=) $1)",
@@ -306,14 +311,29 @@ kv_root_key_row_retire(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 	run_for_one_row(&retire_row, id, 0);
 }
 
-int64
-kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+/* A policy must make the count fail, not make it smaller. */
+static int64
+count_whole(KvStatement *statement, const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 {
 	Datum		values[1];
 	char		hex[ID_HEX_LEN];
 	bool		isnull;
 	int64		count;
 
+	SPI_connect();
+	(void) hex_encode((const char *) id, ID_LEN, hex);
+	values[0] = PointerGetDatum(cstring_to_text_with_len(hex, ID_HEX_LEN));
+	(void) kv_statement_read_whole_as_owner(statement, values, NULL, 0);
+	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return count;
+}
+
+/* Two statements: Citus does not count shards and tables of this node in one. */
+int64
+kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
+{
 	/* The count would miss what was sealed after the transaction's snapshot. */
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
@@ -321,16 +341,7 @@ kv_root_key_count_secrets(const uint8 id[KV_ROOT_KEY_ROW_ID_LEN])
 				 errmsg("a root key cannot be retired at this isolation level"),
 				 errhint("Use a READ COMMITTED transaction.")));
 	kv_secret_writers_wait();
-
-	/* A policy must make the count fail, not make it smaller. */
-	SPI_connect();
-	(void) hex_encode((const char *) id, ID_LEN, hex);
-	values[0] = PointerGetDatum(cstring_to_text_with_len(hex, ID_HEX_LEN));
-	(void) kv_statement_read_whole_as_owner(&count_secrets, values, NULL, 0);
-	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-										SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	return count;
+	return count_whole(&count_secrets, id) + count_whole(&count_others, id);
 }
 
 bool

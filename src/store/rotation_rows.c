@@ -16,7 +16,9 @@
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
+#include "store/distribution.h"
 #include "store/rotation_rows.h"
+#include "store/rotation_shards.h"
 #include "store/rotation_writes.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
@@ -133,6 +135,8 @@ kv_rotation_rows_next(const KvRotationGoal *goal, const KvRotationRow *after,
 	int			nest_level;
 	int			count;
 
+	if (kv_is_distributed())
+		return kv_rotation_shards_next(goal, after, limit, locked, rows);
 	values[0] = CStringGetTextDatum(goal->root_key_id);
 	values[1] = PointerGetDatum(after != NULL ? after->name.user_id : nothing);
 	values[2] = PointerGetDatum(after != NULL ? after->name.provider : nothing);
@@ -183,6 +187,8 @@ kv_rotation_rows_update(const KvRotationGoal *goal, KvRotationRow **rows, int co
 	int			nest_level;
 	bool		isnull;
 
+	if (kv_is_distributed())
+		return kv_rotation_shards_update(goal, rows, count, check);
 	if (kv_rotation_write_straight(goal, rows, count, check, &written))
 		return written;
 	values[0] = CStringGetTextDatum(goal->root_key_id);

@@ -79,7 +79,8 @@ kv_row_holders_add(KvRowHolders *holders, Oid table, ItemPointer place)
 	Relation	rel;
 	TupleTableSlot *slot;
 
-	if (holders->count == KV_ROW_HOLDERS_MAX)
+	/* a row on another node, whose transactions nobody knows here */
+	if (holders->count == KV_ROW_HOLDERS_MAX || !OidIsValid(table))
 		return;
 	rel = table_open(table, AccessShareLock);
 	slot = table_slot_create(rel, NULL);

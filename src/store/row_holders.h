@@ -18,7 +18,10 @@ typedef struct KvRowHolders
 	TransactionId transactions[KV_ROW_HOLDERS_MAX];
 } KvRowHolders;
 
-/* Adds who keeps the row at this place of a table; nobody when it is free or gone. */
+/*
+ * Adds who keeps the row at this place of a table; nobody when it is free or
+ * gone, or when table is InvalidOid: it is on another node.
+ */
 extern void kv_row_holders_add(KvRowHolders *holders, Oid table, ItemPointer place);
 
 /* Whether all of them go on. */

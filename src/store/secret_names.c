@@ -11,8 +11,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "store/distribution.h"
 #include "store/secret_names.h"
 #include "store/secret_table.h"
+#include "store/shards.h"
 
 static Datum
 text_array(text *const *elements, int count)
@@ -78,35 +80,63 @@ kv_secret_names_select(KvStatement *statement, Datum *values, KvSecretName **nam
 	return count;
 }
 
-uint64
-kv_secret_names_delete(KvStatement *statement, Datum *values,
-					   void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
+/* What is done with the rows that the statement has returned for one group. */
+typedef int (*TakeRows) (uint64 rows, void *arg);
+
+static uint64
+run_by_shard(const KvNamesStatement *statement, Datum argument, const KvSecretName *names,
+			 int count, TakeRows take, void *arg)
 {
-	uint64		removed;
+	KvStatement *chosen = kv_is_distributed() ? statement->in_shard : statement->local;
+	KvShardGroup *groups;
+	int			group_count = kv_shard_groups(names, count, &groups);
+	uint64		taken = 0;
+
+	for (int i = 0; i < group_count; i++)
+	{
+		Datum		values[4] = {argument};
+
+		kv_secret_names_pack(kv_shard_group_names(names, &groups[i]), groups[i].count, &values[1]);
+		kv_spi_connect();
+		taken += take(kv_statement_run_as_owner(chosen, values, NULL, 0), arg);
+		SPI_finish();
+	}
+	return taken;
+}
+
+typedef void (*CheckRow) (text *user_id, HeapTuple tuple, TupleDesc columns);
+
+static int
+check_removed(uint64 rows, void *arg)
+{
+	CheckRow   *check = arg;
 	bool		isnull;
 
-	kv_spi_connect();
-	removed = kv_statement_run_as_owner(statement, values, NULL, 0);
-	for (uint64 i = 0; i < removed; i++)
+	for (uint64 i = 0; i < rows; i++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		TupleDesc	columns = SPI_tuptable->tupdesc;
 		Datum		user_id = SPI_getbinval(tuple, columns, KV_SECRETS_USER_ID, &isnull);
 
-		check(DatumGetTextPP(user_id), tuple, columns);
+		(*check) (DatumGetTextPP(user_id), tuple, columns);
 	}
-	SPI_finish();
-	return removed;
+	return (int) rows;
 }
 
-int
-kv_secret_names_left(KvStatement *statement, Datum *values, KvRowHolders *holders)
+uint64
+kv_secret_names_delete(const KvNamesStatement *statement, Datum argument,
+					   const KvSecretName *names, int count,
+					   void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns))
 {
-	uint64		rows;
+	return run_by_shard(statement, argument, names, count, check_removed, &check);
+}
+
+static int
+note_left(uint64 rows, void *arg)
+{
+	KvRowHolders *holders = arg;
 	int			left = 0;
 
-	kv_spi_connect();
-	rows = kv_statement_run_as_owner(statement, values, NULL, 0);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		Datum		columns[3];
@@ -117,6 +147,12 @@ kv_secret_names_left(KvStatement *statement, Datum *values, KvRowHolders *holder
 						   (ItemPointer) DatumGetPointer(columns[1]));
 		left += DatumGetBool(columns[2]) ? 1 : 0;
 	}
-	SPI_finish();
 	return left;
+}
+
+int
+kv_secret_names_left(const KvNamesStatement *statement, Datum argument,
+					 const KvSecretName *names, int count, KvRowHolders *holders)
+{
+	return (int) run_by_shard(statement, argument, names, count, note_left, holders);
 }

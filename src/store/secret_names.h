@@ -39,18 +39,33 @@ extern void kv_secret_names_after(const KvSecretName *after, Datum values[static
 extern int	kv_secret_names_select(KvStatement *statement, Datum *values,
 								   KvSecretName **names);
 
+/* For SQL: where a row is whose table is on another node, so that nobody can be told of it. */
+#define KV_NO_TABLE "0::pg_catalog.oid"
+
 /*
- * Runs a statement as the owner that returns the rows of secrets that it removed.
- * Calls check for each, and returns how many they are.
+ * One of two statements, by whether Citus has the rows; $1 is what the caller gives, $2 to $4
+ * are names.
  */
-extern uint64 kv_secret_names_delete(KvStatement *statement, Datum *values,
+typedef struct KvNamesStatement
+{
+	KvStatement *local;
+	KvStatement *in_shard;		/* for names that are all in one shard */
+} KvNamesStatement;
+
+/*
+ * Runs a statement as the owner that returns the rows of secrets that it removed, once for
+ * each shard.  Calls check for each row, and returns how many they are.
+ */
+extern uint64 kv_secret_names_delete(const KvNamesStatement *statement, Datum argument,
+									 const KvSecretName *names, int count,
 									 void (*check) (text *user_id, HeapTuple tuple, TupleDesc columns));
 
 /*
- * Runs a statement as the owner whose rows are places of rows that are still there: table,
- * place, and whether that row is to be counted.  Adds who keeps them, and returns the count.
+ * The same for one whose rows are places of rows that are still there: table, place, and
+ * whether that row is to be counted.  Adds who keeps them, and returns the count.
  */
-extern int	kv_secret_names_left(KvStatement *statement, Datum *values,
+extern int	kv_secret_names_left(const KvNamesStatement *statement, Datum argument,
+								 const KvSecretName *names, int count,
 								 KvRowHolders *holders);
 
 #endif							/* KV_SECRET_NAMES_H */

@@ -23,7 +23,8 @@ static KvStatement add_to_month = {
 	" requests = u.requests OPERATOR(pg_catalog.+) EXCLUDED.requests,"
 	" tokens = u.tokens OPERATOR(pg_catalog.+) EXCLUDED.tokens,"
 	" cost = u.cost OPERATOR(pg_catalog.+) EXCLUDED.cost,"
-	" updated_at = pg_catalog.clock_timestamp()"
+	/* by its default, which is the clock: Citus runs none here */
+	" updated_at = EXCLUDED.updated_at"
 	" RETURNING *, GREATEST(u.requests, u.tokens, u.cost) OPERATOR(pg_catalog.>) $7",
 	8, {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, NUMERICOID, NUMERICOID, TEXTOID}
 };

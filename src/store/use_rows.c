@@ -10,8 +10,10 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "store/distribution.h"
 #include "store/outcome_rows.h"
 #include "store/secret_names.h"
+#include "store/shards.h"
 #include "store/statement.h"
 #include "store/use_rows.h"
 
@@ -84,21 +86,32 @@ static KvStatement delete_of_user = {
 };
 
 /* $1 is only there because the names are in those after it. */
-#define GONE_LOCKED(table, columns) \
+#define GONE_LOCKED(table, columns, gone) \
 	"WITH locked AS MATERIALIZED (SELECT u.* FROM key_vault_data." table " u, " KV_NAMES_IN_ARRAYS \
-	" WHERE " KV_IS_SAME_NAME("u", "n") " AND $1" \
-	" AND NOT EXISTS (SELECT FROM key_vault_data.secrets s WHERE " KV_IS_SAME_NAME("s", "n") ")" \
+	" WHERE " KV_IS_SAME_NAME("u", "n") " AND $1" gone \
 	" FOR UPDATE OF u SKIP LOCKED)" \
 	" DELETE FROM key_vault_data." table " d USING locked l WHERE " KV_IS_SAME_NAME("d", "l") columns
 
-static KvStatement delete_gone_uses = {
-	GONE_LOCKED("last_uses", ""),
-	4, {BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
-};
+#define IS_GONE \
+	" AND NOT EXISTS (SELECT FROM key_vault_data.secrets s WHERE " KV_IS_SAME_NAME("s", "n") ")"
 
-static KvStatement delete_gone_outcomes = {
-	GONE_LOCKED("outcomes", " AND d.recorded_by OPERATOR(pg_catalog.=) l.recorded_by"),
-	4, {BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+#define OF_RECORDER " AND d.recorded_by OPERATOR(pg_catalog.=) l.recorded_by"
+
+#define NAMES_ARGUMENTS 4, {BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+
+static KvStatement delete_gone_uses = {GONE_LOCKED("last_uses", "", IS_GONE), NAMES_ARGUMENTS};
+static KvStatement delete_gone_outcomes = {GONE_LOCKED("outcomes", OF_RECORDER, IS_GONE), NAMES_ARGUMENTS};
+
+/* Where Citus has the secrets, which it joins with no table of this node. */
+static KvStatement delete_uses = {GONE_LOCKED("last_uses", "", ""), NAMES_ARGUMENTS};
+static KvStatement delete_outcomes = {GONE_LOCKED("outcomes", OF_RECORDER, ""), NAMES_ARGUMENTS};
+
+static KvStatement select_kept = {
+	"SELECT DISTINCT n.place::pg_catalog.int4 FROM key_vault_data.secrets s,"
+	" ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+	" WITH ORDINALITY AS n (user_id, provider, label, place)"
+	" WHERE " KV_IS_SAME_NAME("s", "n") KV_IN_SHARD("s", "$1"),
+	3, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
 /* A row of one of the tables: the outcome is NULL for one of uses. */
@@ -299,11 +312,52 @@ kv_uses_delete_user(text *user_id)
 	kv_outcome_rows_delete_user(user_id);
 }
 
+/* Moves the names of which no version is left to the front; how many they are. */
+static int
+gone_first(KvSecretName *names, int count)
+{
+	bool	   *kept = palloc0(sizeof(bool) * Max(count, 1));
+	int			gone = 0;
+	Datum		arrays[3];
+	uint64		found;
+	bool		isnull;
+
+	kv_secret_names_pack(names, count, arrays);
+	kv_spi_connect();
+	found = kv_statement_run_as_owner(&select_kept, arrays, NULL, 0);
+	for (uint64 i = 0; i < found; i++)
+		kept[DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)) - 1] = true;
+	SPI_finish();
+	for (int i = 0; i < count; i++)
+	{
+		if (!kept[i])
+			names[gone++] = names[i];
+	}
+	return gone;
+}
+
+static void
+delete_distributed(const KvSecretName *names, int count)
+{
+	KvSecretName *gone = palloc(sizeof(KvSecretName) * Max(count, 1));
+	Datum		values[4] = {BoolGetDatum(true)};
+
+	memcpy(gone, names, sizeof(KvSecretName) * count);
+	kv_secret_names_pack(gone, gone_first(gone, count), &values[1]);
+	(void) kv_statement_run_alone_as_owner(&delete_uses, values);
+	(void) kv_statement_run_alone_as_owner(&delete_outcomes, values);
+}
+
 void
 kv_uses_delete_gone(const KvSecretName *names, int count)
 {
 	Datum		values[4] = {BoolGetDatum(true)};
 
+	if (kv_is_distributed())
+	{
+		delete_distributed(names, count);
+		return;
+	}
 	kv_secret_names_pack(names, count, &values[1]);
 	(void) kv_statement_run_alone_as_owner(&delete_gone_uses, values);
 	(void) kv_statement_run_alone_as_owner(&delete_gone_outcomes, values);

@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 
+#include "store/distribution.h"
 #include "store/statement.h"
 #include "store/verify_rows.h"
 
@@ -22,6 +23,21 @@ static KvStatement estimate = {
 	0
 };
 
+/* The table itself is empty then. */
+static KvStatement estimate_shards = {
+	"SELECT (pg_catalog.citus_table_size('key_vault_data.secrets'::pg_catalog.regclass)"
+	" OPERATOR(pg_catalog./) 200)::pg_catalog.float8",
+	0
+};
+
+/* A row that Citus has has no place here. */
+static KvStatement draw_from_shards = {
+	"SELECT user_id, provider, label, version, root_key_id, sealed, hint, expires_at, attributes,"
+	" 0::pg_catalog.oid, '(0,0)'::pg_catalog.tid"
+	" FROM key_vault_data.secrets TABLESAMPLE pg_catalog.system ($1) LIMIT $2",
+	2, {FLOAT4OID, INT8OID}
+};
+
 static KvStatement draw = {
 	"SELECT " KV_ROTATION_ROW_COLUMNS
 	" FROM key_vault_data.secrets TABLESAMPLE pg_catalog.system ($1) LIMIT $2",
@@ -35,7 +51,7 @@ kv_verify_rows_estimate(void)
 	bool		isnull;
 
 	kv_spi_connect();
-	(void) kv_statement_run_as_owner(&estimate, NULL, NULL, 0);
+	(void) kv_statement_run_as_owner(kv_is_distributed() ? &estimate_shards : &estimate, NULL, NULL, 0);
 	rows = DatumGetFloat8(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	return rows;
@@ -51,7 +67,7 @@ kv_verify_rows_draw(float4 percent, int limit, KvRotationRow **rows)
 	values[0] = Float4GetDatum(percent);
 	values[1] = Int64GetDatum(limit);
 	kv_spi_connect();
-	count = (int) kv_statement_run_as_owner(&draw, values, NULL, 0);
+	count = (int) kv_statement_run_as_owner(kv_is_distributed() ? &draw_from_shards : &draw, values, NULL, 0);
 	MemoryContextSwitchTo(caller);
 	*rows = palloc(sizeof(KvRotationRow) * Max(count, 1));
 	for (int i = 0; i < count; i++)

@@ -113,7 +113,10 @@ static const struct
 	{WATCHERS, ROUTINE("status")},
 	{WATCHERS, VIEW("access")},
 	{WATCHERS, ROUTINE("granted_levels")},
-	{WATCHERS, ROUTINE("level_rights")}
+	{WATCHERS, ROUTINE("level_rights")},
+
+	/* what the views ask once Citus has the rows */
+	{USERS | WATCHERS, ROUTINE("rows_in_shards")}
 };
 
 static const struct
