@@ -222,9 +222,10 @@ kv_looks_like_key(const char *text, size_t len, const KvKeyPrefix *prefixes, int
 	for (int i = 0; i < count; i++)
 	{
 		size_t		prefix_len = prefixes[i].len;
+		size_t		needed = prefix_len > KV_LOOKS_MIN ? prefix_len : KV_LOOKS_MIN;
 
 		if (begins_with(text, len, &prefixes[i]) &&
-			characters_of_key(text, len, KV_LOOKS_MIN) == KV_LOOKS_MIN &&
+			characters_of_key(text, len, needed) == needed &&
 			is_mixed(text + prefix_len, len - prefix_len))
 			return !kv_looks_like_uuid(text, len);
 	}
