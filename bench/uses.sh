@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154	# compare.sh sets what is not set here
+# shellcheck shell=bash disable=SC2154,SC2034	# compare.sh sets what is not set here, and uses what is
 # uses.sh: for compare.sh: lookups whose keys' uses are counted (key_vault.track_last_use), beside
 # those whose are not.
 #

@@ -154,7 +154,11 @@ server_tests() {
 	step_of 'test/isolation/specs/*.spec' isolation isolation
 	step_of 'test/t/*.pl' tap tap
 	! has_newer_clients || step clients as_server test/clients/test.sh --python
-	[[ $mode != --server-tests ]] || return 0
+}
+
+# These start servers of their own.
+example_tests() {
+	if [[ ! -e $work/built ]]; then skip 'examples, clients' 'there is no build'; return; fi
 	step demo-keep demo_keep
 	for test in examples/*/test.sh; do
 		[[ ! -x $test ]] || step "example-$(basename "${test%/*}")" as_server "${network[@]}" "$test"
@@ -214,6 +218,7 @@ other_tests() {
 	step_of test/fuzz/Makefile fuzz fuzz
 	step dist as_server test/package/archive.sh
 	lint
+	example_tests
 }
 
 # --- What takes longer ------------------------------------------------------

@@ -289,7 +289,8 @@ my %others = (
 	purge_after => '1',
 	audit => 'async',
 	audit_keep => '1',
-	audit_timeout => '1');
+	audit_timeout => '1',
+	track_last_use => 'on');
 is(join(',', map { "key_vault.$_" } sort keys %others),
 	$ours->value(q{SELECT string_agg(name, ',' ORDER BY name COLLATE "C") FROM pg_settings
 		WHERE name LIKE 'key\_vault.%' AND name NOT IN ('key_vault.user_id', 'key_vault.team_id')}), 'all settings but the identity are tried');
