@@ -326,7 +326,7 @@ revoke_access ok - - - - regress_kv_web
 grant_access refused - - - - regress_kv_web 22023
 purge ok - - - -
 discard_secrets refused - - - - 0123456789abcdef 42704
-activate_root_key unopened - - - - 0123456789abcdef F0000
+activate_root_key refused - - - - 0123456789abcdef F0000
 import_keys ok user_g exa default 1
 import_keys refused user_g (withheld) - - 42704
 import_keys refused (withheld) exa - - 22023

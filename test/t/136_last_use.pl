@@ -91,6 +91,16 @@ sql("SELECT pg_terminate_backend($worker)");
 until_written('user_a', '7 1', 'a worker that is told to stop writes what there is');
 is(shown('user_a'), '7 1', '... which counts once');
 
+# --- Which keys are unused, as docs/operating.md asks
+
+my ($unused) = map { $_->{text} } grep { $_->{file} eq 'docs/operating.md' } blocks_by('136_last_use.pl');
+is(sql($unused), '', 'no key is unused for long');
+# older than they are, so that only what is used is not unused; their rows are as they were afterwards
+like(sql("BEGIN; UPDATE key_vault_data.secrets SET created_at = created_at - interval '91 days' WHERE user_id = 'user_c'; $unused; ROLLBACK"),
+	qr/\Auser_c\|openai\|default\|[^|]+\|\z/, 'a key that nobody used is named, and no other');
+like(sql("BEGIN; UPDATE key_vault_data.last_uses SET last_used_at = last_used_at - interval '91 days' WHERE user_id = 'user_a' AND label = 'work'; $unused; ROLLBACK"),
+	qr/\Auser_a\|openai\|work\|[^|]+\|[^|]+\z/, '... and one whose use is long ago');
+
 # --- A key that is set anew
 
 set_key('user_a', 4);
@@ -195,6 +205,18 @@ outcome_is($reader, key(12), 'a standby hands out keys', q{SELECT key_vault.get(
 outcome_is($reader, '2', '... counts none, and shows what the primary wrote', q{SELECT uses FROM key_vault.list('user_a')});
 outcome_is($reader, '25006', 'an outcome cannot be recorded there', q{SELECT key_vault.record_outcome('user_a', 'openai', 'accepted')});
 $standby->stop;
+
+# --- Without the library in shared_preload_libraries
+
+$node->append_conf('postgresql.conf', q{shared_preload_libraries = ''});
+$node->restart;
+$app = session($node, 'regress_kv_service');
+is(get('user_a'), key(12), 'without the library preloaded keys are handed out');
+is(shown('user_a'), '2', '... and not counted');
+my $preload = q{SELECT state || ' ' || detail FROM key_vault.status() WHERE item = 'preload'};
+like(sql($preload), qr/^warning key_vault\.track_last_use is on, but the library is not in shared_preload_libraries/, '... which status() says');
+like(sql(q{SELECT remedy FROM key_vault.status() WHERE item = 'preload'}), qr/ALTER SYSTEM SET shared_preload_libraries = 'key_vault'/, '... with what to do');
+unlike(sql("SET key_vault.track_last_use = off; $preload"), qr/last_use/, '... unless it is off');
 $node->stop;
 
 done_testing();

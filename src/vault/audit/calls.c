@@ -268,11 +268,14 @@ kv_audit_done(KvAuditCall *call)
 	leave_or_log(call, &row, wait_of(call));
 }
 
+/* A call on root keys opens no secret: what it lacks in the keyring refuses it. */
 static const char *
-outcome_of_error(int sqlerrcode)
+outcome_of_error(const KvAuditCall *call, int sqlerrcode)
 {
 	if (sqlerrcode == KV_ERRCODE_NOT_FOUND)
 		return "none";
+	if (call->subject != NULL || call->waits_for_no_disk)
+		return "refused";
 	return sqlerrcode == KV_ERRCODE_SEALED || sqlerrcode == KV_ERRCODE_KEYRING ? "unopened" : "refused";
 }
 
@@ -285,7 +288,7 @@ kv_audit_refused(KvAuditCall *call)
 
 	kv_audit_call = call->outer;
 	call->forgets = false;
-	describe(call, outcome_of_error(sqlerrcode), may_be_key, &texts, &row);
+	describe(call, outcome_of_error(call, sqlerrcode), may_be_key, &texts, &row);
 	strlcpy(texts.sqlstate, unpack_sql_state(sqlerrcode), sizeof(texts.sqlstate));
 	row.sqlstate = texts.sqlstate;
 	if (sqlerrcode == ERRCODE_QUERY_CANCELED || sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
@@ -353,7 +356,7 @@ kv_audit_leave_refused_part(const text *user_id, const text *provider, const tex
 	part.provider = shown_provider(provider);
 	part.label = label;
 	kv_audit_call->is_left = true;
-	describe(&part, outcome_of_error(sqlerrcode), may_be_key, &texts, &row);
+	describe(&part, outcome_of_error(&part, sqlerrcode), may_be_key, &texts, &row);
 	strlcpy(texts.sqlstate, unpack_sql_state(sqlerrcode), sizeof(texts.sqlstate));
 	row.sqlstate = texts.sqlstate;
 	leave_or_log(&part, &row, KV_AUDIT_WAIT_NOT);

@@ -1,6 +1,6 @@
 /*
  * preload.c
- *		Whether the library is there when a session starts, and how to have it so
+ *		Whether the library is there when it is needed, and how to have it so
  *		without taking another library away.
  */
 #include "postgres.h"
@@ -10,6 +10,8 @@
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
+#include "server/settings.h"
+#include "server/use_table.h"
 #include "store/setting_rows.h"
 #include "vault/status/checks.h"
 
@@ -109,6 +111,9 @@ kv_check_preload(void)
 
 	if (kv_preloads_ours(shared.value))
 		return kv_found_ok("The server loads the library when it starts.");
+	if (kv_setting_track_last_use && !kv_use_table_exists())
+		return kv_found_warning("key_vault.track_last_use is on, but the library is not in " SHARED ": no use is counted.",
+								remedy(&shared));
 	roles = roles_without();
 	if (roles == NULL)
 		return kv_found_ok("Sessions load the library when they start.");
