@@ -211,6 +211,7 @@ work(MemoryContext context)
 	{
 		bool		attached;
 		uint64		backlog;
+		bool		written;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -218,13 +219,16 @@ work(MemoryContext context)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (write_batch(context))
+		written = write_batch(context);
+		if (written)
 		{
 			busy_at = GetCurrentTimestamp();
 			tell_head_now_and_then();
-			continue;
 		}
-		if ((stop_requested ||
+		/* Each batch costs a flush of the disk: what nobody waits for is let grow.  Who waits,
+		 * or finds the ring half full, sets the latch, and ends the nap before it begins. */
+		if (!written &&
+			(stop_requested ||
 			 TimestampDifferenceExceeds(busy_at, GetCurrentTimestamp(), IDLE_MS)) &&
 			kv_audit_ring_may_leave(stop_requested))
 			proc_exit(0);
