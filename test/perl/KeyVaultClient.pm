@@ -136,12 +136,15 @@ sub pipeline
 
 # Calls a function by its OID, without a statement, in the same transaction as what stands before
 # it: statements, each [SQL, parameters].  The rows are those of all, and the result of the call.
+# From 18 on the call does not end that transaction: the next statement's Sync does.
 sub call_behind
 {
 	my ($self, $statements, $oid, @arguments) = @_;
 	my $call = pack('Nnn', $oid, 0, scalar @arguments) . join('', map { pack('N', length $_) . $_ } @arguments) . pack('n', 0);
 	$self->_write(join('', map { my ($sql, @parameters) = @$_; _parse('', $sql) . _execute('', @parameters) } @$statements) . _message('F', $call));
-	return $self->receive;
+	my $result = $self->receive;
+	$self->query('SELECT 1');
+	return $result;
 }
 
 # Prepares a statement under a name, as drivers do, and runs one that is prepared.

@@ -46,7 +46,7 @@ spills_is(0, "SELECT $get FROM (SELECT 1 OFFSET 0) AS t");
 spills_is(1, "SELECT * FROM $get");
 spills_is(1, q{SELECT * FROM key_vault.get_all('user_a')});
 spills_is(1, 'EXECUTE p');
-spills_is(1, "SELECT k FROM (SELECT $get AS k FROM generate_series(1, 3)) AS t ORDER BY k");
+spills_is(1, "SELECT k FROM (SELECT $get AS k, n FROM generate_series(1, 3) AS n OFFSET 0) AS t ORDER BY n DESC");
 spills_is(0, q{SELECT * FROM key_vault.get('user_a', 'exa')});
 
 done_testing();

@@ -40,16 +40,15 @@ my @temporary = (
 	[ 'a function in pg_temp behind a rule of a temporary view', q{CREATE FUNCTION pg_temp.take() RETURNS text LANGUAGE sql AS
 		$$ SELECT set_config('stash.loot', key_vault.get(NULL, 'gemini'), false) $$; CREATE TEMP VIEW posts AS SELECT pg_temp.take() AS title}, 'key' ]);
 
-# Clients of a pooler that follows statements, and what they have prepared.
+# Whether the pooler follows what its clients have prepared.
 my $is_followed = 0;
-my %prepared;
 
 # The application's request, by a driver that thinks its statement is prepared unless the
 # session is new to it.
 sub serve
 {
 	my ($session, $user) = @_;
-	$session->prepare($name, $statement) if $is_followed && !$prepared{$session}++;
+	$session->prepare($name, $statement) if $is_followed && !$session->{has_prepared}++;
 	my $begin = sub { return ($session->query('BEGIN'), $session->query('SELECT key_vault.authenticate($1)', $token{$user})) };
 	my @came = $begin->();
 	my $result = $session->execute_prepared($name, 'gemini');
