@@ -47,6 +47,16 @@ my %keys;
 	$super->value($set, $odd, 'gemini', 'k' x 60_000, 'default', undef);
 }
 
+# What was noted of keys: what a provider said, and a use
+$node->safe_psql('postgres', q{SELECT key_vault.record_outcome('user_1', 'gemini', 'rejected', version => 2)});
+$node->safe_psql('postgres', q{INSERT INTO key_vault_data.last_uses (user_id, provider, label, version, set_at, last_used_at, uses)
+	SELECT user_id, provider, label, version, created_at, now(), 7 FROM key_vault_data.secrets
+	WHERE user_id = 'user_1' AND provider = 'openai' AND label = 'default' AND version = 2});
+my @noted = ('postgres', q{SELECT string_agg(concat_ws(' ', provider, uses, extract(epoch FROM last_used_at), last_outcome, extract(epoch FROM last_outcome_at)), ', ' ORDER BY provider)
+	FROM key_vault.list('user_1') WHERE label = 'default'});
+my $noted = $node->safe_psql(@noted);
+like($noted, qr/\Agemini rejected [\d.]+, openai 7 [\d.]+\z/, 'before: a use, and what a provider said');
+
 # How many of the secrets do not open as they should.
 sub wrong
 {
@@ -84,6 +94,7 @@ for my $format (sort keys %restore)
 	command_ok($restore{$format}->($node, "from_$format"), "restore, $format");
 	is(wrong($node, "from_$format"), 0, "restored, $format: every secret opens");
 	is($node->safe_psql("from_$format", $listed[1]), $inventory, "restored, $format: versions, hints, times and expiries are as they were");
+	is($node->safe_psql("from_$format", $noted[1]), $noted, "restored, $format: uses, and what providers said");
 	is($node->safe_psql("from_$format", q{SELECT string_agg(role || ' ' || level || ' ' || complete, ', ' ORDER BY role) FROM key_vault.access}),
 		'regress_kv_admin admin true, regress_kv_service service true, regress_kv_tenant user true', "restored, $format: levels");
 	is($node->safe_psql("from_$format", q{SELECT string_agg(item || ' ' || state, ', ' ORDER BY item) FROM key_vault.status() WHERE item IN ('root_key', 'keyring', 'sealed_rows', 'policies')}),
@@ -158,6 +169,7 @@ is($other->safe_psql('late', q{SELECT string_agg(role || ' ' || level || ' ' || 
 	'regress_kv_admin admin true, regress_kv_service service true, regress_kv_tenant user true', 'in another cluster: levels');
 outcome_is(session($other, 'regress_kv_service', dbname => 'late'), $keys{'user_3 gemini default'}, 'in another cluster: a service role gets',
 	q{SELECT key_vault.get('user_3', 'gemini')});
+is($other->safe_psql('late', $noted[1]), $noted, 'in another cluster: uses, and what providers said');
 my $tenant = session($other, 'regress_kv_tenant', dbname => 'late');
 outcome_is($tenant, $keys{'user_1 gemini default'}, 'in another cluster: a role has its identity', q{SELECT key_vault.get(NULL, 'gemini')});
 outcome_is($tenant, '42501', 'in another cluster: and not another\'s', q{SELECT key_vault.get('user_2', 'gemini')});
