@@ -158,13 +158,6 @@ $service->query(q{SELECT key_vault.get('user_a', 'openai')});
 is(records_after($before), 'get ok user_a openai default 3', 'under the planner\'s way, too');
 $node->safe_psql('postgres', "DROP POLICY more ON key_vault_data.secrets");
 
-# --- Records that nobody waits for share a flush of the disk
-
-$node->safe_psql('postgres', "DO \$\$ BEGIN FOR i IN 1..300 LOOP PERFORM key_vault.get('steady', 'gemini'); PERFORM pg_sleep(0.002); END LOOP; END \$\$");
-settle();
-is($node->safe_psql('postgres', "SELECT format('%s, %s', count(*), count(DISTINCT xmin::text) <= 60) FROM key_vault_data.audit WHERE user_id = 'steady'"),
-	'300, t', 'the records of a steady stream are written many at a time');
-
 # --- Refused
 
 $before = last_number();
