@@ -17,6 +17,7 @@
 #include "store/audit_writes.h"
 #include "store/distribution.h"
 #include "store/held_locks.h"
+#include "store/outcome_scan.h"
 #include "store/record_rows.h"
 #include "store/revocation_rows.h"
 #include "store/root_key_rows.h"
@@ -41,6 +42,7 @@ _PG_init(void)
 	kv_distribution_init();
 	kv_secret_table_init();
 	kv_audit_writes_init();
+	kv_outcome_scan_init();
 	kv_access_init();
 	kv_held_locks_init();
 	kv_root_key_rows_init();

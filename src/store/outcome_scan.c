@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
+#include "server/invalidation.h"
 #include "store/held_locks.h"
 #include "store/outcome_scan.h"
 #include "store/statement.h"
@@ -35,6 +36,29 @@
 #define OUTCOME 7
 #define RECORDED_AT 8
 #define NAME_COLUMNS 3
+
+static Oid	outcomes_oid = InvalidOid;
+
+static void
+forget_relation(Oid relid)
+{
+	if (relid == InvalidOid || relid == outcomes_oid)
+		outcomes_oid = InvalidOid;
+}
+
+void
+kv_outcome_scan_init(void)
+{
+	kv_watch_relations(forget_relation);
+}
+
+static Oid
+outcomes_table(void)
+{
+	if (!OidIsValid(outcomes_oid))
+		outcomes_oid = get_relname_relid("outcomes", kv_data_schema());
+	return outcomes_oid;
+}
 
 static bool
 is_as_shipped(Relation rel)
@@ -114,7 +138,7 @@ bool
 kv_outcome_scan_last(const KvSecretName *name, const KvSecretRow *row, text **outcome,
 					 TimestampTz *recorded_at)
 {
-	Oid			oid = get_relname_relid("outcomes", kv_data_schema());
+	Oid			oid = outcomes_table();
 	Relation	rel;
 	Relation	index;
 	bool		usable;

@@ -8,6 +8,9 @@
 
 #include "store/secret_rows.h"
 
+/* Registers the callback that forgets which table it is; once a process. */
+extern void kv_outcome_scan_init(void);
+
 /*
  * What was last recorded of a version: *outcome is palloc'd, or NULL.  False, and nothing is
  * known, when the table is not as the install script left it.
