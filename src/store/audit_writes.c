@@ -154,7 +154,7 @@ put_bytes(Arena *arena, const void *bytes, Size len)
 	Size		size = MAXALIGN(VARHDRSZ + len);
 	char	   *value;
 
-	if (arena->left < size)
+	if (arena->free == NULL || arena->left < size)
 	{
 		arena->left = Max(ARENA_BYTES, size);
 		arena->free = MemoryContextAlloc(arena->context, arena->left);
