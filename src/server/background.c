@@ -1,15 +1,20 @@
 /*
  * background.c
- *		Starts background workers, and gives them their settings.
+ *		Starts background workers, connects them, and tells them what they are told.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 #include "server/background.h"
 #include "server/compat.h"
+
+volatile sig_atomic_t kv_background_stop_requested = false;
 
 bool
 kv_background_start(const char *function, const char *name)
@@ -28,8 +33,8 @@ kv_background_start(const char *function, const char *name)
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
 
-void
-kv_background_settings(void)
+static void
+use_settings(void)
 {
 	static const char *const settings[][2] = {
 		{"synchronous_commit", "local"},
@@ -49,4 +54,37 @@ kv_background_settings(void)
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+request_stop(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	kv_background_stop_requested = true;
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+void
+kv_background_connect(Oid database)
+{
+	/* until it is connected, it can be ended like any other */
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	pqsignal(SIGTERM, request_stop);
+	use_settings();
+}
+
+void
+kv_background_heed(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
 }

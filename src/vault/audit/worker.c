@@ -8,17 +8,12 @@
  */
 #include "postgres.h"
 
-#include <signal.h>
-
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -40,18 +35,7 @@
 #define HEAD_EVERY_MS (60 * 60 * 1000)
 #define PROBLEM_EVERY_MS 60000	/* the same one is logged as often */
 
-static volatile sig_atomic_t stop_requested;
 static char database_name[NAMEDATALEN];
-
-static void
-request_stop(SIGNAL_ARGS)
-{
-	int			save_errno = errno;
-
-	stop_requested = true;
-	SetLatch(MyLatch);
-	errno = save_errno;
-}
 
 /* The records in the bytes; how many. */
 static int
@@ -213,12 +197,7 @@ work(MemoryContext context)
 		uint64		backlog;
 		bool		written;
 
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		kv_background_heed();
 		written = write_batch(context);
 		if (written)
 		{
@@ -228,28 +207,22 @@ work(MemoryContext context)
 		/* Each batch costs a flush of the disk: what nobody waits for is let grow.  Who waits,
 		 * or finds the ring half full, sets the latch, and ends the nap before it begins. */
 		if (!written &&
-			(stop_requested ||
+			(kv_background_stop_requested ||
 			 TimestampDifferenceExceeds(busy_at, GetCurrentTimestamp(), IDLE_MS)) &&
-			kv_audit_ring_may_leave(stop_requested))
+			kv_audit_ring_may_leave(kv_background_stop_requested))
 			proc_exit(0);
 		backlog = kv_audit_ring_backlog(&attached);
-		if (stop_requested && !attached && backlog > 0 &&
+		if (kv_background_stop_requested && !attached && backlog > 0 &&
 			TimestampDifferenceExceeds(busy_at, GetCurrentTimestamp(), kv_setting_audit_timeout))
 			give_up(backlog);
-		kv_audit_ring_nap(stop_requested ? STOP_LOOK_MS : LOOK_MS);
+		kv_audit_ring_nap(kv_background_stop_requested ? STOP_LOOK_MS : LOOK_MS);
 	}
 }
 
 void
 kv_audit_worker_main(Datum database)
 {
-	/* until it is connected, it can be ended like any other */
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
-	pqsignal(SIGTERM, request_stop);
-	kv_background_settings();
+	kv_background_connect(DatumGetObjectId(database));
 	if (!kv_audit_ring_serve())
 		proc_exit(0);
 	work(AllocSetContextCreate(TopMemoryContext, "key_vault audit batch", ALLOCSET_DEFAULT_SIZES));

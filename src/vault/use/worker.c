@@ -9,17 +9,12 @@
  */
 #include "postgres.h"
 
-#include <signal.h>
-
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -36,23 +31,11 @@
 #define BATCH 64				/* secrets: a row that is locked is so for a moment only */
 #define PROBLEM_EVERY_MS 60000	/* a problem is logged as often */
 
-static volatile sig_atomic_t stop_requested;
-
-static void
-request_stop(SIGNAL_ARGS)
-{
-	int			save_errno = errno;
-
-	stop_requested = true;
-	SetLatch(MyLatch);
-	errno = save_errno;
-}
-
 /* At a stop nobody would write it any more. */
 static void
 count_on(const KvCountedUse *taken)
 {
-	if (!stop_requested)
+	if (!kv_background_stop_requested)
 		kv_use_give_back(taken);
 }
 
@@ -130,14 +113,9 @@ work(MemoryContext context)
 
 	for (;;)
 	{
-		bool		stopping = stop_requested;
+		bool		stopping = kv_background_stop_requested;
 
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		kv_background_heed();
 		while (write_batch(context, stopping))
 			busy_at = GetCurrentTimestamp();
 		if (stopping ||
@@ -153,13 +131,7 @@ work(MemoryContext context)
 void
 kv_use_worker_main(Datum database)
 {
-	/* until it is connected, it can be ended like any other */
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
-	pqsignal(SIGTERM, request_stop);
-	kv_background_settings();
+	kv_background_connect(DatumGetObjectId(database));
 	if (!kv_use_serve())
 		proc_exit(0);
 	work(AllocSetContextCreate(TopMemoryContext, "key_vault last uses", ALLOCSET_DEFAULT_SIZES));
