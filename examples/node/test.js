@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { asUser, getApiKey, handBack, NoApiKey, pool, requireApiKey } from './user_api_keys.js';
+import { asUser, getApiKey, handBack, listApiKeys, NoApiKey, pool, requireApiKey, withApiKey } from './user_api_keys.js';
 
 const REQUESTS = 1000;
 const POOL_SIZE = Number(process.env.POOL_SIZE);
@@ -64,6 +64,49 @@ test('nobody asks', async () => {
 
 test('a token that has expired', async () => {
   await assert.rejects(asUser(tokens.user_old, () => getApiKey('gemini')), { code: '28000' });
+});
+
+// What the page shows of a user's key for Gemini
+async function shown(user) {
+  const rows = await asUser(tokens[user], listApiKeys);
+  assert.ok(!JSON.stringify(rows).includes(keys[user]));
+  return rows.find(({ provider }) => provider === 'gemini');
+}
+
+// ... of user_a's, after a provider's answer
+async function shownAfter(answer) {
+  const error = await asUser(tokens.user_a, () => withApiKey('gemini', answer)).then(() => null, (thrown) => thrown);
+  const { last_outcome: said, last_used_at: used } = await shown('user_a');
+  return { said, used, error };
+}
+const refuse = (status) => () => { throw Object.assign(new Error(`refused (${status})`), { status }); };
+
+test('the page shows what the provider said of a key, and when it was last used', async () => {
+  const before = Date.now();
+  assert.equal((await shown('user_b')).last_outcome, null);
+  let heard;
+  const accepted = await shownAfter((key) => { heard = key; });
+  assert.deepEqual([heard, accepted.said, accepted.error], [keys.user_a, 'accepted', null]);
+  assert.ok(accepted.used >= before - 1000 && accepted.used <= Date.now() + 1000, String(accepted.used));
+  for (const [status, said] of [[401, 'rejected'], [429, 'quota'], [403, 'rejected'], [500, 'rejected'], [undefined, 'rejected']]) {
+    const after = await shownAfter(refuse(status));
+    assert.deepEqual([after.said, after.error.status], [said, status]);
+  }
+  assert.equal(await asUser(tokens.user_a, () => withApiKey('gemini', async (key) => key.length)), keys.user_a.length);
+  assert.equal((await shown('user_a')).last_outcome, 'accepted');
+  assert.equal((await shown('user_b')).last_outcome, null);
+});
+
+test('a key that is replaced while the provider answers is not marked', async () => {
+  const after = await shownAfter(async () => {
+    await as('postgres', (client) => client.query('SELECT key_vault.set($1, $2, $3)', ['user_a', 'gemini', keys.user_a]));
+    refuse(401)();
+  });
+  assert.deepEqual([after.said, after.error.status], [null, 401]);
+});
+
+test('without a key the provider is not called', async () => {
+  await assert.rejects(asUser(tokens.user_a, () => withApiKey('exa', () => assert.fail('called'))), NoApiKey);
 });
 
 test('1,000 interleaved requests of two users through one pool: none crossed', async () => {
@@ -176,7 +219,8 @@ test('the address that scripts/dev.sh prints', async () => {
 });
 
 test('a database that is gone is an error, not "no key"', async () => {
-  execFileSync(process.env.PG_CTL, ['-D', process.env.PGDATA, '-m', 'immediate', '-w', 'stop'], { stdio: 'ignore' });
+  const stop = () => execFileSync(process.env.PG_CTL, ['-D', process.env.PGDATA, '-m', 'immediate', '-w', 'stop'], { stdio: 'ignore' });
+  assert.equal(await asUser(tokens.user_a, () => withApiKey('gemini', () => { stop(); return 'an answer'; })), 'an answer');
   for (let i = 0; i <= POOL_SIZE; i++) {
     await assert.rejects(asUser(tokens.user_a, () => getApiKey('gemini')), (error) => !(error instanceof NoApiKey));
   }

@@ -49,6 +49,7 @@ listen_addresses = ''
 unix_socket_directories = '$work/sock'
 fsync = off
 shared_preload_libraries = 'key_vault'
+key_vault.track_last_use = on
 key_vault.keyring_file = '$work/%d.keyring'
 CONF
 run pg_ctl -l "$work/server.log" -w start >/dev/null || { cat "$work/server.log"; exit 1; }

@@ -1,7 +1,7 @@
 // A user's API keys, for whatever runs on behalf of that user.
 //
 //     asUser(request.token, async () => {
-//       const key = await requireApiKey('gemini');
+//       const text = await withApiKey('gemini', (key) => generate(key, topic));
 //     });
 //
 // The token is the one by which the user is signed in; the database verifies it, and lets
@@ -48,6 +48,36 @@ export async function requireApiKey(provider) {
   } catch (error) {
     throw error.code === 'P0002' ? new NoApiKey(error) : error;
   }
+}
+
+// What a provider's answer says of the key.  Errors of OpenAI's, Anthropic's and Google's clients have a status.
+const OUTCOMES = { 401: 'rejected', 403: 'rejected', 429: 'quota' };
+
+// Calls the provider with the current user's key, and records what it said of that key, for
+// the page of keys.  No connection is held while it answers.
+export async function withApiKey(provider, call) {
+  const [found] = await transaction('SELECT api_key, version FROM key_vault.lookup(NULL, $1)', [provider]);
+  const key = found?.api_key ?? await requireApiKey(provider); // which says why there is none
+  try {
+    const answer = await call(key);
+    await recordOutcome(provider, 'accepted', found);
+    return answer;
+  } catch (error) {
+    if (OUTCOMES[error?.status]) await recordOutcome(provider, OUTCOMES[error.status], found);
+    throw error;
+  }
+}
+
+// The version says which key it was: one that the user has replaced meanwhile is not marked.
+// The provider has answered by now, so a database that is gone takes nothing away.
+async function recordOutcome(provider, outcome, found) {
+  await transaction('SELECT key_vault.record_outcome(NULL, $1, $2, version => $3)', [provider, outcome, found?.version]).catch(report);
+}
+
+// What a page shows of the current user's keys.  It holds no key.
+export function listApiKeys() {
+  return transaction(`SELECT provider, configured, source, hint, expires_at, missing, last_used_at, last_outcome, last_outcome_at
+    FROM key_vault.onboarding(NULL)`);
 }
 
 // One statement, in a transaction that acts for the token's user.  The identity ends with it.
