@@ -360,8 +360,17 @@ sub files_with
 	return scalar @files;
 }
 
-my $traced = 'user_a';
-$node{primary}->safe_psql('app', 'ANALYZE key_vault_data.secrets');
+# Each table that names users has the one who goes.
+$node{primary}->safe_psql('app', q{INSERT INTO key_vault_data.last_uses SELECT user_id, provider, label, version, created_at, now(), 1 FROM key_vault_data.secrets ON CONFLICT DO NOTHING;
+	INSERT INTO key_vault_data.outcomes SELECT user_id, provider, label, user_id, version, created_at, 'accepted', now() FROM key_vault_data.secrets ON CONFLICT DO NOTHING;
+	INSERT INTO key_vault_data.usage VALUES ('user_a', 'gemini', '2026-01-01', 'user', 1, 1, 1);
+	SELECT key_vault.get('user_a', 'gemini');
+	ANALYZE key_vault_data.secrets});
+is($node{primary}->safe_psql('app', q{WITH tables AS MATERIALIZED (
+			SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'user_id'
+			WHERE relkind = 'r' AND relnamespace = 'key_vault_data'::regnamespace)
+		SELECT name FROM tables WHERE query_to_xml(format('SELECT 1 FROM %s WHERE user_id = %L', name, 'user_a'), true, false, '')::text !~ '<row'}),
+	'key_vault_data.audit', 'the user is in each table that names users but the audit, which is off');
 cmp_ok(files_with('user_a'), '>', 1, 'before the erasure, files hold the user\'s id');
 next_block('forget');
 is(files_with('user_a'), 0, 'after it, none but WAL does');
