@@ -268,15 +268,14 @@ kv_audit_done(KvAuditCall *call)
 	leave_or_log(call, &row, wait_of(call));
 }
 
-/* A call on root keys opens no secret: what it lacks in the keyring refuses it. */
+/* A call that opens no key of a user is refused by a keyring that cannot be read, as by all else. */
 static const char *
 outcome_of_error(const KvAuditCall *call, int sqlerrcode)
 {
 	if (sqlerrcode == KV_ERRCODE_NOT_FOUND)
 		return "none";
-	if (call->subject != NULL || call->waits_for_no_disk)
-		return "refused";
-	return sqlerrcode == KV_ERRCODE_SEALED || sqlerrcode == KV_ERRCODE_KEYRING ? "unopened" : "refused";
+	return call->opens && (sqlerrcode == KV_ERRCODE_SEALED || sqlerrcode == KV_ERRCODE_KEYRING) ?
+		"unopened" : "refused";
 }
 
 void
@@ -316,6 +315,7 @@ kv_audit_note_row(const text *owner, int32 version)
 {
 	if (kv_audit_call == NULL)
 		return;
+	kv_audit_call->opens = true;
 	kv_audit_call->owner = owner;
 	kv_audit_call->version = version;
 }

@@ -28,6 +28,7 @@ typedef struct KvAuditCall
 	bool		waits_for_no_disk;	/* not even when durable: see calls.c */
 	bool		forgets;		/* its record does not name the user */
 	bool		is_left;		/* by kv_audit_leave_part(), all that there is to say */
+	bool		opens;			/* it came to a key that is there */
 	KvAuditOutcome outcome;
 	const text *user_id;		/* NULL: the identity */
 	char	   *identity;
@@ -88,7 +89,10 @@ extern void kv_audit_done(KvAuditCall *call);
 /* Says that the running call hands out the varlena, which is wiped when it does not. */
 extern void kv_audit_guard(void *secret);
 
-/* Says what the running call reaches; owner lives as long as the call. */
+/*
+ * Says what the running call is about to open; owner lives as long as the call.  NULL and 0 when
+ * the records of its parts say that.
+ */
 extern void kv_audit_note_row(const text *owner, int32 version);
 
 /*

@@ -83,8 +83,10 @@ add_rows(List *members, text *user_id)
 	{
 		const text *provider = serving[i].name.provider;
 
-		if (!kv_secret_row_is_expired(&serving[i].row) && !has_member(members, provider))
-			members = add_member(members, provider, &serving[i], kv_secret_open_or_warn(&serving[i]));
+		if (kv_secret_row_is_expired(&serving[i].row) || has_member(members, provider))
+			continue;
+		kv_audit_note_row(NULL, 0);
+		members = add_member(members, provider, &serving[i], kv_secret_open_or_warn(&serving[i]));
 	}
 	return members;
 }

@@ -15,6 +15,7 @@
 #include "server/settings.h"
 #include "store/root_key_rows.h"
 #include "store/secret_reads.h"
+#include "vault/audit/calls.h"
 #include "vault/identity/identity.h"
 #include "vault/laptop/dotenv_file.h"
 #include "vault/roots/ids_in_use.h"
@@ -312,6 +313,7 @@ restore_version(const KvSecretTarget *target, int32 version)
 				 errmsg("version %d has expired", version),
 				 errdetail("It has expired since %s.", timestamptz_to_str(row.expires_at))));
 
+	kv_audit_note_row(NULL, version);
 	api_key = kv_open(&target->name, &row);
 	PG_TRY();
 	{
