@@ -179,6 +179,19 @@ kv_check_permissions(List *range_table, List *permissions)
 #define kv_set_permissions(statement, permissions) ((void) (permissions))
 #endif
 
+/* 17 has no snapshots for BRIN indexes, and gives back at the end what inserting kept. */
+#if PG_VERSION_NUM >= 170000
+#define kv_brin_revmap(index, blocks) brinRevmapInitialize((index), (blocks))
+#define kv_brin_tuple(revmap, block, buffer, offset) \
+	brinGetTupleForHeapBlock((revmap), (block), (buffer), (offset), NULL, BUFFER_LOCK_SHARE)
+#define kv_index_insert_cleanup(index, info) index_insert_cleanup((index), (info))
+#else
+#define kv_brin_revmap(index, blocks) brinRevmapInitialize((index), (blocks), NULL)
+#define kv_brin_tuple(revmap, block, buffer, offset) \
+	brinGetTupleForHeapBlock((revmap), (block), (buffer), (offset), NULL, BUFFER_LOCK_SHARE, NULL)
+#define kv_index_insert_cleanup(index, info) ((void) 0)
+#endif
+
 /* 16 also replaced the privilege check of each catalog by one function. */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_namespace.h"

@@ -9,12 +9,10 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -25,6 +23,7 @@
 
 #include "server/compat.h"
 #include "server/invalidation.h"
+#include "store/audit_indexes.h"
 #include "store/audit_writes.h"
 #include "store/statement.h"
 
@@ -79,60 +78,6 @@ table_is_as_shipped(Relation rel)
 		!rel->rd_rel->relforcerowsecurity &&
 		has_all_columns(RelationGetDescr(rel)) &&
 		has_no_constraints(RelationGetDescr(rel));
-}
-
-/* An index of some columns, in which a row is when the first of them is not NULL, or always. */
-typedef struct Index
-{
-	Relation	rel;
-	IndexInfo  *info;
-	bool		is_partial;
-} Target;
-
-static bool
-is_of_first_column(Relation index)
-{
-	List	   *predicate = RelationGetIndexPredicate(index);
-	NullTest   *test = list_length(predicate) == 1 ? linitial(predicate) : NULL;
-	Var		   *column = test != NULL && IsA(test, NullTest) ? (Var *) test->arg : NULL;
-
-	return column != NULL && test->nulltesttype == IS_NOT_NULL && IsA(column, Var) &&
-		column->varattno == index->rd_index->indkey.values[0];
-}
-
-static bool
-index_is_plain(const Target *index)
-{
-	return index->info->ii_Expressions == NIL &&
-		index->info->ii_ExclusionOps == NULL &&
-		index->rel->rd_index->indimmediate &&
-		(!index->is_partial || is_of_first_column(index->rel));
-}
-
-/* The indexes that rows are put into; how many, or -1 when some are not of a known kind. */
-static int
-open_indexes(Relation rel, Target **indexes)
-{
-	List	   *oids = RelationGetIndexList(rel);
-	bool		plain = true;
-	int			count = 0;
-	ListCell   *cell;
-
-	*indexes = palloc(sizeof(Target) * Max(list_length(oids), 1));
-	foreach(cell, oids)
-	{
-		Target	   *index = &(*indexes)[count++];
-
-		index->rel = index_open(lfirst_oid(cell), RowExclusiveLock);
-		index->info = BuildIndexInfo(index->rel);
-		index->is_partial = index->info->ii_Predicate != NIL;
-		plain = plain && index_is_plain(index);
-	}
-	if (plain)
-		return count;
-	while (count > 0)
-		index_close((*indexes)[--count].rel, RowExclusiveLock);
-	return -1;
 }
 
 /*
@@ -207,35 +152,10 @@ fill_slot(TupleTableSlot *slot, Arena *arena, const KvAuditRow *row)
 	ExecStoreVirtualTuple(slot);
 }
 
-static void
-put_into_index(const Target *index, Relation rel, TupleTableSlot **slots, int count)
-{
-	const AttrNumber *columns = index->info->ii_IndexAttrNumbers;
-	bool		unique = index->rel->rd_index->indisunique;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
-
-	for (int i = 0; i < count; i++)
-	{
-		TupleTableSlot *slot = slots[i];
-
-		if (index->is_partial && slot->tts_isnull[columns[0] - 1])
-			continue;
-		for (int at = 0; at < index->info->ii_NumIndexAttrs; at++)
-		{
-			values[at] = slot->tts_values[columns[at] - 1];
-			nulls[at] = slot->tts_isnull[columns[at] - 1];
-		}
-		(void) index_insert(index->rel, values, nulls, &slot->tts_tid, rel,
-							unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, index->info);
-	}
-}
-
 typedef struct Inserter
 {
 	Relation	rel;
-	const Target *indexes;
-	int			index_count;
+	KvAuditIndexes *indexes;
 	TupleTableSlot *slots[CHUNK];
 	BulkInsertState bulk;
 	Arena		arena;
@@ -250,8 +170,7 @@ insert_chunk(Inserter *inserter, const KvAuditRow *rows, int count)
 		fill_slot(inserter->slots[i], &inserter->arena, &rows[i]);
 	table_multi_insert(inserter->rel, inserter->slots, count, GetCurrentCommandId(true), 0,
 					   inserter->bulk);
-	for (int i = 0; i < inserter->index_count; i++)
-		put_into_index(&inserter->indexes[i], inserter->rel, inserter->slots, count);
+	kv_audit_indexes_put(inserter->indexes, inserter->rel, inserter->slots, count);
 	for (int i = 0; i < count; i++)
 		ExecClearTuple(inserter->slots[i]);
 	MemoryContextSwitchTo(caller);
@@ -260,9 +179,9 @@ insert_chunk(Inserter *inserter, const KvAuditRow *rows, int count)
 }
 
 static void
-insert_rows(Relation rel, const Target *indexes, int index_count, const KvAuditRow *rows, int count)
+insert_rows(Relation rel, KvAuditIndexes *indexes, const KvAuditRow *rows, int count)
 {
-	Inserter	inserter = {rel, indexes, index_count};
+	Inserter	inserter = {rel, indexes};
 	int			slot_count = Min(count, CHUNK);
 
 	/* what a chunk takes stays with the context when it is reset */
@@ -292,19 +211,17 @@ bool
 kv_audit_rows_insert_straight(const KvAuditRow *rows, int count)
 {
 	Relation	rel = open_table();
-	Target	   *indexes;
-	int			index_count;
+	KvAuditIndexes *indexes;
 
 	/* the statement says what is wrong */
 	if (rel == NULL)
 		return false;
-	index_count = table_is_as_shipped(rel) ? open_indexes(rel, &indexes) : -1;
-	if (index_count >= 0)
+	indexes = table_is_as_shipped(rel) ? kv_audit_indexes_open(rel) : NULL;
+	if (indexes != NULL)
 	{
-		insert_rows(rel, indexes, index_count, rows, count);
-		for (int i = 0; i < index_count; i++)
-			index_close(indexes[i].rel, RowExclusiveLock);
+		insert_rows(rel, indexes, rows, count);
+		kv_audit_indexes_close(indexes);
 	}
 	table_close(rel, NoLock);
-	return index_count >= 0;
+	return indexes != NULL;
 }
