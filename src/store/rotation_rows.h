@@ -58,7 +58,8 @@ extern int64 kv_rotation_rows_count(const KvRotationGoal *goal);
 /*
  * Reads the next rows, at most limit of them, that are not yet as they shall be: those
  * after *after by primary key, or from the first when after is NULL.  The answer
- * is the length of *rows, which is palloc'd.  It never waits for a row.
+ * is the length of *rows, which is palloc'd.  It never waits for a row.  Where Citus has
+ * the rows, those that are locked come shard by shard: fewer than limit, while there are any.
  */
 extern int	kv_rotation_rows_next(const KvRotationGoal *goal,
 								  const KvRotationRow *after, int limit,

@@ -2,8 +2,8 @@
  * rotation_shards.c
  *		The SQL of a rotation on tables that Citus has distributed.
  *
- * Citus locks rows in one shard at a time.  So a batch reads names from all shards, in the
- * order of the primary key, and locks and writes those of each shard together.
+ * Citus locks rows in one shard at a time, and plans each statement anew.  So a batch is of
+ * one shard, whose rows two statements lock and write.
  */
 #include "postgres.h"
 
@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 
 #include "store/rotation_shards.h"
+#include "store/rotation_windows.h"
 #include "store/secret_names.h"
 #include "store/secret_table.h"
 #include "store/shards.h"
@@ -24,18 +25,12 @@
 	s ".user_id, " s ".provider, " s ".label, " s ".version, " s ".root_key_id, " s ".sealed, " \
 	s ".hint, " s ".expires_at, " s ".attributes, " KV_NO_TABLE ", '(0,0)'::pg_catalog.tid"
 
-#define IS_LEFT \
-	" (s.root_key_id OPERATOR(pg_catalog.<>) $1 OR ($7 AND s.hint IS NOT NULL))"
-
-#define NEXT(columns) \
-	"SELECT " columns " FROM key_vault_data.secrets s WHERE" IS_LEFT \
-	" AND ROW(s.user_id, s.provider, s.label, s.version) OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)" \
-	" ORDER BY s.user_id, s.provider, s.label, s.version LIMIT $6"
-
-#define NEXT_ARGUMENTS 7, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT8OID, BOOLOID}
-
-static KvStatement select_rows = {NEXT(COLUMNS("s")), NEXT_ARGUMENTS};
-static KvStatement select_names = {NEXT("s.user_id, s.provider, s.label, s.version"), NEXT_ARGUMENTS};
+static KvStatement select_rows = {
+	"SELECT " COLUMNS("s") " FROM key_vault_data.secrets s WHERE" KV_ROTATION_IS_LEFT("s", "$1", "$7")
+	" AND ROW(s.user_id, s.provider, s.label, s.version) OPERATOR(pg_catalog.>) ROW($2, $3, $4, $5)"
+	" ORDER BY s.user_id, s.provider, s.label, s.version LIMIT $6",
+	7, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT8OID, BOOLOID}
+};
 
 /* Of names in one shard those that nobody has locked, as they are by now. */
 static KvStatement lock_rows = {
@@ -44,7 +39,7 @@ static KvStatement lock_rows = {
 	" AS n (user_id, provider, label, version)"
 	" WHERE " KV_IS_SAME_NAME("s", "n") " AND s.version OPERATOR(pg_catalog.=) n.version"
 	KV_IN_SHARD("s", "$2")
-	" AND (s.root_key_id OPERATOR(pg_catalog.<>) $1 OR ($6 AND s.hint IS NOT NULL))"
+	" AND" KV_ROTATION_IS_LEFT("s", "$1", "$6")
 	" FOR NO KEY UPDATE OF s SKIP LOCKED",
 	6, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BOOLOID}
 };
@@ -62,68 +57,25 @@ static KvStatement update_rows = {
 
 /* As many of them as come, in their order. */
 static int
-run_next(KvStatement *statement, const KvRotationGoal *goal, const KvRotationRow *after, int limit)
+read_rows(const KvRotationGoal *goal, const KvRotationRow *after, int limit, KvRotationRow **rows)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	Datum		values[7];
+	int			count;
 
 	values[0] = CStringGetTextDatum(goal->root_key_id);
 	kv_secret_names_after(after != NULL ? &after->name : NULL, &values[1]);
 	values[4] = Int32GetDatum(after != NULL ? after->row.version : 0);
 	values[5] = Int64GetDatum(limit);
 	values[6] = BoolGetDatum(goal->without_hint);
-	return (int) kv_statement_run_as_owner(statement, values, NULL, 0);
-}
-
-static int
-read_rows(const KvRotationGoal *goal, const KvRotationRow *after, int limit, KvRotationRow **rows)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	int			count;
-
 	kv_spi_connect();
-	count = run_next(&select_rows, goal, after, limit);
+	count = (int) kv_statement_run_as_owner(&select_rows, values, NULL, 0);
 	MemoryContextSwitchTo(caller);
 	*rows = palloc(sizeof(KvRotationRow) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 		kv_rotation_row_unpack(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &(*rows)[i]);
 	SPI_finish();
 	return count;
-}
-
-/* Rows of which nothing but the name and the version is known. */
-static int
-read_names(const KvRotationGoal *goal, const KvRotationRow *after, int limit, KvRotationRow **rows)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	int			count;
-
-	kv_spi_connect();
-	count = run_next(&select_names, goal, after, limit);
-	MemoryContextSwitchTo(caller);
-	*rows = palloc0(sizeof(KvRotationRow) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-	{
-		Datum		columns[4];
-		bool		nulls[4];
-
-		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, columns, nulls);
-		(*rows)[i].name.user_id = DatumGetTextPCopy(columns[0]);
-		(*rows)[i].name.provider = DatumGetTextPCopy(columns[1]);
-		(*rows)[i].name.label = DatumGetTextPCopy(columns[2]);
-		(*rows)[i].row.version = DatumGetInt32(columns[3]);
-	}
-	SPI_finish();
-	return count;
-}
-
-static KvSecretName *
-names_of(const KvRotationRow *const *rows, int count)
-{
-	KvSecretName *names = palloc(sizeof(KvSecretName) * Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		names[i] = rows[i]->name;
-	return names;
 }
 
 /* The rows of a group: names and versions as four arrays. */
@@ -151,24 +103,14 @@ pack_sealed(const KvRotationRow *const *rows, const KvShardGroup *group)
 										   -1, false, TYPALIGN_INT));
 }
 
-static const KvRotationRow **
-pointers_to(const KvRotationRow *rows, int count)
-{
-	const KvRotationRow **pointers = palloc(sizeof(KvRotationRow *) * Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		pointers[i] = &rows[i];
-	return pointers;
-}
-
 /* Locks those of the names that nobody has, and puts them behind the count rows that there are. */
 static int
 lock_names(const KvRotationGoal *goal, const KvRotationRow *wanted, int wanted_count,
 		   KvRotationRow *rows, int count)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	const KvRotationRow **pointers = pointers_to(wanted, wanted_count);
-	KvSecretName *names = names_of(pointers, wanted_count);
+	const KvRotationRow **pointers = kv_rotation_row_pointers(wanted, wanted_count);
+	KvSecretName *names = kv_rotation_row_names(pointers, wanted_count);
 	KvShardGroup *groups;
 	int			group_count = kv_shard_groups(names, wanted_count, &groups);
 
@@ -191,52 +133,25 @@ lock_names(const KvRotationGoal *goal, const KvRotationRow *wanted, int wanted_c
 }
 
 static int
-compare_texts(const text *a, const text *b)
-{
-	int			a_len = VARSIZE_ANY_EXHDR(a);
-	int			b_len = VARSIZE_ANY_EXHDR(b);
-	int			order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(a_len, b_len));
-
-	return order != 0 ? order : a_len - b_len;
-}
-
-/* As the primary key has it: the next batch starts behind the last one. */
-static int
-compare_rows(const void *a, const void *b)
-{
-	const KvRotationRow *left = a;
-	const KvRotationRow *right = b;
-	int			order = compare_texts(left->name.user_id, right->name.user_id);
-
-	if (order == 0)
-		order = compare_texts(left->name.provider, right->name.provider);
-	if (order == 0)
-		order = compare_texts(left->name.label, right->name.label);
-	return order != 0 ? order : left->row.version - right->row.version;
-}
-
-static int
 lock_next(const KvRotationGoal *goal, const KvRotationRow *after, int limit, KvRotationRow **rows)
 {
 	int			count = 0;
-	int			read;
 
+	if (after == NULL || !kv_rotation_windows_are_open())
+		kv_rotation_windows_open(goal, after);
 	*rows = palloc(sizeof(KvRotationRow) * limit);
-	do
+	while (count == 0)
 	{
-		int			wanted = limit - count;
 		KvRotationRow *names;
+		int			wanted = kv_rotation_windows_next(goal, limit, &names);
 
 		CHECK_FOR_INTERRUPTS();
-		read = read_names(goal, after, wanted, &names);
-		count = lock_names(goal, names, read, *rows, count);
-		if (read > 0)
-			after = &names[read - 1];
-		/* fewer than asked for: these were the last */
-		if (read < wanted)
+		if (wanted == 0)
 			break;
-	} while (count < limit);
-	qsort(*rows, count, sizeof(KvRotationRow), compare_rows);
+		count = lock_names(goal, names, wanted, *rows, 0);
+	}
+	if (count == 0)
+		kv_rotation_windows_close();
 	return count;
 }
 
@@ -273,7 +188,7 @@ kv_rotation_shards_update(const KvRotationGoal *goal, KvRotationRow **rows, int 
 						  const KvRowCheck *check)
 {
 	const KvRotationRow *const *locked = (const KvRotationRow *const *) rows;
-	KvSecretName *names = names_of(locked, count);
+	KvSecretName *names = kv_rotation_row_names(locked, count);
 	KvShardGroup *groups;
 	int			group_count = kv_shard_groups(names, count, &groups);
 	uint64		written = 0;

@@ -193,7 +193,7 @@ run_batch(Rotation *rotation)
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(rotation->batch_context);
 	tell_progress_now_and_then(rotation);
-	return count == rotation->batch_size;
+	return count > 0;
 }
 
 /* From the first row to the last; how many were re-sealed. */
