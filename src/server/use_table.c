@@ -3,8 +3,9 @@
  *		Counts the uses of keys in shared memory.
  *
  * The table is in parts, each under a lock that is held for as long as a few names are
- * compared.  A part that is full forgets the secret that is of least use: one of which all
- * is written, else the one that was used longest ago.
+ * compared.  A part that is nearly full of what is not written is written early.  One that is
+ * full all the same forgets the secret that is of least use: one of which all is written, else
+ * the one that was used longest ago.
  */
 #include "postgres.h"
 
@@ -16,16 +17,15 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
-#include "server/background.h"
 #include "server/compat.h"
 #include "server/use_table.h"
+#include "server/use_workers.h"
 
-#define PARTS 128				/* a power of 2 */
+#define PARTS 512				/* a power of 2 */
 #define PLACES 32				/* in each */
-#define DATABASES 64			/* that have a worker at a time */
+#define CROWDED 24				/* places that are not written */
 #define WRITE_EVERY_MS 60000
-#define ASK_EVERY_MS 500
-#define START_MS 3000			/* a worker that has not come by then will not */
+#define CROWDED_EVERY_MS 1000	/* a part is written early as often */
 
 typedef struct Place
 {
@@ -37,21 +37,15 @@ typedef struct Place
 typedef struct Part
 {
 	LWLock		lock;			/* for all below */
+	bool		is_crowded;		/* all of it is to be written now */
+	TimestampTz crowded_at;		/* when it was that last */
 	uint32		hashes[PLACES];
 	Place		places[PLACES];
 } Part;
 
-typedef struct Worker
-{
-	Oid			database;
-	int			pid;			/* 0: none */
-	TimestampTz registered_at;	/* of one that has not come yet; 0: none */
-} Worker;
-
 typedef struct Table
 {
-	LWLock		lock;			/* for the workers */
-	Worker		workers[DATABASES];
+	KvUseWorkers workers;
 	Part		parts[PARTS];
 } Table;
 
@@ -81,7 +75,7 @@ shmem_startup(void)
 		return;
 	memset(table, 0, sizeof(Table));
 	tranche = kv_new_tranche("key_vault_uses");
-	LWLockInitialize(&table->lock, tranche);
+	kv_use_workers_init(&table->workers, tranche);
 	for (int i = 0; i < PARTS; i++)
 		LWLockInitialize(&table->parts[i].lock, tranche);
 }
@@ -104,57 +98,29 @@ kv_use_table_exists(void)
 	return table != NULL;
 }
 
-/* The database's entry, or one that no worker has; NULL when all have one. */
-static Worker *
-find_worker(TimestampTz now)
-{
-	Worker	   *unused = NULL;
-
-	for (int i = 0; i < DATABASES; i++)
-	{
-		Worker	   *worker = &table->workers[i];
-
-		if (worker->database == MyDatabaseId)
-			return worker;
-		if (unused == NULL && worker->pid == 0 &&
-			(worker->registered_at == 0 ||
-			 TimestampDifferenceExceeds(worker->registered_at, now, START_MS)))
-			unused = worker;
-	}
-	if (unused != NULL)
-		*unused = (Worker){.database = MyDatabaseId};
-	return unused;
-}
-
-/* Starts a worker, unless there is one or one is on its way; without one, uses stay counted. */
-static void
-see_to_worker(TimestampTz now)
-{
-	static TimestampTz asked_at;
-	Worker	   *worker;
-	bool		wanted;
-
-	if (asked_at <= now && !TimestampDifferenceExceeds(asked_at, now, ASK_EVERY_MS))
-		return;
-	asked_at = now;
-	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	worker = find_worker(now);
-	wanted = worker != NULL && worker->pid == 0 &&
-		(worker->registered_at == 0 || worker->registered_at > now ||
-		 TimestampDifferenceExceeds(worker->registered_at, now, START_MS));
-	if (wanted)
-		worker->registered_at = now;
-	LWLockRelease(&table->lock);
-	if (wanted)
-		(void) kv_background_start("kv_use_worker_main", "key_vault last use");
-}
-
 static bool
-is_due(const Place *place, TimestampTz now)
+is_due(const Part *part, const Place *place, TimestampTz now)
 {
 	return place->use.uses > 0 &&
-		(place->written_at == 0 || place->written_at > now ||
+		(part->is_crowded || place->written_at == 0 || place->written_at > now ||
 		 TimestampDifferenceExceeds(place->written_at, now, WRITE_EVERY_MS));
+}
+
+/* Whether a part has become crowded, not long after it was so last. */
+static bool
+becomes_crowded(Part *part, TimestampTz now)
+{
+	int			unwritten = 0;
+
+	if (part->is_crowded ||
+		(part->crowded_at <= now && !TimestampDifferenceExceeds(part->crowded_at, now, CROWDED_EVERY_MS)))
+		return false;
+	for (int i = 0; i < PLACES; i++)
+		unwritten += part->places[i].database != InvalidOid && part->places[i].use.uses > 0;
+	part->is_crowded = unwritten >= CROWDED;
+	if (part->is_crowded)
+		part->crowded_at = now;
+	return part->is_crowded;
 }
 
 /* The names of a key as they stand in a place; false when they cannot be a secret's. */
@@ -254,6 +220,7 @@ kv_use_count(const KvUsedKey *key)
 	Part	   *part;
 	Place	   *place;
 	bool		due;
+	bool		crowded = false;
 
 	if (table == NULL || RecoveryInProgress() || !pack(key, &use))
 		return;
@@ -273,10 +240,14 @@ kv_use_count(const KvUsedKey *key)
 	}
 	place->use.uses++;
 	place->use.used_at = now;
-	due = is_due(place, now);
+	if (place->use.uses == 1)
+		crowded = becomes_crowded(part, now);
+	due = is_due(part, place, now);
 	LWLockRelease(&part->lock);
 	if (due)
-		see_to_worker(now);
+		kv_use_workers_see_to(&table->workers, now);
+	if (crowded)
+		kv_use_workers_wake(&table->workers);
 }
 
 bool
@@ -305,44 +276,10 @@ kv_use_counted(const KvUsedKey *key, int64 *uses, TimestampTz *used_at)
 	return found;
 }
 
-static void
-end_service(int code, Datum arg)
-{
-	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < DATABASES; i++)
-	{
-		if (table->workers[i].pid == MyProcPid)
-			table->workers[i].pid = 0;
-	}
-	LWLockRelease(&table->lock);
-}
-
-/* The worker of this database is this process, if there is none. */
-static bool
-become_worker(void)
-{
-	Worker	   *worker;
-	bool		free;
-
-	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	worker = find_worker(GetCurrentTimestamp());
-	free = worker != NULL && worker->pid == 0;
-	if (free)
-	{
-		worker->pid = MyProcPid;
-		worker->registered_at = 0;
-	}
-	LWLockRelease(&table->lock);
-	return free;
-}
-
 bool
 kv_use_serve(void)
 {
-	if (table == NULL)
-		return false;
-	before_shmem_exit(end_service, (Datum) 0);
-	return become_worker();
+	return table != NULL && kv_use_workers_serve(&table->workers);
 }
 
 int
@@ -361,12 +298,14 @@ kv_use_take(bool everything, KvCountedUse *taken, int max)
 			Place	   *place = &part->places[j];
 
 			if (place->database != MyDatabaseId || place->use.uses == 0 ||
-				!(everything || is_due(place, now)))
+				!(everything || is_due(part, place, now)))
 				continue;
 			memcpy(&taken[count++], &place->use, offsetof(KvCountedUse, names) + names_len(&place->use));
 			place->use.uses = 0;
 			place->written_at = now;
 		}
+		if (count < max)
+			part->is_crowded = false;
 		LWLockRelease(&part->lock);
 	}
 	return count;
@@ -399,7 +338,7 @@ any_is_due(void)
 
 		LWLockAcquire(&part->lock, LW_SHARED);
 		for (int j = 0; j < PLACES && !due; j++)
-			due = part->places[j].database == MyDatabaseId && is_due(&part->places[j], now);
+			due = part->places[j].database == MyDatabaseId && is_due(part, &part->places[j], now);
 		LWLockRelease(&part->lock);
 	}
 	return due;
@@ -409,6 +348,6 @@ any_is_due(void)
 bool
 kv_use_may_leave(void)
 {
-	end_service(0, (Datum) 0);
-	return !any_is_due() || !become_worker();
+	kv_use_workers_leave(&table->workers);
+	return !any_is_due() || !kv_use_workers_become(&table->workers);
 }

@@ -6,7 +6,7 @@
 #define KV_USE_WORKER_H
 
 /*
- * The process's main function, which server/use_table.c names; the argument is the
+ * The process's main function, which server/use_workers.c names; the argument is the
  * database's OID.  It leaves when there has been nothing to do for two seconds.
  */
 extern PGDLLEXPORT void kv_use_worker_main(Datum database);

@@ -1,0 +1,88 @@
+# The memory in which uses are counted, when it is full: what is counted is written early; what cannot be
+# written makes room, and is then missing, but no key ever has another one's uses, or a later time.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use KeyVaultTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $node = new_vault('full', conf => "shared_preload_libraries = 'key_vault'\nkey_vault.track_last_use = on\n");
+my $super = session($node);
+my $database = $super->value('SELECT oid FROM pg_database WHERE datname = current_database()');
+
+# Users whose keys share a part of the memory: its number is the last bits of this hash
+sub unsigned { return "($_[0]::bigint & 4294967295)"; }
+my ($name, $of_database) = (unsigned("hashtext('user-' || n || 'openaidefault')"), unsigned("hashoid($database)"));
+my $hash = "($name # (($of_database + 2654435769 + ($name << 6) + ($name >> 2)) & 4294967295))";
+my @users = map { $_->[0] } @{ $super->query("SELECT 'user-' || n FROM generate_series(1, 130000) n WHERE $hash % 1024 = 7 LIMIT 100")->{rows} };
+is(scalar @users, 100, 'users of one part of the memory');
+my $key = 'sk-proj-Zq3vT8kLm2Np5Rw7Xy1Bc4Df6';
+$super->value(q{SELECT count(key_vault.set(u, 'openai', $2)) FROM unnest($1::text[]) u}, '{' . join(',', @users) . '}', $key);
+
+sub use_keys { my $calls = join ', ', map { "key_vault.get('$_', 'openai') IS NULL" } @_; $super->run("SELECT $calls"); return; }
+sub written { return $super->value('SELECT coalesce(sum(uses), 0) FROM key_vault_data.last_uses'); }
+sub until_written
+{
+	my ($count, $test) = @_;
+	for (1 .. 200) { last if written() >= $count; sleep 0.05; }
+	return is(written(), $count, $test);
+}
+
+sub until_row
+{
+	my ($user) = @_;
+	for (1 .. 200) { return if $super->value('SELECT count(*) FROM key_vault_data.last_uses WHERE user_id = $1', $user); sleep 0.05; }
+	die "no use of $user is written";
+}
+
+# Keys that were used within the last minute are counted, up to what there is room for; one more, and ...
+my @first = @users[0 .. 31];
+use_keys(@first);
+until_written(32, 'the first use of each is written at once');
+use_keys(@first[0 .. 22]);
+sleep 1.2;
+is(written(), 32, 'further ones are only counted');
+use_keys($users[40]);
+until_written(56, 'until they need more room than there is: then all are written, and none is lost');
+sleep 1.1;
+for my $user (@users[41 .. 46]) { use_keys($user) for 1 .. 4; sleep 0.1; }
+$node->poll_query_until('postgres', 'SELECT count(*) = 39 FROM key_vault_data.last_uses') or die;
+my $worker = $super->value(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault last use'});
+$super->value("SELECT pg_terminate_backend($worker)");
+until_written(80, 'many keys in one part lose no use');
+
+# The worker is held up: what was used longest ago makes room
+my $pid;
+for (1 .. 200)
+{
+	use_keys($users[49]);
+	last if $pid = $super->value(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault last use' AND pid <> $1}, $worker);
+	sleep 0.05;
+}
+until_row($users[49]);
+kill 'STOP', $pid;
+my @late = @users[50 .. 89];
+my $began = $super->value('SELECT clock_timestamp()');
+my %times;
+for my $user (@late)
+{
+	use_keys($user);
+	$times{$user} = $super->value('SELECT clock_timestamp()');
+}
+my %shown = map { my $user = $_; ($user => $super->query(q{SELECT uses, last_used_at BETWEEN $2 AND $3 FROM key_vault.list($1)}, $user, $began, $times{$user})->{rows}[0]) } @late;
+is(scalar(grep { defined $shown{$_}[0] } @late), 32, 'as many as there is room for are counted while the worker is held up');
+is(join(' ', map { $shown{$_}[0] // '-' } @late), join(' ', ('-') x 8, (1) x 32), '... those that were used last');
+is(scalar(grep { ($shown{$_}[1] // '') eq 't' } @late), 32, '... each with its own time');
+kill 'CONT', $pid;
+until_row($late[39]);
+is($super->value(q{SELECT count(*) FROM key_vault_data.last_uses WHERE user_id = ANY ($1::text[])}, '{' . join(',', @late) . '}'), 32, '... and written when it goes on');
+is($super->value(q{SELECT count(*) FROM key_vault_data.last_uses WHERE user_id = ANY ($1::text[]) AND uses > 1}, '{' . join(',', @late) . '}'), 0, 'none has more uses than it was used');
+is($super->value('SELECT sum(uses) FROM key_vault_data.last_uses WHERE user_id = ANY ($1::text[])', '{' . join(',', @users[0 .. 48]) . '}'), 80, 'nor has any other key');
+
+$node->stop;
+done_testing();
