@@ -155,6 +155,17 @@ my $contents = q{
 my $before = $old->safe_psql('postgres', $contents);
 like($before, qr/^[0-9a-f]{32} 603 /, 'the old server has secrets');
 
+# What is known of the use of keys, by a worker and by a call
+$old->append_conf('postgresql.conf', 'key_vault.track_last_use = on');
+$old->reload;
+$old->poll_query_until('postgres', q{SELECT current_setting('key_vault.track_last_use') = 'on' FROM key_vault.mode()}) or die 'not reloaded';
+$old->safe_psql('postgres', q{SELECT count(key_vault.get('user_' || n, 'gemini')), count(key_vault.record_outcome('user_' || n, 'gemini', 'quota')) FROM generate_series(1, 50) n});
+$old->poll_query_until('postgres', 'SELECT count(*) = 50 FROM key_vault_data.last_uses') or die 'uses are not written';
+my $uses = q{SELECT string_agg(concat_ws(' ', u.user_id, u.last_used_at, u.uses, o.outcome, o.recorded_at, l.uses, l.last_outcome), ', ' ORDER BY u.user_id)
+	FROM key_vault_data.last_uses u JOIN key_vault_data.outcomes o USING (user_id, provider, label, version, set_at), key_vault.list(u.user_id) l};
+my $uses_before = $old->safe_psql('postgres', $uses);
+like($uses_before, qr/^user_1 \S+ \S+ 1 quota \S+ \S+ 1 quota, user_10 /, 'and uses and outcomes');
+
 # The audit's chain, of which the last record is kept
 $old->restart;
 my $head = $old->safe_psql('postgres', "SELECT number, mac FROM key_vault.audit_head()");
@@ -210,13 +221,17 @@ ok(!-e $new->data_dir . "/$in_data", 'with what was in its data directory: a key
 ok(-e $ring, 'the keyring is not');
 is($new->safe_psql('postgres', $contents), $before, 'everything is as it was');
 
+is($new->safe_psql('postgres', $uses), $uses_before, '... uses and outcomes, too');
+
 # --- The new one
 
 is($new->safe_psql('postgres', "SELECT number, mac FROM key_vault.audit_log WHERE number = $last"), $head, 'the last audit record came along');
 is($new->safe_psql('postgres', 'SELECT count(*) FROM key_vault.verify_audit()'), '0', 'and the chain verifies');
-$new->append_conf('postgresql.conf', "shared_preload_libraries = 'key_vault'\nkey_vault.audit = durable\n");
+$new->append_conf('postgresql.conf', "shared_preload_libraries = 'key_vault'\nkey_vault.audit = durable\nkey_vault.track_last_use = on\n");
 $new->restart;
 $new->safe_psql('postgres', q{SELECT key_vault.get('user_7', 'gemini')});
+$new->safe_psql('postgres', q{SELECT key_vault.record_outcome('user_7', 'gemini', 'accepted')});
+is($new->safe_psql('postgres', q{SELECT uses || ' ' || last_outcome FROM key_vault.list('user_7')}), '2 accepted', 'uses go on, and outcomes');
 is($new->safe_psql('postgres', "SELECT count(*) > $last, (SELECT count(*) FROM key_vault.verify_audit()) FROM key_vault.audit_log"), 't|0', 'and goes on');
 
 my $service = session($new, 'regress_kv_service');
