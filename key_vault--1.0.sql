@@ -1252,8 +1252,11 @@ AS $$
 DECLARE
     view name;
     rows_there record;
+    propagation text := current_setting('citus.enable_ddl_propagation', true);
 BEGIN
     PERFORM key_vault.check_cluster();
+    -- without it workers would not learn of it
+    PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
     LOCK TABLE key_vault_data.secrets, key_vault_data.usage IN SHARE ROW EXCLUSIVE MODE;
     IF NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'key_vault_data.secrets'::regclass) THEN
         FOR rows_there IN
@@ -1284,7 +1287,7 @@ BEGIN
             VALUES (view, pg_get_viewdef(format('key_vault.%I', view)::regclass));
         PERFORM key_vault.replace_view(view, NULL);
     END LOOP;
-    PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
+    PERFORM set_config('citus.enable_ddl_propagation', propagation, true);
 END $$;
 REVOKE ALL ON FUNCTION key_vault.distribute FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.distribute IS 'has Citus distribute the rows of users over the workers, by user; for superusers, on the coordinator; call it again to go on where it was cut short';
@@ -1298,8 +1301,11 @@ DECLARE
     moved regclass;
     trigger_name name;
     replaced record;
+    propagation text := current_setting('citus.enable_ddl_propagation', true);
 BEGIN
     PERFORM key_vault.check_cluster();
+    -- without it workers would not learn of it
+    PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
     LOCK TABLE key_vault_data.secrets, key_vault_data.usage IN ACCESS EXCLUSIVE MODE;
     FOR moved IN
         SELECT logicalrelid FROM pg_dist_partition
@@ -1324,7 +1330,7 @@ BEGIN
     FOR replaced IN DELETE FROM key_vault_data.replaced_views RETURNING name, definition LOOP
         PERFORM key_vault.replace_view(replaced.name::name, replaced.definition);
     END LOOP;
-    PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
+    PERFORM set_config('citus.enable_ddl_propagation', propagation, true);
 END $$;
 REVOKE ALL ON FUNCTION key_vault.undistribute FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.undistribute IS 'brings the rows that distribute() gave to Citus back to this node; for superusers, on the coordinator';
