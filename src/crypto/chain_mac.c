@@ -77,34 +77,42 @@ typedef struct Gathered
 	uint8_t		bytes[512];
 } Gathered;
 
+#define HEAD_LEN 5
+
 static bool
-put_bytes(Gathered *gathered, const void *bytes, size_t len)
+code_gathered(Gathered *gathered)
 {
-	if (gathered->len + len > sizeof(gathered->bytes))
-	{
-		if (EVP_MAC_update(gathered->ctx, gathered->bytes, gathered->len) != 1)
-			return false;
-		gathered->len = 0;
-	}
-	if (len > sizeof(gathered->bytes))
-		return EVP_MAC_update(gathered->ctx, bytes, len) == 1;
-	memcpy(gathered->bytes + gathered->len, bytes, len);
-	gathered->len += len;
-	return true;
+	size_t		len = gathered->len;
+
+	gathered->len = 0;
+	return EVP_MAC_update(gathered->ctx, gathered->bytes, len) == 1;
 }
 
 static bool
 put_field(Gathered *gathered, const KvChainField *field)
 {
-	uint8_t		head[5] = {0};
+	uint32_t	len = field->data != NULL ? (uint32_t) field->len : 0;
+	uint8_t    *to;
 
+	if (gathered->len + HEAD_LEN + len > sizeof(gathered->bytes) && !code_gathered(gathered))
+		return false;
+	to = gathered->bytes + gathered->len;
+	to[0] = field->data != NULL;
 	if (field->data == NULL)
-		return put_bytes(gathered, head, 1);
-	head[0] = 1;
-	for (int i = 0; i < 4; i++)
-		head[1 + i] = (uint8_t) (field->len >> (24 - 8 * i));
-	return put_bytes(gathered, head, sizeof(head)) &&
-		(field->len == 0 || put_bytes(gathered, field->data, field->len));
+	{
+		gathered->len++;
+		return true;
+	}
+	to[1] = (uint8_t) (len >> 24);
+	to[2] = (uint8_t) (len >> 16);
+	to[3] = (uint8_t) (len >> 8);
+	to[4] = (uint8_t) len;
+	gathered->len += HEAD_LEN;
+	if (HEAD_LEN + len > sizeof(gathered->bytes))
+		return code_gathered(gathered) && EVP_MAC_update(gathered->ctx, field->data, len) == 1;
+	memcpy(to + HEAD_LEN, field->data, len);
+	gathered->len += len;
+	return true;
 }
 
 KvStatus
@@ -122,7 +130,7 @@ kv_chain_mac(KvChainMac *mac, const char *tag, const KvChainField *fields, size_
 	good = EVP_MAC_init(mac->ctx, NULL, 0, NULL) == 1 && put_field(&gathered, &first);
 	for (size_t i = 0; good && i < count; i++)
 		good = put_field(&gathered, &fields[i]);
-	if (good && EVP_MAC_update(mac->ctx, gathered.bytes, gathered.len) == 1 &&
+	if (good && code_gathered(&gathered) &&
 		EVP_MAC_final(mac->ctx, out, &len, KV_CHAIN_MAC_LEN) == 1)
 		return KV_OK;
 	OPENSSL_cleanse(out, KV_CHAIN_MAC_LEN);

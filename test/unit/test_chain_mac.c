@@ -33,6 +33,50 @@ the_code_is_an_hmac_of_the_fields_with_their_lengths(void)
 	kv_chain_mac_free(mac);
 }
 
+/* The fields of one message, one behind the other: short, long, absent, and long again. */
+static size_t
+spell(const KvChainField *fields, size_t count, uint8_t *message)
+{
+	size_t		at = 0;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		message[at++] = fields[i].data != NULL;
+		if (fields[i].data == NULL)
+			continue;
+		for (int shift = 24; shift >= 0; shift -= 8)
+			message[at++] = (uint8_t) (fields[i].len >> shift);
+		memcpy(message + at, fields[i].data, fields[i].len);
+		at += fields[i].len;
+	}
+	return at;
+}
+
+static void
+fields_of_every_length_are_coded_whole(void)
+{
+	static uint8_t text[1200];
+	static uint8_t message[4 * sizeof(text)];
+	uint8_t		expected[KV_CHAIN_MAC_LEN];
+	uint8_t		code[KV_CHAIN_MAC_LEN];
+	unsigned	len = 0;
+	KvChainMac *mac = kv_chain_mac_new(key);
+
+	require(mac != NULL);
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t) (i * 7);
+	for (size_t i = 0; i <= sizeof(text); i++)
+	{
+		KvChainField fields[] = {{"tag", 3}, {"ab", 2}, {text, i}, {NULL, 7}, {text, sizeof(text) - i}, {"c", 1}};
+		size_t		message_len = spell(fields, 6, message);
+
+		require(HMAC(EVP_sha256(), key, sizeof(key), message, message_len, expected, &len) != NULL);
+		check(kv_chain_mac(mac, "tag", fields + 1, 5, code) == KV_OK);
+		check(memcmp(code, expected, sizeof(code)) == 0);
+	}
+	kv_chain_mac_free(mac);
+}
+
 static void
 no_two_sequences_have_the_same_code(void)
 {
@@ -111,6 +155,7 @@ int
 main(void)
 {
 	run(the_code_is_an_hmac_of_the_fields_with_their_lengths);
+	run(fields_of_every_length_are_coded_whole);
 	run(no_two_sequences_have_the_same_code);
 	run(another_key_makes_another_code);
 	run(a_code_may_take_the_place_of_a_field);
