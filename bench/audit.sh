@@ -5,7 +5,8 @@
 # Prints Markdown with the aims at the end; an aim that is not met is no failure.
 #
 # One client shares a CPU with its session, so that waking a CPU is no part of it, and the
-# audit's worker has the others.  Eight clients, their sessions and the worker share all CPUs.
+# audit's worker has the others.  Eight clients, their sessions and the worker share all CPUs:
+# with few of these, what the worker takes comes off the calls, hence the row of CPU time.
 # "Without" is a library that is built without the audit.
 #
 # ROUNDS=n changes the number of rounds, PAIRS=n that of "off", SECONDS_EACH=n what a turn takes.
@@ -47,9 +48,20 @@ write_scripts() {
 	own_by_server "$work/pgbench"
 }
 
-set_audit() {
-	as_admin -d vault -c "ALTER SYSTEM SET key_vault.audit = $1" -c 'SELECT pg_reload_conf()' >/dev/null
+set_to() {
+	as_admin -d vault -c "ALTER SYSTEM SET key_vault.$1 = $2" -c 'SELECT pg_reload_conf()' >/dev/null
 	sleep 0.3
+}
+set_audit() { set_to audit "$1"; }
+
+audit_workers() { as_admin -d vault -c "SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault audit'"; }
+
+# us_of_sessions: CPU time of sessions that have ended, in us; us_of_worker: of the worker that is there
+us_of_sessions() { awk -v hz="$(getconf CLK_TCK)" '{ printf "%.0f\n", ($16 + $17) * 1000000 / hz }' "/proc/$(server_pid)/stat"; }
+us_of_worker() {
+	local pid
+	pid=$(audit_workers | head -n 1)
+	if [[ -z $pid ]]; then say 0; else awk '{ printf "%.0f\n", $1 / 1000 }' "/proc/$pid/schedstat"; fi
 }
 
 # rate CLIENTS SCRIPT DATABASE: transactions a second, of clients that are connected
@@ -62,16 +74,34 @@ rate() {
 	sed -nE 's/^tps = ([0-9.]+) .*/\1/p' "$work/pgbench.log"
 }
 
+# cpu_of RATE...: what rate says; the CPU time of a transaction in us, of clients, sessions and
+# the worker, is in $work/cpu then
+cpu_of() {
+	local sessions worker clients tps
+	sessions=$(us_of_sessions) worker=$(us_of_worker)
+	TIMEFORMAT='%U %S'
+	tps=$({ time "$@" 2>&3; } 3>&2 2>"$work/clients")
+	sleep 0.4
+	clients=$(<"$work/clients")
+	sessions=$(($(us_of_sessions) - sessions)) worker=$(($(us_of_worker) - worker))
+	awk -v clients="$clients" -v servers=$((sessions + worker)) -v count="$(transactions "$work/pgbench.log")" \
+		'BEGIN { split(clients, us, " "); print ((us[1] + us[2]) * 1000000 + servers) / count }' >"$work/cpu"
+	say "$tps"
+}
+
+transactions() { sed -nE 's/^number of transactions actually processed: ([0-9]+).*/\1/p' "$1"; }
+
 # New sessions are on one CPU with their client; the worker is not.
 pin_sessions() { taskset -cp "$cpu" "$(server_pid)" >/dev/null; }
 unpin_sessions() { taskset -cp "$cpus" "$(server_pid)" >/dev/null; }
 unpin_worker() {
 	local pid
+	wake_worker
+	for pid in $(audit_workers); do taskset -cp "$cpus" "$pid" >/dev/null; done
+}
+wake_worker() {
 	as_admin -d vault -c "SELECT key_vault.get('user_1', 'gemini')" >/dev/null
 	sleep 0.2
-	for pid in $(as_admin -d vault -c "SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault audit'"); do
-		taskset -cp "$cpus" "$pid" >/dev/null
-	done
 }
 
 # The library without the audit, beside the one with it: sessions load the one of their database.
@@ -90,18 +120,42 @@ off_beside_without() {
 	unpin_sessions
 }
 
-async_beside_off() {
-	local round=$1 clients off async
-	for clients in 1 8; do
-		set_audit off
-		((clients > 1)) || pin_sessions
-		off=$(rate "$clients" get vault)
-		set_audit async
-		((clients > 1)) || unpin_worker
-		async=$(rate "$clients" get vault)
-		unpin_sessions
-		record "async, $clients" "$round" "$async" "$off"
-	done
+async_beside_off_alone() {
+	local round=$1 off async
+	set_audit off
+	pin_sessions
+	off=$(rate 1 get vault)
+	set_audit async
+	unpin_worker
+	async=$(rate 1 get vault)
+	unpin_sessions
+	record 'async, 1' "$round" "$async" "$off"
+}
+
+async_beside_off_together() {
+	local round=$1 off off_cpu async async_cpu
+	set_audit off
+	off=$(cpu_of rate 8 get vault) off_cpu=$(<"$work/cpu")
+	set_audit async
+	wake_worker
+	async=$(cpu_of rate 8 get vault) async_cpu=$(<"$work/cpu")
+	record 'async, 8' "$round" "$async" "$off"
+	record cpu "$round" "$async_cpu" "$off_cpu"
+}
+
+# After each key was written once, as it is once a minute at most.
+last_use_beside_none() {
+	local round=$1 counted none
+	set_audit off
+	pin_sessions
+	none=$(rate 1 get vault)
+	set_to track_last_use on
+	as_admin -d vault -c "SELECT count(key_vault.get('user_' || i, 'gemini')) FROM generate_series(1, $users) AS i" >/dev/null
+	sleep 3
+	counted=$(rate 1 get vault)
+	set_to track_last_use off
+	unpin_sessions
+	record 'last use' "$round" "$counted" "$none"
 }
 
 durable_beside_inserts() {
@@ -134,7 +188,7 @@ lost_at_a_stop() {
 	wait $!
 	as_server pg_ctl -D "$work/data" -l "$work/server.log" -w start >/dev/null
 	after=$(as_admin -d vault -c 'SELECT count(*) FROM key_vault.audit_log')
-	answered=$(sed -nE 's/^number of transactions actually processed: ([0-9]+).*/\1/p' "$work/stopped.log")
+	answered=$(transactions "$work/stopped.log")
 	record lost "$1" "$((answered - (after - before)))" "$((answered / 3))"
 }
 
@@ -149,9 +203,11 @@ report() {
 			(1, 'off', 'look-ups a second with \`off\`, beside a library without the audit', false, 0.99),
 			(2, 'async, 1', 'look-ups a second with \`async\`, beside \`off\`, one client', false, 0.95),
 			(3, 'async, 8', 'look-ups a second with \`async\`, beside \`off\`, eight clients', false, 0.95),
-			(4, 'durable', 'look-ups a second with \`durable\`, beside plaintext INSERTs, 64 clients each', false, 0.5),
-			(5, 'verify', 'seconds of \`verify_audit()\`, beside sha256() over the same rows', true, 5),
-			(6, 'lost', 'records that an immediate stop lost, beside look-ups a second', true, 1);
+			(4, 'cpu', 'us of CPU time a look-up with \`async\`, beside \`off\`: eight clients, sessions, worker', true, 1.053),
+			(5, 'last use', 'look-ups a second with \`track_last_use\`, beside without, one client', false, 0.97),
+			(6, 'durable', 'look-ups a second with \`durable\`, beside plaintext INSERTs, 64 clients each', false, 0.5),
+			(7, 'verify', 'seconds of \`verify_audit()\`, beside sha256() over the same rows', true, 5),
+			(8, 'lost', 'records that an immediate stop lost, beside look-ups a second', true, 1);
 		CREATE TEMPORARY TABLE medians AS
 			SELECT what, percentile_cont(0.5) WITHIN GROUP (ORDER BY value) AS value,
 			       percentile_cont(0.5) WITHIN GROUP (ORDER BY base) AS base,
@@ -198,7 +254,9 @@ off_beside_without
 say "shared_preload_libraries = 'key_vault'" | as_server tee -a "$work/data/postgresql.conf" >/dev/null
 as_server pg_ctl -D "$work/data" -l "$work/server.log" -w restart >/dev/null
 for ((round = 1; round <= rounds; round++)); do
-	async_beside_off "$round"
+	async_beside_off_alone "$round"
+	async_beside_off_together "$round"
+	last_use_beside_none "$round"
 	durable_beside_inserts "$round"
 	((round > 3)) || verify_beside_sha256 "$round"
 	lost_at_a_stop "$round"

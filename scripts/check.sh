@@ -227,6 +227,7 @@ benchmarks() {
 	step bench-compare "$top/bench/compare.sh" --long
 	step bench-rotation "$top/bench/rotation.sh" --long
 	step bench-token "$top/bench/token.sh"
+	step bench-audit env ROUNDS=1 PAIRS=3 SECONDS_EACH=1 "$top/bench/audit.sh"
 }
 
 other_versions() {
