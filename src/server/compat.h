@@ -8,6 +8,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "executor/executor.h"
 #include "parser/analyze.h"
 #include "storage/lwlock.h"
@@ -53,6 +54,24 @@
 #define kv_local_transaction_id() (MyProc->vxid.lxid)
 #else
 #define kv_local_transaction_id() (MyProc->lxid)
+#endif
+
+/*
+ * How many transactions have ended that had an xid, replayed ones too: what snapshots depend on.
+ * It is read before what is to be remembered under it.  17 renamed where it is.
+ */
+#if PG_VERSION_NUM >= 170000
+#define kv_xact_completion_count() (TransamVariables->xactCompletionCount)
+#else
+#define kv_xact_completion_count() (ShmemVariableCache->xactCompletionCount)
+#endif
+
+/* 17 took out old_snapshot_threshold. */
+#if PG_VERSION_NUM >= 170000
+#define kv_snapshots_age() false
+#else
+#include "utils/snapmgr.h"
+#define kv_snapshots_age() OldSnapshotThresholdActive()
 #endif
 
 /*

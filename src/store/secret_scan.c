@@ -19,6 +19,7 @@
 #include "server/compat.h"
 #include "store/held_locks.h"
 #include "store/policy.h"
+#include "store/read_snapshot.h"
 #include "store/secret_scan.h"
 #include "store/secret_table.h"
 
@@ -160,7 +161,7 @@ kept_for(KvAccess *access, const Work *work)
 }
 
 static void
-scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapshot,
+scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot active,
 		  const Work *work)
 {
 	Relation	index = kv_index_open_to_read(kv_primary_key_index(rel));
@@ -168,12 +169,10 @@ scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapsho
 	bool		kept = is_kept(rel, range);
 	IndexScanDesc scan;
 
-	PushActiveSnapshot(snapshot);
-	snapshot = GetActiveSnapshot();
 	if (kept)
-		scan = kv_kept_scan_begin(kept_for(access, work), access->context, rel, index, snapshot, nkeys);
+		scan = kv_kept_scan_begin(kept_for(access, work), access->context, rel, index, active, nkeys);
 	else
-		scan = kv_index_beginscan(rel, index, snapshot, nkeys);
+		scan = kv_index_beginscan(rel, index, active, nkeys);
 	begin(scan, access, range, work);
 	while (next_row(scan, access, work))
 	{
@@ -186,7 +185,6 @@ scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapsho
 		kv_kept_scan_end(kept_for(access, work));
 	else
 		index_endscan(scan);
-	PopActiveSnapshot();
 	/* the lock stays to the end of the transaction, as the executor's would */
 	index_close(index, NoLock);
 }
@@ -194,7 +192,19 @@ scan_rows(KvAccess *access, Relation rel, const KvRange *range, Snapshot snapsho
 void
 kv_scan(KvAccess *access, Relation rel, const KvRange *range, KvVisit visit, void *arg)
 {
-	scan_rows(access, rel, range, GetTransactionSnapshot(), &(Work){.visit = visit, .arg = arg});
+	KvReadSnapshot reading = kv_read_snapshot_begin();
+
+	scan_rows(access, rel, range, reading.snapshot, &(Work){.visit = visit, .arg = arg});
+	kv_read_snapshot_end(&reading);
+}
+
+/* With a snapshot that its caller took. */
+static void
+scan_with(Snapshot snapshot, KvAccess *access, Relation rel, const KvRange *range, const Work *work)
+{
+	PushActiveSnapshot(snapshot);
+	scan_rows(access, rel, range, GetActiveSnapshot(), work);
+	PopActiveSnapshot();
 }
 
 /* For those rows that the policy (or NULL) admits. */
@@ -212,6 +222,8 @@ show_admitted(TupleTableSlot *slot, void *arg)
 {
 	Reading    *reading = arg;
 
+	/* at once: the policy, and who is shown the row, would each start over for theirs */
+	slot_getsomeattrs(slot, KV_SECRETS_ATTRIBUTES);
 	if (reading->policy != NULL && !kv_policy_admits(reading->policy, slot))
 		return true;
 	return reading->visit(slot, reading->arg);
@@ -267,7 +279,7 @@ find_latest(KvAccess *access, Relation rel, void *arg)
 {
 	Probe	   *probe = arg;
 
-	scan_rows(access, rel, &probe->range, GetLatestSnapshot(),
+	scan_with(GetLatestSnapshot(), access, rel, &probe->range,
 			  &(Work){.visit = take_version, .arg = probe});
 }
 
@@ -349,7 +361,7 @@ look_at_versions(KvAccess *access, Relation rel, void *arg)
 	/* an older snapshot does not show who overtakes */
 	if (!IsolationUsesXactSnapshot())
 		looking->look->ended = snapshot->snapXactCompletionCount;
-	scan_rows(access, rel, &looking->range, snapshot,
+	scan_with(snapshot, access, rel, &looking->range,
 			  &(Work){is_highest_or_old, note_version, looking});
 }
 
