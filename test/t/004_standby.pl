@@ -128,6 +128,12 @@ $writer->value(q{SELECT key_vault.set('user_a', 'gemini', $1)}, 'AIza-second');
 $primary->wait_for_catchup($standby);
 outcome_is($reader, 'AIza-second', 'standby: a new version', $get);
 
+my $last = q{SELECT last_outcome FROM key_vault.lookup('user_a', 'gemini')};
+outcome_is($reader, 'NULL', 'standby: no outcome is recorded', $last);
+$writer->value(q{SELECT key_vault.record_outcome('user_a', 'gemini', 'quota')});
+$primary->wait_for_catchup($standby);
+outcome_is($reader, 'quota', 'standby: the first outcome that is', $last);
+
 $admin->run('SET default_transaction_read_only = off');
 my $created = $admin->value('SELECT key_vault.create_root_key()');
 $result = $admin->query('SELECT key_vault.activate_root_key($1)', $created);
