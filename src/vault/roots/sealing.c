@@ -197,6 +197,21 @@ to_database_encoding(text *utf8, Conversion from_utf8)
 	return result;
 }
 
+/* An id in hexadecimal; the last one is kept, for most secrets have the same. */
+static const char *
+hex_of(const uint8_t id[KV_ROOT_KEY_ID_LEN])
+{
+	static uint8_t last[KV_ROOT_KEY_ID_LEN];
+	static char hex[KV_ROOT_KEY_ID_HEX + 1] = "";
+
+	if (hex[0] == '\0' || memcmp(id, last, KV_ROOT_KEY_ID_LEN) != 0)
+	{
+		kv_root_key_id_to_hex(id, hex);
+		memcpy(last, id, KV_ROOT_KEY_ID_LEN);
+	}
+	return hex;
+}
+
 /*
  * The id of the root key that sealed a row; false and why when the row does not
  * tell, or tells of one that is none of this database's.
@@ -204,8 +219,6 @@ to_database_encoding(text *utf8, Conversion from_utf8)
 static bool
 find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN], KvObstacle *why)
 {
-	char		hex[KV_ROOT_KEY_ID_HEX + 1];
-
 	why->kind = KV_OBSTACLE_ROW;
 	if (kv_envelope_root_key_id((const uint8_t *) VARDATA_ANY(row->sealed),
 								VARSIZE_ANY_EXHDR(row->sealed), id) != KV_OK)
@@ -213,8 +226,7 @@ find_root_key_id(const KvSecretRow *row, uint8_t id[KV_ROOT_KEY_ID_LEN], KvObsta
 		why->reason = kv_status_text(KV_MALFORMED);
 		return false;
 	}
-	kv_root_key_id_to_hex(id, hex);
-	if (strcmp(hex, row->root_key_id) != 0)
+	if (strcmp(hex_of(id), row->root_key_id) != 0)
 	{
 		why->reason = "its root key id differs from the row's";
 		return false;
