@@ -60,10 +60,8 @@ noted_portal(void)
 }
 
 static ParamListInfo
-bound_parameters(void)
+parameters_of(Portal portal)
 {
-	Portal		portal = noted_portal();
-
 	if (IsParallelWorker())
 		return of_worker;
 	if (portal == NULL || portal->portalParams == NULL ||
@@ -95,7 +93,8 @@ kv_known_note_parameters(ParamListInfo params)
 	noted_at = GetCurrentStatementStartTimestamp();
 	if (noted != NULL)
 		strlcpy(noted_name, noted->name, sizeof(noted_name));
-	noted_varlena = varlena_of(bound_parameters());
+	/* it runs, and so is there: its name need not be looked up */
+	noted_varlena = varlena_of(parameters_of(noted));
 }
 
 static void
@@ -174,7 +173,7 @@ holds_text(Oid type)
 static void
 add_parameters(void)
 {
-	ParamListInfo params = bound_parameters();
+	ParamListInfo params = parameters_of(noted_portal());
 
 	for (int i = 0; params != NULL && i < params->numParams; i++)
 	{
