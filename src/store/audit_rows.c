@@ -42,6 +42,11 @@ static KvStatement select_head = {
 	0
 };
 
+static KvStatement select_first = {
+	"SELECT number, at, mac FROM key_vault_data.audit ORDER BY number LIMIT 1",
+	0
+};
+
 static KvStatement select_after = {
 	"SELECT " COLUMNS " FROM key_vault_data.audit"
 	" WHERE number OPERATOR(pg_catalog.>) $1 ORDER BY number LIMIT $2",
@@ -196,6 +201,22 @@ kv_audit_rows_head(KvAuditHead *head)
 	head->number = checkpoint.number;
 	head->at = checkpoint.at;
 	memcpy(head->mac, checkpoint.mac, sizeof(head->mac));
+}
+
+bool
+kv_audit_rows_first(int64 *number)
+{
+	KvAuditHead first;
+	bool		found;
+
+	kv_spi_connect();
+	found = kv_statement_run_as_owner(&select_first, NULL, NULL, 1) > 0;
+	if (found)
+		unpack_head(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, &first);
+	SPI_finish();
+	if (found)
+		*number = first.number;
+	return found;
 }
 
 static const char *

@@ -55,6 +55,9 @@ extern void kv_audit_rows_insert(const KvAuditRow *rows, int count);
 /* The last record; else the checkpoint; else nothing. */
 extern void kv_audit_rows_head(KvAuditHead *head);
 
+/* The number of the first record; false when there is none. */
+extern bool kv_audit_rows_first(int64 *number);
+
 /* The records after a number, at most limit of them, in order. */
 extern int	kv_audit_rows_after(int64 number, int limit, KvAuditRow **rows);
 

@@ -346,13 +346,17 @@ sub tampered
 	return is($found, $expected, "$name is found at record $expected");
 }
 my $at = 12;
+my @tampered = ('number', 'team_id');    # swapped below; changed above, where there is a team
 for my $change ("at = at + '1 us'", "action = 'set'", "outcome = 'none'", "user_id = 'user_b'", "user_hash = NULL",
 	"user_hash = '\\x00'", "provider = 'gemini'", "provider = NULL", "label = 'x'", "version = coalesce(version, 0) + 1", "subject = 'x'",
 	"role = 'x'", "application_name = 'x'", "client_addr = '::1'", "backend_pid = 1", "backend_start = now()",
 	"sqlstate = '00000'", "team_hash = '\\x00'", "mac = '\\x00'")
 {
 	tampered("a change, $change,", "UPDATE key_vault_data.audit SET $change WHERE number = $at", $at);
+	push @tampered, $change =~ /^(\w+)/;
 }
+is(join(' ', sort keys %{ { map { $_ => 1 } @tampered } }), $node->safe_psql('postgres', q{SELECT string_agg(attname, ' ' ORDER BY attname COLLATE "C") FROM pg_attribute WHERE attrelid = 'key_vault_data.audit'::regclass AND attnum > 0 AND NOT attisdropped}),
+	'each field was changed');
 my $last = last_number();
 tampered('removing the first', 'DELETE FROM key_vault_data.audit WHERE number = 1', 1);
 tampered('removing one in the middle', "DELETE FROM key_vault_data.audit WHERE number = $at", $at);
@@ -362,6 +366,10 @@ my $end = $node->safe_psql('postgres', "BEGIN; DELETE FROM key_vault_data.audit 
 is($end, $last, 'removing the last is found by a head that was kept');
 tampered('swapping two', "UPDATE key_vault_data.audit SET number = -1 WHERE number = $at; UPDATE key_vault_data.audit SET number = $at WHERE number = $at + 1; UPDATE key_vault_data.audit SET number = $at + 1 WHERE number = -1", $at);
 tampered('putting one in', "UPDATE key_vault_data.audit SET number = number + 100000 WHERE number >= $at; UPDATE key_vault_data.audit SET number = number - 100000 + 1 WHERE number >= $at; INSERT INTO key_vault_data.audit SELECT $at, at, action, outcome, user_id, provider, label, version, subject, role, application_name, client_addr, backend_pid, backend_start, sqlstate, user_hash, mac, team_id, team_hash FROM key_vault_data.audit WHERE number = $at + 1", $at + 1);
+for my $number (0, -7, '-9223372036854775808')
+{
+	tampered('putting one in before the first', "INSERT INTO key_vault_data.audit (number, at, action, outcome, backend_pid, backend_start, mac) VALUES ($number, now(), 'get', 'ok', 1, now(), '\\x00')", $number);
+}
 tampered('a checkpoint', "INSERT INTO key_vault_data.audit_checkpoint SELECT true, number, at, mac, mac FROM key_vault_data.audit WHERE number = $at; DELETE FROM key_vault_data.audit WHERE number <= $at", $at);
 tampered('no chain key', 'DELETE FROM key_vault_data.audit_keys', 1);
 is($auditor->outcome('SELECT count(*) FROM key_vault.verify_audit(5, 20)'), '0', 'a part verifies by itself');
@@ -374,6 +382,7 @@ is($node->safe_psql('postgres', "SET key_vault.audit_keep = -1; CALL key_vault.p
 is($node->safe_psql('postgres', "SET key_vault.audit_keep = 0; CALL key_vault.purge(7); SELECT count(*) < 5 FROM key_vault.audit_log"), 't', 'old records are purged');
 verifies('the chain goes on from the checkpoint');
 is($auditor->outcome('SELECT count(*) FROM key_vault.verify_audit(1)'), '0', 'also when asked from the first record on');
+tampered('putting one in that was purged', q{INSERT INTO key_vault_data.audit (number, at, action, outcome, backend_pid, backend_start, mac) VALUES (2, now(), 'get', 'ok', 1, now(), '\\x00')}, 2);
 tampered('removing the first that was kept', 'DELETE FROM key_vault_data.audit WHERE number = (SELECT min(number) FROM key_vault_data.audit)',
 	$node->safe_psql('postgres', 'SELECT min(number) FROM key_vault_data.audit'));
 

@@ -59,6 +59,8 @@ for my $point (1 .. $points)
 		my $session = session($node, 'regress_kv_service');
 		my $until = time + 0.05 + rand 0.3;
 		while (time < $until) { $handed_out++ if $session->outcome($get) eq $key; }
+		# a backend is killed while it waits for its record, or right before or after
+		if ($victim eq 'backend') { $session->send($get); sleep rand 0.004; }
 		if ($victim eq 'postmaster')
 		{
 			$node->stop('immediate');
@@ -186,6 +188,13 @@ isnt(sql('SELECT mac FROM key_vault.audit_head()', 'second'), sql('SELECT mac FR
 	my $last = sql('SELECT number FROM key_vault.audit_head()');
 	is(sql("BEGIN; INSERT INTO key_vault_data.audit SELECT (r).* FROM (SELECT \$x\$$dump\$x\$::key_vault_data.audit AS r) s; UPDATE key_vault_data.audit SET number = $last + 1 WHERE number = 1; SELECT number FROM key_vault.verify_audit(); ROLLBACK"),
 		$last + 1, 'a record of another database\'s chain is found');
+}
+# all of the other chain in this one's place: with its chain key, which a root key of the other database sealed, and with this one's
+for my $keys ('DELETE FROM key_vault_data.audit_keys; INSERT INTO key_vault_data.audit_keys SELECT (r::key_vault_data.audit_keys).* FROM (VALUES (%s)) v (r)', '')
+{
+	my @rows = map { join '), (', map { "\$x\$$_\$x\$" } split /\n/, sql("SELECT t::text FROM key_vault_data.$_ t", 'second') } 'audit', 'audit_keys';
+	is(sql('BEGIN; DELETE FROM key_vault_data.audit; DELETE FROM key_vault_data.audit_checkpoint; ' . sprintf("$keys; ", $rows[1]) . "INSERT INTO key_vault_data.audit SELECT (r::key_vault_data.audit).* FROM (VALUES ($rows[0])) v (r); SELECT number FROM key_vault.verify_audit(); ROLLBACK"),
+		1, 'the chain of another database is found at its first record, ' . ($keys ? 'with its chain key' : 'without'));
 }
 sql("SELECT key_vault.get('user_s', 'openai')", 'second');
 isnt(worker_pid('second'), '', 'the worker is there');

@@ -33,8 +33,8 @@ typedef struct Verification
 	int64		last;			/* to be looked at; PG_INT64_MAX: all */
 	int64		number;			/* of the record before the next one */
 	uint8		before[KV_AUDIT_MAC_BYTES]; /* its code */
-	int64		wrong;			/* 0: none so far */
-	const char *reason;
+	int64		wrong;
+	const char *reason;			/* NULL: none is wrong so far */
 } Verification;
 
 static void
@@ -145,6 +145,15 @@ check_checkpoint(Verification *v, const KvAuditCheckpoint *checkpoint)
 	return true;
 }
 
+/* Before the chain there is no record: its number would be one that was purged, or never is. */
+static bool
+check_nothing_before(Verification *v)
+{
+	int64		number;
+
+	return !kv_audit_rows_first(&number) || number > v->number || found_wrong(v, number, "it was put in");
+}
+
 /* What is before the first record to be looked at. */
 static bool
 find_start(Verification *v, int64 first)
@@ -156,11 +165,11 @@ find_start(Verification *v, int64 first)
 	{
 		v->number = checkpoint.number;
 		memcpy(v->before, checkpoint.mac, sizeof(v->before));
-		return check_checkpoint(v, &checkpoint);
+		return check_checkpoint(v, &checkpoint) && check_nothing_before(v);
 	}
 	v->number = first - 1;
 	if (first == 1)
-		return true;
+		return check_nothing_before(v);
 	if (kv_audit_rows_after(first - 2, 1, &rows) != 1 || rows[0].number != first - 1)
 		return found_wrong(v, first - 1, "it was removed, or never was");
 	memcpy(v->before, rows[0].mac, sizeof(v->before));
@@ -211,11 +220,11 @@ kv_audit_verify(const int64 *first, const int64 *last, Tuplestorestate *result, 
 	{
 		while (check_batch(&v, batch))
 			;
-		if (v.wrong == 0 && last != NULL && v.number < *last)
+		if (v.reason == NULL && last != NULL && v.number < *last)
 			(void) found_wrong(&v, v.number + 1, "it was removed, or never was: the chain ends before it");
 	}
 	MemoryContextDelete(batch);
-	if (v.wrong == 0)
+	if (v.reason == NULL)
 		return;
 	values[0] = Int64GetDatum(v.wrong);
 	values[1] = CStringGetTextDatum(v.reason);
