@@ -94,17 +94,38 @@ files_of_others() {
 	as_root install -m 0640 -o root -g "$(id -g "$(server_user)")" "$work/tmp/of_root" "$work/tmp/of_root_for_group"
 }
 
+# tap NAME=VALUE...: with further variables for make
 tap() {
 	files_of_others
 	installcheck REGRESS= ISOLATION= PROVE_FLAGS="-j$(($(nproc) + 1)) -v --timer" KV_LONG="$(is_long && say 1)" \
 		KV_SQL_CORPUS="${KV_SQL_CORPUS:-}" KV_OBJECTS="${KV_OBJECTS:-}" \
-		KV_FILE_OF_NOBODY="$work/tmp/of_nobody" KV_FILE_OF_ROOT="$work/tmp/of_root" ||
+		KV_FILE_OF_NOBODY="$work/tmp/of_nobody" KV_FILE_OF_ROOT="$work/tmp/of_root" "$@" ||
 		{ keep_server_logs; return 1; }
 }
 
 # What the servers of TAP tests wrote is worth a look when one failed.
 keep_server_logs() {
 	[[ ! -d tmp_check/log ]] || cp -r tmp_check/log "$logs/tap-servers"
+}
+
+has_citus() { [[ -e $("$pg_config" --sharedir)/extension/citus.control ]]; }
+
+# Where the server that is tested has Citus, all that is said of one without holds there, too:
+# regress and isolation in databases that have it, and with --long TAP on servers that preload
+# it.  The tests of distributed keys are among TAP's own, and say there that they are skipped.
+citus_tests() {
+	local files
+	if ! has_citus; then
+		skip citus 'the server has no Citus: PG_CONFIG can name one that has'
+		return
+	fi
+	step citus-undistributed tap PROVE_TESTS=test/t/140_citus_undistributed.pl KV_LONG=1
+	if ! is_long; then
+		skip citus-tap 'takes minutes: --long has it'
+		return
+	fi
+	files=$(find test/t -name '*.pl' ! -name '*_citus*' | sort | tr '\n' ' ')
+	step citus-tap tap PROVE_TESTS="$files" KV_CITUS=1
 }
 
 # The demo goes through, and shows what it is to show.
@@ -153,6 +174,7 @@ server_tests() {
 	step_of 'sql/*.sql' regress regress
 	step_of 'test/isolation/specs/*.spec' isolation isolation
 	step_of 'test/t/*.pl' tap tap
+	citus_tests
 	! has_newer_clients || step clients as_server test/clients/test.sh --python
 }
 
@@ -228,6 +250,7 @@ benchmarks() {
 	step bench-rotation "$top/bench/rotation.sh" --long
 	step bench-token "$top/bench/token.sh"
 	step bench-audit env ROUNDS=1 PAIRS=3 SECONDS_EACH=1 "$top/bench/audit.sh"
+	if has_citus; then step bench-citus "$top/bench/citus.sh"; fi
 }
 
 other_versions() {
