@@ -4,6 +4,7 @@ package KeyVaultTest;
 use strict;
 use warnings;
 
+use CitusEverywhere;
 use Exporter 'import';
 use File::Basename qw(dirname);
 use FindBin;

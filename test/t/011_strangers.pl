@@ -202,10 +202,10 @@ for my $level (sort keys %strangers)
 	my @wrong;
 	for my $sql (@statements)
 	{
-		# without a provider of labels this fails earlier still
-		my $expected = $sql =~ /^SECURITY LABEL/ ? '22023' : '42501';
+		# without a provider of labels this fails earlier still; Citus looks at some statements before that
+		my $expected = $sql !~ /^SECURITY LABEL/ ? '42501' : $ENV{KV_CITUS} ? '(?:22023|42501)' : '22023';
 		my $state = $attack->try($sql);
-		push @wrong, "$state: $sql" if $state ne $expected;
+		push @wrong, "$state: $sql" if $state !~ /^$expected$/;
 	}
 	is_deeply(\@wrong, [], "level $level: each of " . @statements . ' statements that names a table fails before any lock');
 	$attack->end;
@@ -296,7 +296,8 @@ sub attack_all
 	my $first = sit($level);
 	my $attack = Attack->new("stranger_$level");
 	my %outcomes;
-	for my $sql (grep { /$kinds/ } (map { statements_on_relation(@$_, @own) } @views), (map { statements_on_routine(@$_, @own) } @routines),
+	# (Citus has these wait so that nothing can cancel them, whatever table or view they name.)
+	for my $sql (grep { /$kinds/ && !($ENV{KV_CITUS} && /^DROP (?:TRIGGER|POLICY)/) } (map { statements_on_relation(@$_, @own) } @views), (map { statements_on_routine(@$_, @own) } @routines),
 		statements_on_schema('key_vault', @own), statements_on_everything($own[0], \@oids, \@functions_of_oids))
 	{
 		push @{ $outcomes{ $attack->try($sql) } }, $sql;

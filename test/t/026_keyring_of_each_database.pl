@@ -8,6 +8,7 @@ use File::Copy qw(copy);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use KeyVaultCluster;
+use CitusEverywhere not => 'its worker is connected to each database, and none could be renamed or copied';
 use KeyVaultTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
