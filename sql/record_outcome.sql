@@ -81,6 +81,28 @@ SET ROLE regress_kv_app;
 SELECT u, l.last_outcome, l = s AS same FROM unnest('{user_a,user_b,user_e}'::text[]) u, LATERAL key_vault.lookup(u, 'exa') l LEFT JOIN seen s USING (api_key);
 RESET ROLE;
 DROP FUNCTION never CASCADE;
+
+-- and whatever becomes of the table: what a session keeps of it from one lookup to the next follows
+CREATE FUNCTION same_after(change text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    same boolean;
+BEGIN
+    EXECUTE change;
+    SELECT bool_and(l = s) INTO same FROM unnest('{user_a,user_b,user_e}'::text[]) u, LATERAL key_vault.lookup(u, 'exa') l LEFT JOIN seen s USING (api_key);
+    RETURN same;
+END $$;
+SELECT change, same_after(change) AS same FROM unnest(ARRAY[
+    'SELECT 1', 'REINDEX TABLE key_vault_data.outcomes', 'CLUSTER key_vault_data.outcomes USING outcomes_pkey',
+    'ALTER TABLE key_vault_data.outcomes ADD COLUMN note text DEFAULT repeat(''n'', 100)',
+    'ALTER TABLE key_vault_data.outcomes ADD COLUMN seen int DEFAULT 7, ALTER COLUMN note TYPE varchar',
+    'ALTER TABLE key_vault_data.outcomes DROP COLUMN note, DROP COLUMN seen',
+    'ALTER TABLE key_vault_data.outcomes ALTER COLUMN recorded_by TYPE name',
+    'ALTER TABLE key_vault_data.outcomes ALTER COLUMN recorded_by TYPE text COLLATE "C"',
+    'ALTER TABLE key_vault_data.outcomes DROP CONSTRAINT outcomes_pkey',
+    'ALTER TABLE key_vault_data.outcomes ADD CONSTRAINT outcomes_pkey PRIMARY KEY (provider, user_id, label, recorded_by)',
+    'ALTER TABLE key_vault_data.outcomes DROP CONSTRAINT outcomes_pkey, ADD PRIMARY KEY (user_id, provider, label, recorded_by)',
+    'SELECT 1']) AS change;
+DROP FUNCTION same_after;
 DROP TABLE seen;
 SET ROLE regress_kv_app;
 

@@ -18,12 +18,14 @@
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
 #include "server/invalidation.h"
 #include "store/held_locks.h"
+#include "store/kept_scan.h"
 #include "store/outcome_scan.h"
 #include "store/read_snapshot.h"
 #include "store/statement.h"
@@ -43,11 +45,24 @@ static Oid	outcomes_oid = InvalidOid;
 /* kv_xact_completion_count() before the table was seen to have no page; 0: never */
 static uint64 seen_empty = 0;
 
+/* What scans work with, kept from one to the next. */
+static struct
+{
+	MemoryContext context;		/* has the rest, and is NULL before the first scan */
+	TupleTableSlot *slot;
+	KvKeptScan	scan;
+	ScanKeyData keys[NAME_COLUMNS];
+	bool		is_good;		/* for the table as it is */
+	bool		in_use;			/* or left by an error, with buffers that are no longer pinned */
+}			work;
+
 static void
 forget_relation(Oid relid)
 {
-	if (relid == InvalidOid || relid == outcomes_oid)
-		outcomes_oid = InvalidOid;
+	if (relid != InvalidOid && relid != outcomes_oid)
+		return;
+	outcomes_oid = InvalidOid;
+	work.is_good = false;
 }
 
 void
@@ -110,14 +125,25 @@ is_of_version(TupleTableSlot *slot, const KvSecretRow *row)
 		DatumGetTimestampTz(slot_getattr(slot, SET_AT, &isnull)) == row->created_at;
 }
 
+/* The index's part of a scan allocates as it goes. */
+static bool
+next_row(IndexScanDesc scan)
+{
+	MemoryContext caller = MemoryContextSwitchTo(work.context);
+	bool		found = index_getnext_slot(scan, ForwardScanDirection, work.slot);
+
+	MemoryContextSwitchTo(caller);
+	return found;
+}
+
 /* The latest of those of the version. */
 static void
-take_latest(IndexScanDesc scan, TupleTableSlot *slot, const KvSecretRow *row, text **outcome,
-			TimestampTz *recorded_at)
+take_latest(IndexScanDesc scan, const KvSecretRow *row, text **outcome, TimestampTz *recorded_at)
 {
+	TupleTableSlot *slot = work.slot;
 	bool		isnull;
 
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (next_row(scan))
 	{
 		TimestampTz at = DatumGetTimestampTz(slot_getattr(slot, RECORDED_AT, &isnull));
 
@@ -129,25 +155,67 @@ take_latest(IndexScanDesc scan, TupleTableSlot *slot, const KvSecretRow *row, te
 }
 
 static void
+make_work(Relation rel)
+{
+	MemoryContext caller;
+
+	if (work.context != NULL)
+		MemoryContextDelete(work.context);
+	memset(&work, 0, sizeof(work));
+	work.context = AllocSetContextCreate(TopMemoryContext, "key_vault outcomes", ALLOCSET_SMALL_SIZES);
+	/* before the rest is made: a change that comes in meanwhile must not be lost */
+	work.is_good = true;
+	caller = MemoryContextSwitchTo(work.context);
+	work.slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+										 table_slot_callbacks(rel));
+	for (int i = 0; i < NAME_COLUMNS; i++)
+		ScanKeyEntryInitialize(&work.keys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid,
+							   C_COLLATION_OID, F_TEXTEQ, (Datum) 0);
+	MemoryContextSwitchTo(caller);
+}
+
+static IndexScanDesc
+begin(Relation rel, Relation index, Snapshot snapshot)
+{
+	MemoryContext caller = MemoryContextSwitchTo(work.context);
+	IndexScanDesc scan = kv_kept_scan_serves(rel) ?
+		kv_kept_scan_begin(&work.scan, work.context, rel, index, snapshot, NAME_COLUMNS) :
+		kv_index_beginscan(rel, index, snapshot, NAME_COLUMNS);
+
+	index_rescan(scan, work.keys, NAME_COLUMNS, NULL, 0);
+	MemoryContextSwitchTo(caller);
+	return scan;
+}
+
+static void
+end(Relation rel, IndexScanDesc scan)
+{
+	ExecClearTuple(work.slot);
+	if (kv_kept_scan_serves(rel))
+		kv_kept_scan_end(&work.scan);
+	else
+		index_endscan(scan);
+}
+
+static void
 scan_name(Relation rel, Relation index, const KvSecretName *name, const KvSecretRow *row,
 		  text **outcome, TimestampTz *recorded_at)
 {
-	text	   *arguments[NAME_COLUMNS] = {name->user_id, name->provider, name->label};
-	ScanKeyData keys[NAME_COLUMNS];
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	KvReadSnapshot reading;
 	IndexScanDesc scan;
 
-	for (int i = 0; i < NAME_COLUMNS; i++)
-		ScanKeyEntryInitialize(&keys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid,
-							   C_COLLATION_OID, F_TEXTEQ, PointerGetDatum(arguments[i]));
+	if (!work.is_good || work.in_use)
+		make_work(rel);
+	work.in_use = true;
+	work.keys[0].sk_argument = PointerGetDatum(name->user_id);
+	work.keys[1].sk_argument = PointerGetDatum(name->provider);
+	work.keys[2].sk_argument = PointerGetDatum(name->label);
 	reading = kv_read_snapshot_begin();
-	scan = kv_index_beginscan(rel, index, reading.snapshot, NAME_COLUMNS);
-	index_rescan(scan, keys, NAME_COLUMNS, NULL, 0);
-	take_latest(scan, slot, row, outcome, recorded_at);
-	index_endscan(scan);
+	scan = begin(rel, index, reading.snapshot);
+	take_latest(scan, row, outcome, recorded_at);
+	end(rel, scan);
 	kv_read_snapshot_end(&reading);
-	ExecDropSingleTupleTableSlot(slot);
+	work.in_use = false;
 }
 
 bool
