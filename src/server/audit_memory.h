@@ -21,6 +21,7 @@ typedef struct KvAuditRing
 	LWLock		lock;			/* for all below */
 	ConditionVariable moved;	/* written grew, or the worker came or went */
 	uint64		appended;
+	uint64		taken;			/* by the worker: written, or about to be */
 	uint64		written;
 	int			attached;		/* backends that may leave records */
 	int			worker_pid;		/* 0: none */

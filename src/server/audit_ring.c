@@ -184,7 +184,7 @@ kv_audit_ring_leave(const void *entry, Size len, KvAuditWait wait, int timeout_m
 	wish.place = mine->appended;
 	done = is_fulfilled(&wish);
 	/* it looks by itself, too, but would find the ring full */
-	if (mine->appended - mine->written > KV_AUDIT_RING_BYTES / 2 && mine->worker_latch != NULL)
+	if (mine->appended - mine->taken > KV_AUDIT_RING_BYTES / 2 && mine->worker_latch != NULL)
 		SetLatch(mine->worker_latch);
 	LWLockRelease(&mine->lock);
 	if (!done)
@@ -241,6 +241,7 @@ kv_audit_ring_serve(void)
 		mine->worker_pid = MyProcPid;
 		mine->worker_latch = MyLatch;
 		mine->registered_at = 0;
+		mine->taken = mine->written;
 		mine->problem[0] = '\0';
 	}
 	LWLockRelease(&mine->lock);
@@ -272,6 +273,9 @@ kv_audit_ring_read(Size max, Size *len, uint64 *end)
 		*end += sizeof(entry_len) + entry_len;
 	}
 	*len = *end - from;
+	LWLockAcquire(&mine->lock, LW_EXCLUSIVE);
+	mine->taken = *end;
+	LWLockRelease(&mine->lock);
 	if (copy == NULL)
 		copy = MemoryContextAlloc(TopMemoryContext, KV_AUDIT_RING_BYTES);
 	kv_audit_ring_get(mine, from, copy, *len);

@@ -112,7 +112,8 @@ shown_bytes(const char *name, int len, int max, Withheld withheld, char *buffer)
 {
 	if (withheld != NULL && withheld(name, len))
 		return WITHHELD;
-	len = pg_mbcliplen(name, len, max);
+	if (len > max)
+		len = pg_mbcliplen(name, len, max);
 	memcpy(buffer, name, len);
 	buffer[len] = '\0';
 	return buffer;
