@@ -70,6 +70,15 @@ for my $audit ('async', 'durable')
 	sleep 0.2;
 }
 
+# A call that runs while forget() has not committed names the user again, as one afterwards would
+$app->run("SELECT key_vault.set('user_meanwhile', 'openai', '$key')", 'BEGIN', q{SELECT key_vault.forget('user_meanwhile')});
+outcome_is($super, $key, 'until forget() commits the key is there', q{SELECT key_vault.get('user_meanwhile', 'openai')});
+$app->run('COMMIT');
+is(records('user_meanwhile'), 1, '... and the record of who took it');
+$app->run(q{SELECT key_vault.forget('user_meanwhile')});
+is(records('user_meanwhile'), 0, '... until it is called again');
+verifies('the chain verifies');
+
 # --- Rows of uses and outcomes
 
 my $lost = $super->value('SELECT id FROM key_vault.root_keys');
