@@ -31,6 +31,8 @@ typedef struct Place
 {
 	Oid			database;		/* InvalidOid: nothing is here */
 	TimestampTz written_at;		/* when the worker last took it; 0: never */
+	int64		taken;			/* how many uses it took then, which it has not written yet */
+	TimestampTz taken_at;		/* the last of them */
 	KvCountedUse use;			/* uses is 0 when all is written */
 } Place;
 
@@ -207,6 +209,7 @@ make_place(Part *part, uint32 hash, const KvCountedUse *use)
 	part->hashes[least] = hash;
 	part->places[least].database = MyDatabaseId;
 	part->places[least].written_at = 0;
+	part->places[least].taken = 0;
 	memcpy(&part->places[least].use, use, offsetof(KvCountedUse, names) + names_len(use));
 	return &part->places[least];
 }
@@ -237,6 +240,7 @@ kv_use_count(const KvUsedKey *key)
 		place->use.set_at = use.set_at;
 		place->use.uses = 0;
 		place->written_at = 0;
+		place->taken = 0;
 	}
 	place->use.uses++;
 	place->use.used_at = now;
@@ -251,7 +255,7 @@ kv_use_count(const KvUsedKey *key)
 }
 
 bool
-kv_use_counted(const KvUsedKey *key, int64 *uses, TimestampTz *used_at)
+kv_use_counted(const KvUsedKey *key, TimestampTz written, int64 *uses, TimestampTz *used_at)
 {
 	KvCountedUse use;
 	uint32		hash;
@@ -259,21 +263,21 @@ kv_use_counted(const KvUsedKey *key, int64 *uses, TimestampTz *used_at)
 	const Place *place;
 	bool		found;
 
+	*uses = 0;
 	if (table == NULL || !pack(key, &use))
 		return false;
 	hash = hash_of(&use);
 	part = part_of(hash);
 	LWLockAcquire(&part->lock, LW_SHARED);
 	place = find(part, hash, &use);
-	found = place != NULL && place->use.set_at == use.set_at && place->use.version == use.version &&
-		place->use.uses > 0;
+	found = place != NULL && place->use.set_at == use.set_at && place->use.version == use.version;
 	if (found)
 	{
-		*uses = place->use.uses;
+		*uses = place->use.uses + (written < place->taken_at ? place->taken : 0);
 		*used_at = place->use.used_at;
 	}
 	LWLockRelease(&part->lock);
-	return found;
+	return *uses > 0;
 }
 
 bool
@@ -301,6 +305,8 @@ kv_use_take(bool everything, KvCountedUse *taken, int max)
 				!(everything || is_due(part, place, now)))
 				continue;
 			memcpy(&taken[count++], &place->use, offsetof(KvCountedUse, names) + names_len(&place->use));
+			place->taken = place->use.uses;
+			place->taken_at = place->use.used_at;
 			place->use.uses = 0;
 			place->written_at = now;
 		}
@@ -321,7 +327,24 @@ kv_use_give_back(const KvCountedUse *taken)
 	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
 	place = find(part, hash, taken);
 	if (place != NULL && place->use.set_at == taken->set_at)
+	{
 		place->use.uses += taken->uses;
+		place->taken = 0;
+	}
+	LWLockRelease(&part->lock);
+}
+
+void
+kv_use_written(const KvCountedUse *taken)
+{
+	uint32		hash = hash_of(taken);
+	Part	   *part = part_of(hash);
+	Place	   *place;
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	place = find(part, hash, taken);
+	if (place != NULL)
+		place->taken = 0;
 	LWLockRelease(&part->lock);
 }
 

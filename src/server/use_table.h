@@ -47,8 +47,12 @@ extern bool kv_use_table_exists(void);
  */
 extern void kv_use_count(const KvUsedKey *key);
 
-/* What is counted of a version and not written yet; false when nothing is. */
-extern bool kv_use_counted(const KvUsedKey *key, int64 *uses, TimestampTz *used_at);
+/*
+ * What is counted of a version and not written yet; false when nothing is.  written is the last use that
+ * the caller saw written, 0 for none: what the worker is writing just now counts when it is later.
+ */
+extern bool kv_use_counted(const KvUsedKey *key, TimestampTz written, int64 *uses,
+						   TimestampTz *used_at);
 
 
 /* For the worker alone */
@@ -64,6 +68,9 @@ extern int	kv_use_take(bool everything, KvCountedUse *taken, int max);
 
 /* Puts back what could not be written: it is tried again after a minute, if it is still there. */
 extern void kv_use_give_back(const KvCountedUse *taken);
+
+/* What was taken is written, and committed, or was put back. */
+extern void kv_use_written(const KvCountedUse *taken);
 
 /* The worker goes, unless there is something to write after all. */
 extern bool kv_use_may_leave(void);

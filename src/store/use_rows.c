@@ -185,7 +185,7 @@ add_counted(const KvUses *uses, const text *provider, const text *label, int32 v
 	int64		counted;
 	TimestampTz used_at;
 
-	if (!kv_use_counted(&key, &counted, &used_at))
+	if (!kv_use_counted(&key, use->last_used_at, &counted, &used_at))
 		return;
 	use->is_used = true;
 	use->uses += counted;

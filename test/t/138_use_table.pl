@@ -84,5 +84,21 @@ is($super->value(q{SELECT count(*) FROM key_vault_data.last_uses WHERE user_id =
 is($super->value(q{SELECT count(*) FROM key_vault_data.last_uses WHERE user_id = ANY ($1::text[]) AND uses > 1}, '{' . join(',', @late) . '}'), 0, 'none has more uses than it was used');
 is($super->value('SELECT sum(uses) FROM key_vault_data.last_uses WHERE user_id = ANY ($1::text[])', '{' . join(',', @users[0 .. 48]) . '}'), 80, 'nor has any other key');
 
+# What the worker is writing at the moment is counted as before, and afterwards once
+my $locker = session($node);
+my $uses = q{SELECT uses FROM key_vault.list($1)};
+$locker->run('BEGIN', 'LOCK TABLE key_vault_data.last_uses IN SHARE MODE');
+use_keys($users[95]);
+my @seen;
+for (1 .. 8) { push @seen, $super->value($uses, $users[95]) // '-'; sleep 0.1; }
+$locker->run('ROLLBACK');
+is(join(' ', @seen), '1 1 1 1 1 1 1 1', 'a use that waits to be written is shown');
+for (1 .. 200) { use_keys($users[96]); last if $super->value(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'key_vault last use'}); sleep 0.05; }
+$super->value(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'key_vault last use'});
+until_row($users[95]);
+is($super->value($uses, $users[95]), 1, '... and once when it is written');
+use_keys($users[95]);
+is($super->value($uses, $users[95]), 2, '... with those that follow');
+
 $node->stop;
 done_testing();

@@ -57,6 +57,8 @@ write_rows(const KvCountedUse *taken, int count)
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	for (int i = 0; i < count; i++)
+		kv_use_written(&taken[i]);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
