@@ -1175,6 +1175,20 @@ LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION key_vault.rows_in_shards FROM PUBLIC;
 COMMENT ON FUNCTION key_vault.rows_in_shards IS 'internal: what a view shows while Citus has the rows';
 
+-- What keeps a statement in the shard of one user, whoever has the other rows there: Citus takes an
+-- operator that a B-tree has for equality for equality, and asks no further shard.
+CREATE FUNCTION key_vault.in_shard_of(user_id text, other_user_id text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'kv_sql_in_shard_of'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION key_vault.in_shard_of FROM PUBLIC;
+COMMENT ON FUNCTION key_vault.in_shard_of IS 'internal: true; who asks has the rows of one shard only';
+CREATE OPERATOR key_vault.@= (FUNCTION = key_vault.in_shard_of, LEFTARG = text, RIGHTARG = text);
+COMMENT ON OPERATOR key_vault.@= (text, text) IS 'internal: keeps a statement in the shard of one user';
+CREATE OPERATOR CLASS key_vault.shard_ops FOR TYPE text USING btree AS OPERATOR 3 key_vault.@=;
+COMMENT ON OPERATOR CLASS key_vault.shard_ops USING btree IS 'internal: what Citus takes for the equality of users; for no index';
+COMMENT ON OPERATOR FAMILY key_vault.shard_ops USING btree IS 'internal: of the operator class shard_ops';
+
 CREATE FUNCTION key_vault.check_cluster()
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

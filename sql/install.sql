@@ -80,7 +80,7 @@ FROM member m JOIN pg_class c ON (m.classid, m.objid) = ('pg_class'::regclass, c
 WHERE a.grantee <> c.relowner;
 
 -- what a function of ours is to the planner: volatile, not for a parallel worker, and never
--- LEAKPROOF or with its owner's rights; but for those that policies and views call, and for
+-- LEAKPROOF or with its owner's rights; but for those that policies, views and statements for Citus call, and for
 -- one whose search_path is its own
 SELECT p.oid::regprocedure AS other_than_that, provolatile, proparallel, proleakproof, prosecdef, proconfig FROM pg_proc p
 WHERE pronamespace = 'key_vault'::regnamespace

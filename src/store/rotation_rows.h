@@ -15,6 +15,9 @@
 #include "store/policy.h"
 #include "store/secret_rows.h"
 
+/* What is sealed begins with what no other has: by so many bytes it is known again. */
+#define KV_SEAL_START 33
+
 /* One version of one secret. */
 typedef struct KvRotationRow
 {
@@ -22,6 +25,11 @@ typedef struct KvRotationRow
 	KvSecretRow row;
 	Oid			table;			/* or partition */
 	ItemPointerData place;		/* in it, for as long as the row is locked */
+
+	/* Where Citus has the row, and it is locked: as it was read, whatever row is now. */
+	char		seal_start[KV_SEAL_START];
+	HeapTuple	whole;			/* all columns of the table, in this shape */
+	TupleDesc	columns;
 } KvRotationRow;
 
 #define KV_ROTATION_ROW_COLUMNS \
@@ -59,7 +67,8 @@ extern int64 kv_rotation_rows_count(const KvRotationGoal *goal);
  * Reads the next rows, at most limit of them, that are not yet as they shall be: those
  * after *after by primary key, or from the first when after is NULL.  The answer
  * is the length of *rows, which is palloc'd.  It never waits for a row.  Where Citus has
- * the rows, those that are locked come shard by shard: fewer than limit, while there are any.
+ * the rows, at most limit of them are locked on each node, and *after only says whether
+ * a pass goes on.
  */
 extern int	kv_rotation_rows_next(const KvRotationGoal *goal,
 								  const KvRotationRow *after, int limit,
