@@ -84,6 +84,14 @@ is($super->value(q{SELECT count(*) FROM key_vault_data.last_uses WHERE user_id =
 is($super->value(q{SELECT count(*) FROM key_vault_data.last_uses WHERE user_id = ANY ($1::text[]) AND uses > 1}, '{' . join(',', @late) . '}'), 0, 'none has more uses than it was used');
 is($super->value('SELECT sum(uses) FROM key_vault_data.last_uses WHERE user_id = ANY ($1::text[])', '{' . join(',', @users[0 .. 48]) . '}'), 80, 'nor has any other key');
 
+# Keys whose names have the same hash are told apart
+my @same = @{ $super->query(q{SELECT 'user-' || min(n), 'user-' || max(n) FROM generate_series(100000, 600000) n
+	GROUP BY hashtext('user-' || n || 'openaidefault') HAVING count(*) = 2 LIMIT 1})->{rows}[0] };
+$super->value("SELECT key_vault.set('$_', 'openai', '$key')") for @same;
+use_keys($same[0]) for 1 .. 3;
+use_keys($same[1]);
+is(join(' ', map { $super->value('SELECT uses FROM key_vault.list($1)', $_) } @same), '3 1', 'keys whose names have the same hash have their own uses');
+
 # What the worker is writing at the moment is counted as before, and afterwards once
 my $locker = session($node);
 my $uses = q{SELECT uses FROM key_vault.list($1)};

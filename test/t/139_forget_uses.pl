@@ -149,7 +149,13 @@ $super->run(q{SELECT key_vault.forget('user_two')});
 is($other->value($uses), '2 accepted', 'forget() in one leaves the other\'s');
 for (1 .. 200) { last if $other->value('SELECT count(*) FROM key_vault_data.last_uses') == 1; sleep 0.05; }
 is($other->value('SELECT count(*) FROM key_vault_data.last_uses') . rows('user_two'), '10 0', 'and each is written where it belongs');
-is($other->value('SELECT sum(uses) FROM key_vault_data.last_uses') >= 1, 1, '... by a worker of its own');
+for my $user (map { "user_both_$_" } 1 .. 10)
+{
+	$_->run("SELECT key_vault.set('$user', 'openai', '$key')", "SELECT key_vault.get('$user', 'openai')") for $super, $other;
+	sleep 0.1;
+}
+sleep 1.2;
+is($_->value(q{SELECT string_agg(uses::text, ' ') FROM key_vault_data.last_uses WHERE user_id LIKE 'user_both_%'}), join(' ', (1) x 10), '... by a worker of its own') for $super, $other;
 
 $node->stop;
 done_testing();
