@@ -382,6 +382,11 @@ is($node->safe_psql('postgres', "SET key_vault.audit_keep = -1; CALL key_vault.p
 is($node->safe_psql('postgres', "SET key_vault.audit_keep = 0; CALL key_vault.purge(7); SELECT count(*) < 5 FROM key_vault.audit_log"), 't', 'old records are purged');
 verifies('the chain goes on from the checkpoint');
 is($auditor->outcome('SELECT count(*) FROM key_vault.verify_audit(1)'), '0', 'also when asked from the first record on');
+for my $change ("at = at + '1 us'", 'number = number - 1', "mac = '\\x00'", "seal = '\\x00'")
+{
+	my $number = $node->safe_psql('postgres', 'SELECT number FROM key_vault_data.audit_checkpoint') - ($change =~ /number/ ? 1 : 0);
+	tampered("a change of the checkpoint, $change,", "UPDATE key_vault_data.audit_checkpoint SET $change", $number);
+}
 tampered('putting one in that was purged', q{INSERT INTO key_vault_data.audit (number, at, action, outcome, backend_pid, backend_start, mac) VALUES (2, now(), 'get', 'ok', 1, now(), '\\x00')}, 2);
 tampered('removing the first that was kept', 'DELETE FROM key_vault_data.audit WHERE number = (SELECT min(number) FROM key_vault_data.audit)',
 	$node->safe_psql('postgres', 'SELECT min(number) FROM key_vault_data.audit'));
