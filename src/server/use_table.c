@@ -12,6 +12,7 @@
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -22,7 +23,7 @@
 #include "server/use_workers.h"
 
 #define PARTS 512				/* a power of 2 */
-#define PLACES 32				/* in each */
+#define PLACES 32				/* in each: one bit of a uint32 for each */
 #define CROWDED 24				/* places that are not written */
 #define WRITE_EVERY_MS 60000
 #define CROWDED_EVERY_MS 1000	/* a part is written early as often */
@@ -41,6 +42,7 @@ typedef struct Part
 	LWLock		lock;			/* for all below */
 	bool		is_crowded;		/* all of it is to be written now */
 	TimestampTz crowded_at;		/* when it was that last */
+	uint32		unwritten;		/* the places with uses, a bit for each */
 	uint32		hashes[PLACES];
 	Place		places[PLACES];
 } Part;
@@ -108,18 +110,26 @@ is_due(const Part *part, const Place *place, TimestampTz now)
 		 TimestampDifferenceExceeds(place->written_at, now, WRITE_EVERY_MS));
 }
 
+static void
+set_uses(Part *part, Place *place, int64 uses)
+{
+	uint32		bit = (uint32) 1 << (place - part->places);
+
+	place->use.uses = uses;
+	if (uses > 0)
+		part->unwritten |= bit;
+	else
+		part->unwritten &= ~bit;
+}
+
 /* Whether a part has become crowded, not long after it was so last. */
 static bool
 becomes_crowded(Part *part, TimestampTz now)
 {
-	int			unwritten = 0;
-
 	if (part->is_crowded ||
 		(part->crowded_at <= now && !TimestampDifferenceExceeds(part->crowded_at, now, CROWDED_EVERY_MS)))
 		return false;
-	for (int i = 0; i < PLACES; i++)
-		unwritten += part->places[i].database != InvalidOid && part->places[i].use.uses > 0;
-	part->is_crowded = unwritten >= CROWDED;
+	part->is_crowded = pg_popcount32(part->unwritten) >= CROWDED;
 	if (part->is_crowded)
 		part->crowded_at = now;
 	return part->is_crowded;
@@ -211,6 +221,7 @@ make_place(Part *part, uint32 hash, const KvCountedUse *use)
 	part->places[least].written_at = 0;
 	part->places[least].taken = 0;
 	memcpy(&part->places[least].use, use, offsetof(KvCountedUse, names) + names_len(use));
+	set_uses(part, &part->places[least], 0);
 	return &part->places[least];
 }
 
@@ -238,11 +249,11 @@ kv_use_count(const KvUsedKey *key)
 	{
 		place->use.version = use.version;
 		place->use.set_at = use.set_at;
-		place->use.uses = 0;
 		place->written_at = 0;
 		place->taken = 0;
+		set_uses(part, place, 0);
 	}
-	place->use.uses++;
+	set_uses(part, place, place->use.uses + 1);
 	place->use.used_at = now;
 	if (place->use.uses == 1)
 		crowded = becomes_crowded(part, now);
@@ -307,8 +318,8 @@ kv_use_take(bool everything, KvCountedUse *taken, int max)
 			memcpy(&taken[count++], &place->use, offsetof(KvCountedUse, names) + names_len(&place->use));
 			place->taken = place->use.uses;
 			place->taken_at = place->use.used_at;
-			place->use.uses = 0;
 			place->written_at = now;
+			set_uses(part, place, 0);
 		}
 		if (count < max)
 			part->is_crowded = false;
@@ -328,7 +339,7 @@ kv_use_give_back(const KvCountedUse *taken)
 	place = find(part, hash, taken);
 	if (place != NULL && place->use.set_at == taken->set_at)
 	{
-		place->use.uses += taken->uses;
+		set_uses(part, place, place->use.uses + taken->uses);
 		place->taken = 0;
 	}
 	LWLockRelease(&part->lock);
