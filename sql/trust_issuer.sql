@@ -61,6 +61,9 @@ SELECT key_vault.distrust_issuer(NULL);
 -- keys that are none, or weak; no message shows one
 \set VERBOSITY terse
 SELECT key_vault.trust_issuer('https://a.example', '{one}', '[]');
+SELECT key_vault.trust_issuer('https://a.example', '{one}', '["keys", "kid", "x"]');
+SELECT key_vault.trust_issuer('https://a.example', '{one}', '{"keys": {"kid": "x"}}');
+SELECT key_vault.trust_issuer('https://a.example', '{one}', '{"keys": [["kid", "kty", "x"]]}');
 SELECT key_vault.trust_issuer('https://a.example', '{one}', '{"keys": []}');
 SELECT key_vault.trust_issuer('https://a.example', '{one}', '{"keys": [{"kty": "oct", "alg": "HS256", "k": "c2VjcmV0"}]}');
 SELECT key_vault.trust_issuer('https://a.example', '{one}', jsonb_build_object('keys', jsonb_build_array(jsonb_build_object('kty', 'RSA', 'e', 'AQAB', 'n', rpad('v', 171, 'x')))));

@@ -178,22 +178,33 @@ kv_trust_note_secrets(Jsonb *jwks)
 	}
 }
 
+/* NULL where there is no such member, or no object.  The server's look-up is for objects only. */
+static JsonbValue *
+member(JsonbContainer *container, const char *name, JsonbValue *buffer)
+{
+	return JsonContainerIsObject(container) ?
+		getKeyJsonValueFromContainer(container, name, strlen(name), buffer) : NULL;
+}
+
 /* The id of the key of that number, from 1 on, as a detail; NULL when it has none. */
 static char *
 id_of_key(Jsonb *jwks, size_t number)
 {
 	JsonbValue	keys_buffer;
-	JsonbValue *keys = getKeyJsonValueFromContainer(&jwks->root, "keys", 4, &keys_buffer);
+	JsonbValue *keys;
 	JsonbValue *key;
 	JsonbValue	id_buffer;
 	JsonbValue *id;
 
-	if (number == 0 || keys == NULL || keys->type != jbvBinary)
+	if (number == 0)
+		return NULL;
+	keys = member(&jwks->root, "keys", &keys_buffer);
+	if (keys == NULL || keys->type != jbvBinary || !JsonContainerIsArray(keys->val.binary.data))
 		return NULL;
 	key = getIthJsonbValueFromContainer(keys->val.binary.data, (uint32) number - 1);
 	if (key == NULL || key->type != jbvBinary)
 		return NULL;
-	id = getKeyJsonValueFromContainer(key->val.binary.data, "kid", 3, &id_buffer);
+	id = member(key->val.binary.data, "kid", &id_buffer);
 	if (id == NULL || id->type != jbvString || id->val.string.len > TEXT_MAX)
 		return NULL;
 	return pnstrdup(id->val.string.val, id->val.string.len);
