@@ -178,20 +178,35 @@ part_of(uint32 hash)
 	return &table->parts[hash % PARTS];
 }
 
+/* The place that a secret has unless another one was there first. */
+static int
+first_place_of(uint32 hash)
+{
+	return hash / PARTS % PLACES;
+}
+
+static bool
+is_of(const Place *place, const KvCountedUse *use)
+{
+	return place->database == MyDatabaseId &&
+		place->use.user_id_len == use->user_id_len &&
+		place->use.provider_len == use->provider_len &&
+		place->use.label_len == use->label_len &&
+		memcmp(place->use.names, use->names, names_len(use)) == 0;
+}
+
 /* The place of a secret of this database, or NULL.  The part's lock is held. */
 static Place *
 find(Part *part, uint32 hash, const KvCountedUse *use)
 {
+	int			first = first_place_of(hash);
+
+	if (is_of(&part->places[first], use))
+		return &part->places[first];
 	for (int i = 0; i < PLACES; i++)
 	{
-		Place	   *place = &part->places[i];
-
-		if (part->hashes[i] == hash && place->database == MyDatabaseId &&
-			place->use.user_id_len == use->user_id_len &&
-			place->use.provider_len == use->provider_len &&
-			place->use.label_len == use->label_len &&
-			memcmp(place->use.names, use->names, names_len(use)) == 0)
-			return place;
+		if (part->hashes[i] == hash && is_of(&part->places[i], use))
+			return &part->places[i];
 	}
 	return NULL;
 }
@@ -199,8 +214,10 @@ find(Part *part, uint32 hash, const KvCountedUse *use)
 static bool
 is_of_less_use(const Place *place, const Place *than)
 {
-	if (place->database == InvalidOid || than->database == InvalidOid)
-		return place->database == InvalidOid;
+	if (than->database == InvalidOid)
+		return false;
+	if (place->database == InvalidOid)
+		return true;
 	if ((place->use.uses == 0) != (than->use.uses == 0))
 		return place->use.uses == 0;
 	return place->use.used_at < than->use.used_at;
@@ -209,9 +226,9 @@ is_of_less_use(const Place *place, const Place *than)
 static Place *
 make_place(Part *part, uint32 hash, const KvCountedUse *use)
 {
-	int			least = 0;
+	int			least = first_place_of(hash);
 
-	for (int i = 1; i < PLACES; i++)
+	for (int i = 0; i < PLACES; i++)
 	{
 		if (is_of_less_use(&part->places[i], &part->places[least]))
 			least = i;
@@ -223,6 +240,23 @@ make_place(Part *part, uint32 hash, const KvCountedUse *use)
 	memcpy(&part->places[least].use, use, offsetof(KvCountedUse, names) + names_len(use));
 	set_uses(part, &part->places[least], 0);
 	return &part->places[least];
+}
+
+void
+kv_use_expect(const KvUsedKey *key)
+{
+	KvCountedUse use;
+
+	if (table != NULL && pack(key, &use))
+	{
+		uint32		hash = hash_of(&use);
+		const Part *part = part_of(hash);
+		const Place *place = &part->places[first_place_of(hash)];
+
+		__builtin_prefetch(&part->lock);
+		__builtin_prefetch(place);
+		__builtin_prefetch(place->use.names);
+	}
 }
 
 void

@@ -48,6 +48,12 @@ extern bool kv_use_table_exists(void);
 extern void kv_use_count(const KvUsedKey *key);
 
 /*
+ * Has the memory that kv_use_count() will need fetched meanwhile: it is seldom in the CPU's
+ * cache.  The version may be unknown.
+ */
+extern void kv_use_expect(const KvUsedKey *key);
+
+/*
  * What is counted of a version and not written yet; false when nothing is.  written is the last use that
  * the caller saw written, 0 for none: what the worker is writing just now counts when it is later.
  */

@@ -9,8 +9,6 @@
 
 #include "server/compat.h"
 #include "store/outcome_rows.h"
-#include "vault/audit/calls.h"
-#include "vault/roots/sealing.h"
 #include "vault/secrets/dotenv_attributes.h"
 #include "vault/secrets/lookup.h"
 #include "vault/secrets/secrets.h"
@@ -24,9 +22,7 @@ look_up_row(const KvSecretName *name, KvLookup *found)
 	if (name->user_id == NULL || !kv_serving_find(name, &serving) ||
 		kv_secret_row_is_expired(&serving.row))
 		return false;
-	kv_audit_note_row(serving.name.user_id, serving.row.version);
-	found->api_key = kv_open(&serving.name, &serving.row);
-	kv_serving_count_use(&serving);
+	found->api_key = kv_serving_hand_out(&serving);
 	found->source = KV_SERVING_SOURCE(&serving);
 	found->has_version = true;
 	found->version = serving.row.version;

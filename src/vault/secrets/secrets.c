@@ -12,7 +12,6 @@
 #include "server/errors.h"
 #include "server/settings.h"
 #include "store/secret_reads.h"
-#include "vault/audit/calls.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/team.h"
 #include "vault/laptop/dotenv_file.h"
@@ -64,18 +63,6 @@ variable_is_set(const char *variable)
 	return true;
 }
 
-/* The key of the row that serves, which is handed out. */
-static text *
-hand_out(const KvServing *serving)
-{
-	text	   *api_key;
-
-	kv_audit_note_row(serving->name.user_id, serving->row.version);
-	api_key = kv_open(&serving->name, &serving->row);
-	kv_serving_count_use(serving);
-	return api_key;
-}
-
 /* The row that serves, or false. */
 static bool
 find_row(const KvSecretName *name, KvServing *serving)
@@ -90,7 +77,7 @@ read_row(const KvSecretName *name)
 {
 	KvServing	serving;
 
-	return find_row(name, &serving) ? hand_out(&serving) : NULL;
+	return find_row(name, &serving) ? kv_serving_hand_out(&serving) : NULL;
 }
 
 text *
@@ -182,7 +169,7 @@ require_row(const KvSecretTarget *target, const char *display_name)
 		not_found(target, display_name, NULL);
 	if (kv_secret_row_is_expired(&serving.row))
 		not_found(target, display_name, &serving);
-	return hand_out(&serving);
+	return kv_serving_hand_out(&serving);
 }
 
 text *

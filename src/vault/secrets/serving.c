@@ -10,8 +10,10 @@
 #include "server/settings.h"
 #include "server/use_table.h"
 #include "store/secret_reads.h"
+#include "vault/audit/calls.h"
 #include "vault/identity/identity.h"
 #include "vault/identity/team.h"
+#include "vault/roots/sealing.h"
 #include "vault/secrets/serving.h"
 
 static bool
@@ -77,14 +79,37 @@ serving_of(text *owner, text *label, const KvSecretRow *row)
 	return serving;
 }
 
-void
-kv_serving_count_use(const KvServing *serving)
+static KvUsedKey
+used_key(const KvServing *serving)
 {
 	const KvSecretName *name = &serving->name;
 
+	return (KvUsedKey){name->user_id, name->provider, name->label,
+		serving->row.version, serving->row.created_at};
+}
+
+void
+kv_serving_count_use(const KvServing *serving)
+{
+	const KvUsedKey key = used_key(serving);
+
 	if (kv_setting_track_last_use)
-		kv_use_count(&(KvUsedKey){name->user_id, name->provider, name->label,
-					 serving->row.version, serving->row.created_at});
+		kv_use_count(&key);
+}
+
+text *
+kv_serving_hand_out(const KvServing *serving)
+{
+	const KvUsedKey key = used_key(serving);
+	text	   *api_key;
+
+	kv_audit_note_row(serving->name.user_id, serving->row.version);
+	if (kv_setting_track_last_use)
+		kv_use_expect(&key);
+	api_key = kv_open(&serving->name, &serving->row);
+	if (kv_setting_track_last_use)
+		kv_use_count(&key);
+	return api_key;
 }
 
 uint64

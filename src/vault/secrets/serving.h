@@ -40,7 +40,14 @@ extern bool kv_serving_is_of_team(const KvServing *serving);
 /* What source() says of it. */
 #define KV_SERVING_SOURCE(serving) (kv_serving_is_of_team(serving) ? "team" : "user")
 
-/* Counts that the key was handed out, with key_vault.track_last_use. */
+/*
+ * The key, which is handed out: noted for the audit, and counted.
+ *
+ * Errors: those of kv_open().
+ */
+extern text *kv_serving_hand_out(const KvServing *serving);
+
+/* Counts that the key was handed out, with key_vault.track_last_use: who has opened it himself. */
 extern void kv_serving_count_use(const KvServing *serving);
 
 #endif							/* KV_SERVING_H */
