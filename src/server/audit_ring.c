@@ -22,6 +22,7 @@
 #include "server/errors.h"
 
 #define LOOK_AGAIN_MS 100
+#define USUAL_BYTES 256			/* few records are longer */
 #define START_MS 3000			/* a worker that has not come by then will not */
 
 static KvAuditRing *mine;		/* of this backend's database, once it is attached */
@@ -159,6 +160,23 @@ wait_for(const Wish *wish, TimestampTz began, int timeout_ms)
 										   PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();
+}
+
+/* No lock: what is fetched in vain does no harm. */
+void
+kv_audit_ring_expect(void)
+{
+	Size		at;
+
+	if (mine == NULL)
+		return;
+	at = mine->appended % KV_AUDIT_RING_BYTES;
+	for (Size i = 0; i < USUAL_BYTES && at + i < KV_AUDIT_RING_BYTES; i += PG_CACHE_LINE_SIZE)
+	{
+		__builtin_prefetch(&mine->bytes[at + i], 1);
+		__builtin_prefetch(&mine->bytes[at + i + PG_CACHE_LINE_SIZE / 2], 1);
+	}
+	__builtin_prefetch(&mine->lock, 1);
 }
 
 void

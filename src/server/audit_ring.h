@@ -40,6 +40,12 @@ extern bool kv_audit_ring_exists(void);
  */
 extern void kv_audit_ring_leave(const void *entry, Size len, KvAuditWait wait, int timeout_ms);
 
+/*
+ * Has the memory for a record fetched meanwhile: it was the worker's last, and is in another
+ * CPU's cache.
+ */
+extern void kv_audit_ring_expect(void);
+
 /* The same without a wait or an error: false when there is no room, or no ring. */
 extern bool kv_audit_ring_try_leave(const void *entry, Size len);
 

@@ -319,6 +319,7 @@ kv_audit_note_row(const text *owner, int32 version)
 	kv_audit_call->opens = true;
 	kv_audit_call->owner = owner;
 	kv_audit_call->version = version;
+	kv_audit_ring_expect();
 }
 
 void
