@@ -147,11 +147,7 @@ sub pooler
 		exec $program, "$folder/pgbouncer.ini" or die "exec: $!";
 	}
 	push @poolers, $pid;
-	for (1 .. 100)
-	{
-		last if -S "$folder/.s.PGSQL.$port";
-		select undef, undef, undef, 0.1;
-	}
+	listens_soon("$folder/.s.PGSQL.$port");
 	return { host => $folder, port => $port };
 }
 

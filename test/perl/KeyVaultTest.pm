@@ -8,6 +8,7 @@ use CitusEverywhere;
 use Exporter 'import';
 use File::Basename qw(dirname);
 use FindBin;
+use IO::Socket::UNIX;
 use IPC::Run;
 use KeyVaultClient;
 use KeyVaultCluster;
@@ -16,7 +17,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(copy_of_server bare_server new_vault keyring_path install_vault add_role session outcome_is warned operating_blocks run_operating_block);
+our @EXPORT = qw(copy_of_server bare_server new_vault keyring_path install_vault add_role session outcome_is warned listens_soon operating_blocks run_operating_block);
 
 my %keyrings;
 
@@ -56,6 +57,18 @@ sub new_vault
 	my $node = bare_server(@_);
 	install_vault($node, 'postgres');
 	return $node;
+}
+
+# Whether something listens on a socket of this name within ten seconds: the name is there a moment earlier.
+sub listens_soon
+{
+	my ($path) = @_;
+	for (1 .. 100)
+	{
+		return 1 if IO::Socket::UNIX->new(Peer => $path);
+		select undef, undef, undef, 0.1;
+	}
+	return 0;
 }
 
 sub keyring_path

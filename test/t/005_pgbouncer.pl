@@ -61,12 +61,7 @@ sub client
 	return KeyVaultClient->connect(host => $folder, port => $port, user => 'regress_kv_service', dbname => 'postgres');
 }
 
-for (1 .. 100)
-{
-	last if -S "$folder/.s.PGSQL.$port";
-	select undef, undef, undef, 0.1;
-}
-ok(-S "$folder/.s.PGSQL.$port", 'pgbouncer runs') or BAIL_OUT(slurp_file("$folder/out"));
+ok(listens_soon("$folder/.s.PGSQL.$port"), 'pgbouncer runs') or BAIL_OUT(slurp_file("$folder/out"));
 
 # --- Transactions of many clients, a statement of one and a statement of another
 
