@@ -17,7 +17,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(copy_of_server bare_server new_vault keyring_path install_vault add_role session outcome_is warned listens_soon operating_blocks run_operating_block);
+our @EXPORT = qw(copy_of_server bare_server new_vault keyring_path install_vault add_role session outcome_is warned listens_soon is_up_again operating_blocks run_operating_block);
 
 my %keyrings;
 
@@ -57,6 +57,19 @@ sub new_vault
 	my $node = bare_server(@_);
 	install_vault($node, 'postgres');
 	return $node;
+}
+
+# Whether the server takes connections within a minute.  poll_query_until() may die meanwhile: a psql
+# that finds no server ends before it has read the query.
+sub is_up_again
+{
+	my ($node, $database) = @_;
+	for (1 .. 600)
+	{
+		return 1 if eval { $node->psql($database // 'postgres', 'SELECT true') == 0 };
+		select undef, undef, undef, 0.1;
+	}
+	return 0;
 }
 
 # Whether something listens on a socket of this name within ten seconds: the name is there a moment earlier.

@@ -161,7 +161,7 @@ is_in('for a database');
 $node->safe_psql('app', q{ALTER SYSTEM SET session_preload_libraries = 'auto_explain,key_vault'; SELECT pg_reload_conf()});
 ok(wait_for_lock_out(), 'two in one pair of quotes, for all: nobody gets in');
 type('for all', $blocks[0], $undo => 'ALTER SYSTEM RESET session_preload_libraries" -c "SELECT pg_reload_conf()');
-ok($node->poll_query_until('app', 'SELECT true'), 'for all: sessions start again');
+ok(is_up_again($node, 'app'), 'for all: sessions start again');
 
 $node->safe_psql('app', q{DO $$ BEGIN EXECUTE format('ALTER ROLE %I SET session_preload_libraries = ''a,b''', current_user); END $$});
 is_locked_out_everywhere('two in one pair of quotes, for the superuser');

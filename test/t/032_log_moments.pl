@@ -217,7 +217,7 @@ SKIP:
 	wait_for('PgSleep', $session);
 	kill 'KILL', $session->pid;
 	ok($session->receive->{error}, 'a backend is killed');
-	$node->poll_query_until('postgres', 'SELECT true');
+	is_up_again($node) or die 'no restart';
 	my $since = log_since($node, $position);
 	is_deeply(shown_in_formats($since, $canary), [], 'the postmaster logs no key');
 	like($since->{log}, qr/Failed process was running: SELECT key_vault\.set\(\$1, \$2, \$3\), pg_sleep\(\$4\)/, 'but what it ran');

@@ -70,9 +70,9 @@ for my $point (1 .. $points)
 		else
 		{
 			kill 'KILL', $victim eq 'worker' ? worker_pid() : $session->pid;
-			$node->poll_query_until('postgres', 'SELECT true');
+			is_up_again($node);
 			sleep 0.3;
-			$node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
+			is_up_again($node) or die 'no restart';
 		}
 	}
 }

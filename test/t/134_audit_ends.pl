@@ -93,7 +93,7 @@ status_is('ok', 'key_vault\.audit is durable\. The last record is \d+, of .*\. T
 	my $pid = $waiting->pid;
 	kill 'KILL', $pid;
 	sleep 0.3;
-	$node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
+	is_up_again($node) or die 'no restart';
 }
 is(session($node, 'regress_kv_service')->outcome($get), $key, 'after a kill -9 of a backend that waits there is a key');
 is_whole('and the chain is whole');
