@@ -30,13 +30,10 @@ END
 	return $node;
 }
 
-my $count = 0;
-
 # A key that looks like no provider's: letters and digits, no eight of them alike.
 sub canary
 {
 	my ($length) = @_;
-	$count++;
 	return join '', map { ('a' .. 'z', 0 .. 9)[ rand 36 ] } 1 .. ($length // 24);
 }
 
@@ -53,12 +50,14 @@ sub log_position
 	return { map { $_ => -s $_ } files_of($node) };
 }
 
+my $marks = 0;
+
 # What the files got since then, by format.  An entry of our own tells that the collector
-# has written all that came before it.
+# has written all that came before it; of digits, so that no search for keys finds it.
 sub log_since
 {
 	my ($node, $position) = @_;
-	my $mark = 'end of ' . canary();
+	my $mark = sprintf 'end of %d.%d', $$, ++$marks;
 	$node->safe_psql('postgres', "SET log_min_messages = log; DO \$\$ BEGIN RAISE LOG '$mark'; END \$\$");
 	my %since;
 	for my $file (files_of($node))

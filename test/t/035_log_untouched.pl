@@ -128,6 +128,8 @@ sub normalized
 	$text =~ s/^((?:[^,]*,){3})$pid,/$1(pid),/;
 	$text =~ s/\b[0-9a-f]{8}\.[0-9a-f]+\b/(session)/g;
 	$text =~ s{\b\d+/\d+\b}{(transaction)}g;
+	# named after the backend's slot
+	$text =~ s/\b(pg_(?:toast_)?temp_)\d+\b/$1(slot)/g;
 	$text =~ s/\d+\.\d+ ms/(duration)/g;
 	$text =~ s/"backend_type":"[^"]*","query_id"/"query_id"/g;
 	return $text;
@@ -159,7 +161,6 @@ sub run_all
 {
 	my ($i, $protocol, $settings) = @_;
 	my $node = $nodes[$i];
-	# the same backend's slot, and with it the same schema for temporary tables
 	$node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'client backend'}) or die;
 	sleep 0.1;
 	my $position = log_position($node);

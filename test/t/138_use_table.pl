@@ -55,6 +55,8 @@ $node->poll_query_until('postgres', 'SELECT count(*) = 39 FROM key_vault_data.la
 my $worker = $super->value(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault last use'});
 $super->value("SELECT pg_terminate_backend($worker)");
 until_written(80, 'many keys in one part lose no use');
+# or it would write the next use, too, and another one would not be due for a minute
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $worker") or die;
 
 # The worker is held up: what was used longest ago makes room
 my $pid;
