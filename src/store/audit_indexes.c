@@ -15,6 +15,7 @@
 
 #include "server/compat.h"
 #include "store/audit_indexes.h"
+#include "store/index_shape.h"
 
 /* An index of some columns, in which a row is when the first of them is not NULL, or always. */
 typedef struct Target
@@ -33,23 +34,13 @@ struct KvAuditIndexes
 };
 
 static bool
-is_of_first_column(Relation index)
-{
-	List	   *predicate = RelationGetIndexPredicate(index);
-	NullTest   *test = list_length(predicate) == 1 ? linitial(predicate) : NULL;
-	Var		   *column = test != NULL && IsA(test, NullTest) ? (Var *) test->arg : NULL;
-
-	return column != NULL && test->nulltesttype == IS_NOT_NULL && IsA(column, Var) &&
-		column->varattno == index->rd_index->indkey.values[0];
-}
-
-static bool
 index_is_plain(const Target *index)
 {
 	return index->info->ii_Expressions == NIL &&
 		index->info->ii_ExclusionOps == NULL &&
 		index->rel->rd_index->indimmediate &&
-		(!index->is_partial || is_of_first_column(index->rel));
+		(!index->is_partial ||
+		 kv_index_is_where_not_null(index->rel, index->rel->rd_index->indkey.values[0]));
 }
 
 /* One that puts rows into summaries, and asks nobody to make some. */

@@ -16,20 +16,9 @@
 
 #include "server/compat.h"
 #include "store/held_locks.h"
+#include "store/index_shape.h"
 #include "store/secret_indexes.h"
 #include "store/secret_table.h"
-
-/* Whether an index has no rows but of secrets that expire: "expires_at IS NOT NULL". */
-static bool
-is_of_expiring_only(Relation index)
-{
-	List	   *predicate = RelationGetIndexPredicate(index);
-	NullTest   *test = list_length(predicate) == 1 ? linitial(predicate) : NULL;
-	Var		   *column = test != NULL && IsA(test, NullTest) ? (Var *) test->arg : NULL;
-
-	return column != NULL && test->nulltesttype == IS_NOT_NULL && IsA(column, Var) &&
-		column->varattno == KV_SECRETS_EXPIRES_AT;
-}
 
 /* By its shape: REINDEX CONCURRENTLY has another one beside it for a while. */
 static bool
@@ -42,7 +31,8 @@ is_expiry_index(Oid index_oid)
 	Relation	index = index_open(index_oid, AccessShareLock);
 	Form_pg_index form = index->rd_index;
 	bool		it_is = index->rd_rel->relam == BTREE_AM_OID && !form->indisunique &&
-		form->indnatts == lengthof(columns) && is_of_expiring_only(index);
+		form->indnatts == lengthof(columns) &&
+		kv_index_is_where_not_null(index, KV_SECRETS_EXPIRES_AT);
 
 	for (int i = 0; it_is && i < (int) lengthof(columns); i++)
 		it_is = form->indkey.values[i] == columns[i];
