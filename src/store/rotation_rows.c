@@ -20,6 +20,7 @@
 #include "store/rotation_rows.h"
 #include "store/rotation_shards.h"
 #include "store/rotation_writes.h"
+#include "store/secret_names.h"
 #include "store/secret_table.h"
 #include "store/statement.h"
 
@@ -125,26 +126,46 @@ kv_rotation_row_unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row)
 	ItemPointerCopy((ItemPointer) DatumGetPointer(values[10]), &row->place);
 }
 
+KvRotationRow *
+kv_rotation_row_position(const KvRotationRow *row, MemoryContext context)
+{
+	MemoryContext caller;
+	KvRotationRow *position;
+
+	MemoryContextReset(context);
+	caller = MemoryContextSwitchTo(context);
+	position = palloc0(sizeof(KvRotationRow));
+	position->name.user_id = DatumGetTextPCopy(PointerGetDatum(row->name.user_id));
+	position->name.provider = DatumGetTextPCopy(PointerGetDatum(row->name.provider));
+	position->name.label = DatumGetTextPCopy(PointerGetDatum(row->name.label));
+	position->row.version = row->row.version;
+	MemoryContextSwitchTo(caller);
+	return position;
+}
+
+void
+kv_rotation_rows_behind(const KvRotationGoal *goal, const KvRotationRow *after, int limit,
+						Datum values[static 7])
+{
+	values[0] = CStringGetTextDatum(goal->root_key_id);
+	kv_secret_names_after(after != NULL ? &after->name : NULL, &values[1]);
+	values[4] = Int32GetDatum(after != NULL ? after->row.version : 0);
+	values[5] = Int64GetDatum(limit);
+	values[6] = BoolGetDatum(goal->without_hint);
+}
+
 int
 kv_rotation_rows_next(const KvRotationGoal *goal, const KvRotationRow *after,
 					  int limit, KvLocked locked, KvRotationRow **rows)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	text	   *nothing = cstring_to_text("");
 	Datum		values[7];
 	int			nest_level;
 	int			count;
 
 	if (kv_is_distributed())
 		return kv_rotation_shards_next(goal, after, limit, locked, rows);
-	values[0] = CStringGetTextDatum(goal->root_key_id);
-	values[1] = PointerGetDatum(after != NULL ? after->name.user_id : nothing);
-	values[2] = PointerGetDatum(after != NULL ? after->name.provider : nothing);
-	values[3] = PointerGetDatum(after != NULL ? after->name.label : nothing);
-	values[4] = Int32GetDatum(after != NULL ? after->row.version : 0);
-	values[5] = Int64GetDatum(limit);
-	values[6] = BoolGetDatum(goal->without_hint);
-
+	kv_rotation_rows_behind(goal, after, limit, values);
 	nest_level = kv_statement_keep_to_primary_key();
 	kv_spi_connect();
 	count = (int) kv_statement_run_as_owner(&select_next[locked], values, NULL, 0);

@@ -38,12 +38,22 @@ typedef struct KvRotationRow
 /* A row with these columns, copied into the current memory context. */
 extern void kv_rotation_row_unpack(HeapTuple tuple, TupleDesc columns, KvRotationRow *row);
 
+/*
+ * Where a row is in the primary key: its name and version alone.  The copy is all that is in
+ * the context from then on.
+ */
+extern KvRotationRow *kv_rotation_row_position(const KvRotationRow *row, MemoryContext context);
+
 /* What every row shall be in the end. */
 typedef struct KvRotationGoal
 {
 	char		root_key_id[KV_ROOT_KEY_ID_HEX + 1];	/* sealed with it */
 	bool		without_hint;
 } KvRotationGoal;
+
+/* For SQL: parameters $1 to $7 for the rows behind one, or from the first when after is NULL. */
+extern void kv_rotation_rows_behind(const KvRotationGoal *goal, const KvRotationRow *after, int limit,
+									Datum values[static 7]);
 
 /* Which of the rows that are not yet so are taken. */
 typedef enum KvLocked

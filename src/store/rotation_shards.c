@@ -74,17 +74,6 @@ static KvStatement update_and_return_rows = {UPDATE_ROWS " RETURNING s.*", UPDAT
 /* Bytes sealed that one statement writes, or those of one row. */
 #define UPDATE_MAX (16 * 1024 * 1024)
 
-/* Parameters $1 to $7 for the rows behind one. */
-static void
-pack_next(const KvRotationGoal *goal, const KvRotationRow *after, int limit, Datum values[static 7])
-{
-	values[0] = CStringGetTextDatum(goal->root_key_id);
-	kv_secret_names_after(after != NULL ? &after->name : NULL, &values[1]);
-	values[4] = Int32GetDatum(after != NULL ? after->row.version : 0);
-	values[5] = Int64GetDatum(limit);
-	values[6] = BoolGetDatum(goal->without_hint);
-}
-
 static int
 read_next(const KvRotationGoal *goal, const KvRotationRow *after, int limit, KvRotationRow **rows)
 {
@@ -92,7 +81,7 @@ read_next(const KvRotationGoal *goal, const KvRotationRow *after, int limit, KvR
 	Datum		values[7];
 	int			count;
 
-	pack_next(goal, after, limit, values);
+	kv_rotation_rows_behind(goal, after, limit, values);
 	kv_spi_connect();
 	count = (int) kv_statement_run_as_owner(&select_rows, values, NULL, 0);
 	MemoryContextSwitchTo(caller);
@@ -133,7 +122,7 @@ lock_in_shard(const KvRotationGoal *goal, KvShardWalk *shard, int limit, TupleTa
 	TupleDesc	columns;
 	int			found;
 
-	pack_next(goal, shard->started ? &shard->after : NULL, limit, values);
+	kv_rotation_rows_behind(goal, shard->after, limit, values);
 	values[7] = PointerGetDatum(shard->user_id);
 	kv_spi_connect();
 	found = (int) kv_statement_run_as_owner(&lock_rows, values, NULL, 0);

@@ -134,15 +134,5 @@ kv_rotation_walk_beside(const KvShardWalk *shard)
 void
 kv_rotation_walk_advance(KvShardWalk *shard, const KvRotationRow *row)
 {
-	MemoryContext caller;
-
-	MemoryContextReset(shard->context);
-	caller = MemoryContextSwitchTo(shard->context);
-	memset(&shard->after, 0, sizeof(shard->after));
-	shard->after.name.user_id = DatumGetTextPCopy(PointerGetDatum(row->name.user_id));
-	shard->after.name.provider = DatumGetTextPCopy(PointerGetDatum(row->name.provider));
-	shard->after.name.label = DatumGetTextPCopy(PointerGetDatum(row->name.label));
-	shard->after.row.version = row->row.version;
-	shard->started = true;
-	MemoryContextSwitchTo(caller);
+	shard->after = kv_rotation_row_position(row, shard->context);
 }

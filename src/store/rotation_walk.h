@@ -20,10 +20,9 @@ typedef struct KvShardWalk
 {
 	text	   *user_id;		/* of a row that is in the shard */
 	int32		node;			/* where the shard is */
-	bool		started;
-	KvRotationRow after;		/* its name and version: behind which to go on, once started */
+	const KvRotationRow *after; /* behind which to go on; NULL: at the first row */
 	bool		ended;			/* there are no more */
-	MemoryContext context;		/* of after's name */
+	MemoryContext context;		/* of after */
 } KvShardWalk;
 
 /* Starts a pass: finds the shards that have rows left. */

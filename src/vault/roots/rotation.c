@@ -57,7 +57,7 @@ typedef struct Rotation
 	KvRowHolders holders;		/* at the end of the last pass in vain */
 	bool		held_by_nobody;	/* what remained then */
 
-	KvRotationRow *after;		/* where the next batch starts; NULL: at the first row */
+	const KvRotationRow *after; /* behind which the next batch starts; NULL: at the first row */
 	MemoryContext after_context;
 	MemoryContext batch_context;
 } Rotation;
@@ -110,22 +110,6 @@ tell_progress_now_and_then(Rotation *rotation)
 		return;
 	tell_progress(rotation);
 	INSTR_TIME_SET_CURRENT(rotation->told_at);
-}
-
-/* The next batch starts behind this row. */
-static void
-remember_position(Rotation *rotation, const KvRotationRow *row)
-{
-	MemoryContext caller;
-
-	MemoryContextReset(rotation->after_context);
-	caller = MemoryContextSwitchTo(rotation->after_context);
-	rotation->after = palloc0(sizeof(KvRotationRow));
-	rotation->after->name.user_id = DatumGetTextPCopy(PointerGetDatum(row->name.user_id));
-	rotation->after->name.provider = DatumGetTextPCopy(PointerGetDatum(row->name.provider));
-	rotation->after->name.label = DatumGetTextPCopy(PointerGetDatum(row->name.label));
-	rotation->after->row.version = row->row.version;
-	MemoryContextSwitchTo(caller);
 }
 
 static const KvRowCheck check_policy = {
@@ -187,7 +171,7 @@ run_batch(Rotation *rotation)
 	{
 		rotation->progress.done += reseal_rows(rotation, rows, count);
 		kv_rotation_rows_progress(rotation->goal.root_key_id, &rotation->progress);
-		remember_position(rotation, &rows[count - 1]);
+		rotation->after = kv_rotation_row_position(&rows[count - 1], rotation->after_context);
 	}
 	kv_procedure_commit();
 	MemoryContextSwitchTo(caller);
@@ -234,7 +218,7 @@ visit_remaining(Rotation *rotation, void (*visit) (Rotation *rotation, KvRotatio
 			found++;
 		}
 		if (count > 0)
-			remember_position(rotation, &rows[count - 1]);
+			rotation->after = kv_rotation_row_position(&rows[count - 1], rotation->after_context);
 		MemoryContextReset(rotation->batch_context);
 	} while (count == rotation->batch_size);
 	return found;
