@@ -17,35 +17,23 @@
 
 #include "server/compat.h"
 #include "server/errors.h"
-#include "server/invalidation.h"
 #include "store/distribution.h"
-#include "store/statement.h"
+#include "store/watched_table.h"
 
 /* The tables whose rows belong to users: Citus may distribute these by user_id. */
-static const char *const tables[] = {"secrets", "usage"};
+static KvWatchedTable tables[] = {{.name = "secrets"}, {.name = "usage"}};
 
 static struct
 {
-	bool		valid;
-	Oid			oids[lengthof(tables)];
+	uint64		changes;		/* of all tables together, before they were looked at; 0: never */
 	KvDistribution state;
 }			known = {0};
-
-static void
-forget_relation(Oid relid)
-{
-	bool		ours = relid == InvalidOid;
-
-	for (int i = 0; i < (int) lengthof(tables); i++)
-		ours = ours || relid == known.oids[i];
-	if (ours)
-		known.valid = false;
-}
 
 void
 kv_distribution_init(void)
 {
-	kv_watch_relations(forget_relation);
+	for (int i = 0; i < (int) lengthof(tables); i++)
+		kv_watch_table(&tables[i]);
 }
 
 /* A column by its name: what Citus calls it has stayed, where it stands has not. */
@@ -104,6 +92,16 @@ is_coordinator(void)
 	return group == 0;
 }
 
+static uint64
+changes_of_tables(void)
+{
+	uint64		changes = 0;
+
+	for (int i = 0; i < (int) lengthof(tables); i++)
+		changes += kv_watched_table_changes(&tables[i]);
+	return changes;
+}
+
 static KvDistribution
 read_state(void)
 {
@@ -111,7 +109,11 @@ read_state(void)
 	bool		any = false;
 
 	for (int i = 0; i < (int) lengthof(tables) && OidIsValid(partitions); i++)
-		any = any || (OidIsValid(known.oids[i]) && is_in_partitions(partitions, known.oids[i]));
+	{
+		Oid			table = kv_watched_table_oid(&tables[i]);
+
+		any = any || (OidIsValid(table) && is_in_partitions(partitions, table));
+	}
 	if (!any)
 		return KV_UNDISTRIBUTED;
 	return is_coordinator() ? KV_DISTRIBUTED_FROM_HERE : KV_DISTRIBUTED_FROM_ELSEWHERE;
@@ -120,22 +122,15 @@ read_state(void)
 KvDistribution
 kv_distribution(void)
 {
-	if (!known.valid)
+	uint64		changes = changes_of_tables();
+
+	if (unlikely(known.changes != changes))
 	{
+		/* even without Citus: what changes a table that is not known here does not count */
 		for (int i = 0; i < (int) lengthof(tables); i++)
-			known.oids[i] = get_relname_relid(tables[i], kv_data_schema());
-		/* before reading: a change that comes in meanwhile must not be lost */
-		known.valid = true;
-		PG_TRY();
-		{
-			known.state = read_state();
-		}
-		PG_CATCH();
-		{
-			known.valid = false;
-			PG_RE_THROW();
-		}
-		PG_END_TRY();
+			(void) kv_watched_table_oid(&tables[i]);
+		known.state = read_state();
+		known.changes = changes;
 	}
 	return known.state;
 }

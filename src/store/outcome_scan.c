@@ -17,18 +17,16 @@
 #include "catalog/pg_collation.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
-#include "server/invalidation.h"
 #include "store/held_locks.h"
 #include "store/kept_scan.h"
 #include "store/outcome_scan.h"
 #include "store/read_snapshot.h"
-#include "store/statement.h"
+#include "store/watched_table.h"
 
 /* Columns, in the order of the install script; the first four are the primary key's. */
 #define USER_ID 1
@@ -40,7 +38,7 @@
 #define RECORDED_AT 8
 #define NAME_COLUMNS 3
 
-static Oid	outcomes_oid = InvalidOid;
+static KvWatchedTable outcomes = {.name = "outcomes"};
 
 /* kv_xact_completion_count() before the table was seen to have no page; 0: never */
 static uint64 seen_empty = 0;
@@ -52,31 +50,14 @@ static struct
 	TupleTableSlot *slot;
 	KvKeptScan	scan;
 	ScanKeyData keys[NAME_COLUMNS];
-	bool		is_good;		/* for the table as it is */
+	uint64		changes;		/* of the table, before it was opened to make the rest; 0: never */
 	bool		in_use;			/* or left by an error, with buffers that are no longer pinned */
 }			work;
-
-static void
-forget_relation(Oid relid)
-{
-	if (relid != InvalidOid && relid != outcomes_oid)
-		return;
-	outcomes_oid = InvalidOid;
-	work.is_good = false;
-}
 
 void
 kv_outcome_scan_init(void)
 {
-	kv_watch_relations(forget_relation);
-}
-
-static Oid
-outcomes_table(void)
-{
-	if (!OidIsValid(outcomes_oid))
-		outcomes_oid = get_relname_relid("outcomes", kv_data_schema());
-	return outcomes_oid;
+	kv_watch_table(&outcomes);
 }
 
 /*
@@ -155,7 +136,7 @@ take_latest(IndexScanDesc scan, const KvSecretRow *row, text **outcome, Timestam
 }
 
 static void
-make_work(Relation rel)
+make_work(Relation rel, uint64 changes)
 {
 	MemoryContext caller;
 
@@ -163,8 +144,7 @@ make_work(Relation rel)
 		MemoryContextDelete(work.context);
 	memset(&work, 0, sizeof(work));
 	work.context = AllocSetContextCreate(TopMemoryContext, "key_vault outcomes", ALLOCSET_SMALL_SIZES);
-	/* before the rest is made: a change that comes in meanwhile must not be lost */
-	work.is_good = true;
+	work.changes = changes;
 	caller = MemoryContextSwitchTo(work.context);
 	work.slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
 										 table_slot_callbacks(rel));
@@ -198,14 +178,14 @@ end(Relation rel, IndexScanDesc scan)
 }
 
 static void
-scan_name(Relation rel, Relation index, const KvSecretName *name, const KvSecretRow *row,
-		  text **outcome, TimestampTz *recorded_at)
+scan_name(Relation rel, Relation index, uint64 changes, const KvSecretName *name,
+		  const KvSecretRow *row, text **outcome, TimestampTz *recorded_at)
 {
 	KvReadSnapshot reading;
 	IndexScanDesc scan;
 
-	if (!work.is_good || work.in_use)
-		make_work(rel);
+	if (work.changes != changes || work.in_use)
+		make_work(rel, changes);
 	work.in_use = true;
 	work.keys[0].sk_argument = PointerGetDatum(name->user_id);
 	work.keys[1].sk_argument = PointerGetDatum(name->provider);
@@ -223,6 +203,7 @@ kv_outcome_scan_last(const KvSecretName *name, const KvSecretRow *row, text **ou
 					 TimestampTz *recorded_at)
 {
 	uint64		ended = kv_xact_completion_count();
+	uint64		changes = kv_watched_table_changes(&outcomes);
 	Oid			oid;
 	Relation	rel;
 	Relation	index;
@@ -231,7 +212,7 @@ kv_outcome_scan_last(const KvSecretName *name, const KvSecretRow *row, text **ou
 	*outcome = NULL;
 	if (is_known_to_be_empty(ended))
 		return true;
-	oid = outcomes_table();
+	oid = kv_watched_table_oid(&outcomes);
 	if (!OidIsValid(oid))
 		return false;
 	rel = kv_table_open_to_read(oid);
@@ -243,7 +224,7 @@ kv_outcome_scan_last(const KvSecretName *name, const KvSecretRow *row, text **ou
 		index = kv_index_open_to_read(kv_primary_key_index(rel));
 		usable = is_usable(index);
 		if (usable)
-			scan_name(rel, index, name, row, outcome, recorded_at);
+			scan_name(rel, index, changes, name, row, outcome, recorded_at);
 		index_close(index, NoLock);
 	}
 	table_close(rel, NoLock);

@@ -9,45 +9,27 @@
 #include "access/nbtree.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
-#include "server/invalidation.h"
 #include "store/policy.h"
 #include "store/secret_table.h"
-#include "store/statement.h"
+#include "store/watched_table.h"
 
-static Oid	secrets_oid = InvalidOid;
-
-static void
-forget_relation(Oid relid)
-{
-	if (relid == InvalidOid || relid == secrets_oid)
-		secrets_oid = InvalidOid;
-}
+static KvWatchedTable secrets = {.name = "secrets"};
 
 void
 kv_secret_table_init(void)
 {
-	kv_watch_relations(forget_relation);
+	kv_watch_table(&secrets);
 }
 
 Oid
 kv_secret_table_oid(void)
 {
-	if (!OidIsValid(secrets_oid))
-	{
-		Oid			namespace = kv_data_schema();
-
-		secrets_oid = get_relname_relid("secrets", namespace);
-		if (!OidIsValid(secrets_oid))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"key_vault_data.secrets\" does not exist")));
-	}
-	return secrets_oid;
+	/* for each call of a function, so without another */
+	return likely(OidIsValid(secrets.relid)) ? secrets.relid : kv_watched_table_require(&secrets);
 }
 
 /* Whether the primary key leads with the columns that a probe names. */

@@ -1,6 +1,6 @@
 /*
  * watched_table.c
- *		Tables of which backends keep a copy.  What is in them is not known here.
+ *		Tables of ours of which backends keep something.  What that is is not known here.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 #include "store/statement.h"
 #include "store/watched_table.h"
 
-#define TABLES_MAX 4
+#define TABLES_MAX 12
 
 static KvWatchedTable *tables[TABLES_MAX];
 static int	table_count = 0;
@@ -42,12 +42,25 @@ kv_watch_table(KvWatchedTable *table)
 	tables[table_count++] = table;
 }
 
-uint64
-kv_watched_table_changes(KvWatchedTable *table)
+Oid
+kv_watched_table_oid(KvWatchedTable *table)
 {
-	if (unlikely(table->is_silent))
-		table->changes++;
-	return table->changes;
+	if (!OidIsValid(table->relid))
+		table->relid = get_relname_relid(table->name, kv_data_schema());
+	return table->relid;
+}
+
+Oid
+kv_watched_table_require(KvWatchedTable *table)
+{
+	Oid			relid = kv_watched_table_oid(table);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(KV_ERRCODE_STATE),
+				 errmsg("table \"key_vault_data.%s\" is missing", table->name),
+				 errhint("Install the extension key_vault anew.")));
+	return relid;
 }
 
 /*
@@ -73,18 +86,8 @@ tells_of_changes(Relation relation)
 Relation
 kv_watched_table_open(KvWatchedTable *table)
 {
-	Oid			relid = table->relid;
-	Relation	relation;
+	Relation	relation = table_open(kv_watched_table_require(table), AccessShareLock);
 
-	if (!OidIsValid(relid))
-		relid = get_relname_relid(table->name, kv_data_schema());
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(KV_ERRCODE_STATE),
-				 errmsg("table \"key_vault_data.%s\" is missing", table->name),
-				 errhint("Install the extension key_vault anew.")));
-	table->relid = relid;
-	relation = table_open(relid, AccessShareLock);
 	table->is_silent = !tells_of_changes(relation);
 	return relation;
 }

@@ -1,7 +1,7 @@
 /*
  * watched_table.h
- *		Tables of which backends keep a copy, and whose trigger metadata_changed tells them
- *		when to read it anew.
+ *		Tables of ours of which backends keep something: which one it is, or what is in
+ *		it, for which its trigger metadata_changed tells them when to read it anew.
  */
 #ifndef KV_WATCHED_TABLE_H
 #define KV_WATCHED_TABLE_H
@@ -20,13 +20,25 @@ typedef struct KvWatchedTable
 extern void kv_watch_table(KvWatchedTable *table);
 
 /*
- * How often the table has changed, never 0: what was read after that number was taken is good
- * for as long as the number stays.  Of a table whose trigger does not always fire, each call
- * gives another number.
+ * How often the table has changed, never 0: what was found out after that number was taken is
+ * good for as long as the number stays.  A change of rows counts where the trigger is.  Of a
+ * table whose trigger does not always fire, each call gives another number.
  */
-extern uint64 kv_watched_table_changes(KvWatchedTable *table);
+static inline uint64
+kv_watched_table_changes(KvWatchedTable *table)
+{
+	if (unlikely(table->is_silent))
+		table->changes++;
+	return table->changes;
+}
 
-/* Opens it with AccessShareLock.  Errors: 55000 when it is missing. */
+/* InvalidOid when it is missing. */
+extern Oid	kv_watched_table_oid(KvWatchedTable *table);
+
+/* The same.  Errors: 55000 when it is missing. */
+extern Oid	kv_watched_table_require(KvWatchedTable *table);
+
+/* Opens it with AccessShareLock, to read what is in it.  Errors: 55000 when it is missing. */
 extern Relation kv_watched_table_open(KvWatchedTable *table);
 
 #endif							/* KV_WATCHED_TABLE_H */
