@@ -30,6 +30,20 @@ $node->safe_psql('postgres', "SELECT key_vault.set('user_a', 'openai', '$key')")
 sub sql { my ($sql, $database) = @_; return $node->safe_psql($database // 'postgres', $sql); }
 sub worker_pid { my ($database) = @_; return sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault audit' AND datname = '" . ($database // 'postgres') . "'"); }
 
+# The worker, held up while it has nothing to do
+sub stopped_worker
+{
+	my ($session) = @_;
+	for (1 .. 200)
+	{
+		$session->query($get);
+		my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault audit' AND datname = 'postgres' AND wait_event = 'Extension'});
+		return $pid if $pid ne '' && kill('STOP', $pid) && worker_pid() eq $pid;
+		sleep 0.05;
+	}
+	die 'no worker is there';
+}
+
 sub set_audit
 {
 	my ($setting) = @_;
@@ -80,6 +94,20 @@ cmp_ok($handed_out, '>', 3 * $points, 'keys were handed out');
 cmp_ok(count_gets(), '>=', $handed_out, 'each key that was handed out has its record');
 is_whole('after kills the chain is whole');
 
+# Not only written, but committed: here a commit takes a while
+{
+	my ($service, $reader) = (session($node, 'regress_kv_service'), session($node));
+	sql("ALTER SYSTEM SET $_") for 'fsync = on', 'commit_siblings = 0', 'commit_delay = 50000';
+	sql('SELECT pg_reload_conf()');
+	$node->poll_query_until('postgres', "SELECT current_setting('commit_delay') = '50000'") or die 'not reloaded';
+	my $count = sub { return $reader->value(q{SELECT count(*) FROM key_vault.audit_log WHERE user_id = 'user_a'}); };
+	my ($before, @found) = $count->();
+	for (1 .. 10) { $service->query($get); push @found, $count->() - $before; }
+	is("@found", join(' ', 1 .. 10), 'each has it by the time it is handed out');
+	sql("ALTER SYSTEM RESET $_") for 'fsync', 'commit_siblings', 'commit_delay';
+	sql('SELECT pg_reload_conf()');
+}
+
 # --- Async: an orderly stop loses nothing
 
 set_audit('async');
@@ -95,12 +123,20 @@ for my $mode ('fast', 'smart')
 }
 is_whole('the chain is whole');
 
-# More than the ring holds
+# More than the ring holds, while nobody empties it: each record is as it was left, those at its end too
 {
+	sql('ALTER ROLE regress_kv_service SET key_vault.audit_timeout = 60000');
 	my $session = session($node, 'regress_kv_service');
-	is($session->outcome("SELECT count(key_vault.get('user_a', 'openai')) FROM generate_series(1, 20000)"), '20000', 'a full buffer makes calls wait');
-	$node->poll_query_until('postgres', 'SELECT count(*) >= 20000 FROM key_vault.audit_log') or die 'not written';
-	pass('and drops no record');
+	my $pid = stopped_worker($session);
+	$session->send("SELECT count(key_vault.get('full_' || x, 'openai')) FROM generate_series(1, 20000) x");
+	$node->poll_query_until('postgres', "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = " . $session->pid) or die 'does not wait';
+	kill 'CONT', $pid;
+	is($session->receive->{error}, undef, 'a full buffer makes calls wait');
+	sql(q{SELECT key_vault.forget('nobody')});    # waits for what was left
+	is(sql(q{SELECT count(*), count(DISTINCT user_id), bool_and(at BETWEEN backend_start AND clock_timestamp()),
+		count(DISTINCT (action, outcome, provider, label, version, subject, role, application_name, client_addr, backend_pid, backend_start, sqlstate, team_id))
+		FROM key_vault.audit_log WHERE user_id LIKE 'full\_%'}), '20000|20000|t|1', 'and drops or changes no record');
+	sql('ALTER ROLE regress_kv_service RESET key_vault.audit_timeout');
 }
 
 # The worker is told to end while sessions are there
