@@ -64,6 +64,20 @@ SELECT key_vault.record_outcome('user_a', 'exa', 'rejected');
 ROLLBACK;
 SELECT * FROM shown('user_a');
 
+-- versions and labels that were set in the same instant have their own
+RESET ROLE;
+ALTER TABLE key_vault_data.secrets ALTER created_at SET DEFAULT now();
+SET ROLE regress_kv_app;
+BEGIN;
+SELECT key_vault.set('user_t', 'exa', repeat('p', 20)), key_vault.set('user_t', 'exa', repeat('q', 20), 'work'), key_vault.record_outcome('user_t', 'exa', 'rejected');
+SELECT label, version, last_outcome, (SELECT l.last_outcome FROM key_vault.lookup('user_t', 'exa', label) l) AS lookup FROM key_vault.list('user_t') ORDER BY label COLLATE "C";
+SELECT key_vault.set('user_t', 'exa', repeat('r', 20));
+SELECT label, version, last_outcome, (SELECT l.last_outcome FROM key_vault.lookup('user_t', 'exa', label) l) AS lookup FROM key_vault.list('user_t') ORDER BY label COLLATE "C";
+ROLLBACK;
+RESET ROLE;
+ALTER TABLE key_vault_data.secrets ALTER created_at SET DEFAULT clock_timestamp();
+SET ROLE regress_kv_app;
+
 -- an expired key keeps it
 SELECT key_vault.set('user_e', 'exa', repeat('x', 20), expires_at => now() + interval '1 day');
 SELECT key_vault.record_outcome('user_e', 'exa', 'quota');

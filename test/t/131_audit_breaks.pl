@@ -268,7 +268,40 @@ for my $setting ('durable', 'async')
 	is($refused->{error}{state}, '58030', "$setting: no key when max_worker_processes is used up");
 	like($refused->{error}{detail}, qr/max_worker_processes/, 'with that reason');
 }
-$node->append_conf('postgresql.conf', "max_worker_processes = 8\n");
+
+# --- More databases than there is room for: what a session has is not taken away from it
+
+$node->append_conf('postgresql.conf', "max_worker_processes = 24\nkey_vault.audit_timeout = 60000\n");
+set_audit('off');
+$node->restart;
+sql('CREATE DATABASE room_1');
+install_vault($node, 'room_1');
+sql("SELECT key_vault.set('user_a', 'openai', '$key')", 'room_1');
+sql("CREATE DATABASE room_$_ TEMPLATE room_1") for 2 .. 16;
+set_audit('durable');
+sub until_none_is_there { $node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE $_[0]") or die "still there: $_[0]"; return; }
+{
+	my @rooms = map { session($node, undef, dbname => "room_$_") } 1 .. 16;
+	my $late = session($node, 'regress_kv_service');
+	is(join(' ', map { $_->outcome($get) } @rooms), join(' ', ($key) x 16), 'sessions of many databases');
+	for my $workers ('while', 'when no')
+	{
+		until_none_is_there(q{backend_type = 'key_vault audit'}) if $workers eq 'when no';
+		my $result = $late->query($get);
+		is($result->{error}{state}, '58030', "one database more has no place for its records $workers workers are there");
+		is($result->{error}{detail}, '16 other databases have sessions that use key_vault.audit.', '... with that reason');
+	}
+	is(join(' ', map { $_->outcome($get) } @rooms), join(' ', ($key) x 16), '... which the others keep');
+	(shift @rooms)->close;
+	until_none_is_there(q{datname = 'room_1'});
+	is($late->outcome($get), $key, '... until one has gone');
+	is(session($node, undef, dbname => 'room_1')->outcome($get), '58030', '... which finds its place taken');
+}
+for my $room ('room_1', 'room_2', 'room_16')
+{
+	is(sql(q{SELECT count(*) FROM key_vault.audit_log WHERE action = 'get'}, $room), 2, "$room has its records");
+	is_whole('... in a chain of its own', $room);
+}
 
 # --- Not preloaded
 

@@ -80,6 +80,22 @@ get_many('auto_', 3000);
 index_agrees('auto_', 'and in those of an index that asks for them');
 sql('ALTER INDEX key_vault_data.audit_users RESET (autosummarize)');
 
+# --- Indexes of some records only
+
+for my $of ('user_id IS NOT NULL', 'user_id IS NULL', 'team_id IS NOT NULL', "outcome = 'none'")
+{
+	sql("CREATE INDEX own_some ON key_vault_data.audit (user_id) WHERE $of");
+	get_many('some_', 5);
+	$operator->value(q{SELECT key_vault.set('some_user', 'gemini', $1)}, 'AIza-of-some-user');
+	$operator->query(q{SELECT key_vault.activate_root_key('0123456789abcdef')});
+	get_many('some_', 1);    # whose record is behind the others
+	my $count = "SELECT count(*) FROM key_vault_data.audit WHERE $of";
+	my ($plan, $counts) = split /\n(?=[0-9]+\|)/, sql("SET enable_seqscan = off; EXPLAIN $count; SELECT ($count), count(*) FILTER (WHERE $of) FROM (SELECT * FROM key_vault_data.audit OFFSET 0) a");
+	like($plan, qr/own_some/, "an index of those where $of");
+	like($counts, qr/\A([0-9]+)\|\1\z/, '... has them, and no others');
+	sql('DROP INDEX key_vault_data.own_some');
+}
+
 # --- Indexes that are built while records arrive
 
 sub meanwhile
