@@ -17,8 +17,12 @@ my $database = $super->value('SELECT oid FROM pg_database WHERE datname = curren
 
 # Users whose keys share a part of the memory: its number is the last bits of this hash
 sub unsigned { return "($_[0]::bigint & 4294967295)"; }
-my ($name, $of_database) = (unsigned("hashtext('user-' || n || 'openaidefault')"), unsigned("hashoid($database)"));
-my $hash = "($name # (($of_database + 2654435769 + ($name << 6) + ($name >> 2)) & 4294967295))";
+sub hash_of
+{
+	my ($name, $of_database) = (unsigned("hashtext($_[0])"), unsigned("hashoid($database)"));
+	return "($name # (($of_database + 2654435769 + ($name << 6) + ($name >> 2)) & 4294967295))";
+}
+my $hash = hash_of("'user-' || n || 'openaidefault'");
 my @users = map { $_->[0] } @{ $super->query("SELECT 'user-' || n FROM generate_series(1, 130000) n WHERE $hash % 1024 = 7 LIMIT 100")->{rows} };
 is(scalar @users, 100, 'users of one part of the memory');
 my $key = 'sk-proj-Zq3vT8kLm2Np5Rw7Xy1Bc4Df6';
@@ -93,6 +97,19 @@ $super->value("SELECT key_vault.set('$_', 'openai', '$key')") for @same;
 use_keys($same[0]) for 1 .. 3;
 use_keys($same[1]);
 is(join(' ', map { $super->value('SELECT uses FROM key_vault.list($1)', $_) } @same), '3 1', 'keys whose names have the same hash have their own uses');
+
+# ... and so are those whose names, one behind the other, begin alike, in the place that they share
+$super->value(q{SELECT key_vault.add_provider('exaexa')});
+for my $differs ('label', 'provider', 'user')
+{
+	my $begin = "'same_${differs}exaexa' || x";
+	my ($x, $n) = @{ $super->query("SELECT x, n FROM generate_series(1000, 9999) x, generate_series(100, 999) n WHERE " . hash_of($begin) . ' % 16384 = ' . hash_of("$begin || n") . ' % 16384 LIMIT 1')->{rows}[0] };
+	my @longer = $differs eq 'label' ? ("same_$differs", 'exa', "exa$x$n") : $differs eq 'provider' ? ("same_$differs", 'exaexa', "$x$n") : ("same_${differs}exa", 'exa', "$x$n");
+	my @names = (\@longer, [ "same_$differs", 'exa', "exa$x" ]);
+	$super->value('SELECT key_vault.set($1, $2, $4, $3)', @$_, $key) for @names;
+	$super->value('SELECT key_vault.get($1, $2, $3)', @$_) for $names[0], ($names[1]) x 3;
+	is(join(' ', map { $super->value('SELECT uses FROM key_vault.list($1) WHERE provider = $2 AND label = $3', @$_) // '-' } @names), '1 3', "... and those that begin alike and differ in the $differs");
+}
 
 # What the worker is writing at the moment is counted as before, and afterwards once
 my $locker = session($node);
