@@ -118,6 +118,7 @@ is(shown('user_a'), '- 1', 'one that was deleted takes it along');
 
 my ($idle, $other) = map { session($node, 'regress_kv_service') } 1 .. 2;
 until_written('user_b', '3', 'user_b is there');
+set_key('user_b', 13);    # anew, so that its next use is due at once
 $idle->run('BEGIN', q{SELECT key_vault.forget('user_b')}, q{SELECT key_vault.set('user_c', 'openai', '} . key(6) . q{')}, q{SELECT key_vault.delete('user_d', 'openai')});
 get("user_$_") for 'b' .. 'd';
 set_key('user_e', 7);
@@ -126,6 +127,7 @@ get('user_e');
 until_written('user_e', '1', 'an idle forget(), set() and delete() do not hold up the others\' uses');
 cmp_ok(time - $begun, '<', 4, '... at all');
 until_written('user_c', '1', '... nor that of the version that is current');
+unlike(slurp_file($node->logfile), qr/could not write when API keys/, '... and are not waited for');
 $idle->run('COMMIT');
 is(written('user_b') . written('user_d'), '', 'and what was removed stays away');
 is(sql(q{SELECT count(*) FROM key_vault_data.last_uses WHERE user_id IN ('user_b', 'user_d')}), '0', '... with its users\' ids');
@@ -140,6 +142,34 @@ sleep 1;
 $locker->run('COMMIT');
 is(shown('user_f'), '1', '... and its use is not lost');
 like(slurp_file($node->logfile), qr/could not write when API keys were last used: canceling statement due to lock timeout/, 'the log says why it was not written');
+
+# A use that cannot be written, of a key that is set anew while the worker tries
+sql(q{CREATE FUNCTION held_up() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN WHILE NOT pg_try_advisory_xact_lock_shared(7) LOOP PERFORM pg_sleep(0.01); END LOOP; RAISE 'held up'; END $$;
+	CREATE TRIGGER held_up BEFORE INSERT ON key_vault_data.last_uses FOR EACH ROW WHEN (NEW.user_id = 'user_k') EXECUTE FUNCTION held_up()});
+$locker->run('SELECT pg_advisory_lock(7)');
+set_key('user_k', 16);
+get('user_k');
+$node->poll_query_until('postgres', q{SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE backend_type = 'key_vault last use'}) or die 'not held up';
+set_key('user_k', 17);
+get('user_k');
+$locker->run('SELECT pg_advisory_unlock(7)', 'DROP FUNCTION held_up CASCADE');
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'key_vault last use' AND state <> 'idle'}) or die 'still held up';
+is(shown('user_k'), '1', 'a use that could not be written is not counted for the version after it');
+
+# A version that is no longer the current one, by a transaction that still sees it
+set_key('user_i', 14);
+$idle->run('BEGIN ISOLATION LEVEL REPEATABLE READ', q{SELECT key_vault.get('user_i', 'openai')});
+set_key('user_i', 15);
+my $of_version = q{SELECT version || ' ' || uses FROM key_vault_data.last_uses WHERE user_id = 'user_i'};
+get('user_i');
+$node->poll_query_until('postgres', $of_version, '2 1') or die 'not written';
+outcome_is($idle, key(14), 'an older version is handed out', q{SELECT key_vault.get('user_i', 'openai')});
+$idle->run('ROLLBACK');
+set_key('user_j', 1);
+get('user_j');
+until_written('user_j', '1', '... whose use is taken before another one');
+is(sql($of_version), '2 1', '... and not written over those of the version after it');
 
 # A user who is forgotten by a transaction whose snapshot is older than the row
 set_key('user_g', 9);
