@@ -10,7 +10,7 @@ use KeyVaultTest;
 use KeyVaultToken;
 use Test::More;
 
-our @EXPORT = qw(new_attacked %keys trust good_token login_issuer heard belongs_to_b request look_for_loot vault_state pooler pooler_follows_statements);
+our @EXPORT = qw(new_attacked %keys good_token login_issuer heard belongs_to_b request look_for_loot vault_state pooler pooler_follows_statements);
 
 our %keys = (user_a => 'AIza-of-user_a-' . 'a' x 20, user_b => 'AIza-of-user_b-' . 'b' x 16 . 'last');
 my ($issuer, $sealed);
@@ -38,17 +38,8 @@ sub new_attacked
 	}
 	$sealed = $node->safe_psql('postgres', q{SELECT encode(sealed, 'hex') FROM key_vault_data.secrets WHERE user_id = 'user_b'});
 	$issuer = new_issuer(issuer => 'https://login.example', algorithm => 'ES256', kid => 'first', audience => 'app');
-	trust($node, $issuer);
+	$issuer->trusted_by($node);
 	return $node;
-}
-
-# The server trusts an issuer from now on, its other keys, too; further arguments as SQL.
-sub trust
-{
-	my ($node, $who, $others, %more) = @_;
-	my $rest = join '', map { ", $_ => $more{$_}" } sort keys %more;
-	my $jwks = jwks_of($who, @{ $others // [] });
-	return $node->safe_psql('postgres', "SELECT key_vault.trust_issuer('$who->{issuer}', '{$who->{audience}}', '$jwks'$rest)");
 }
 
 sub login_issuer { return $issuer; }

@@ -1,8 +1,10 @@
 # Issuers and their tokens: made here with openssl, and with what perl has.
 #
 #	my $issuer = new_issuer(issuer => 'https://a.example', algorithm => 'ES256', kid => 'one');
-#	$issuer->jwks				JSON for trust_issuer()
+#	$issuer->trusted_by($node, user_prefix => "'a:'");	arguments of trust_issuer() as SQL
 #	$issuer->token(sub => 'user_a', exp => time + 60)	a signed token; undef leaves a claim out
+#	$issuer->sign($header, $claims)				one that is as odd as a test wants it
+#	$issuer->jwks						the key set, for trust_issuer()
 package KeyVaultToken;
 
 use strict;
@@ -15,7 +17,7 @@ use JSON::PP ();
 use MIME::Base64 qw(encode_base64url decode_base64url);
 use PostgreSQL::Test::Utils ();
 
-our @EXPORT = qw(new_issuer token_of sign_token jwks_of encode_base64url decode_base64url token_key token_claims token_trust);
+our @EXPORT = qw(new_issuer encode_base64url decode_base64url);
 
 my %hmac = (HS256 => \&hmac_sha256, HS384 => \&hmac_sha384, HS512 => \&hmac_sha512);
 my %ec = (ES256 => [ 'P-256', 'prime256v1', 32, 'sha256' ], ES384 => [ 'P-384', 'secp384r1', 48, 'sha384' ]);
@@ -87,9 +89,17 @@ sub new_issuer
 	return bless \%self, __PACKAGE__;
 }
 
-# The key set of several issuers' keys, or of one.
-sub jwks_of { return $json->encode({ keys => [ map { $_->{jwk} } @_ ] }); }
-sub jwks { return jwks_of(@_); }
+# The key set of its own key, and of others'.
+sub jwks { return $json->encode({ keys => [ map { $_->{jwk} } @_ ] }); }
+
+# trusted_by(node, with => [issuers that have further keys], argument => SQL, ...)
+sub trusted_by
+{
+	my ($self, $node, %more) = @_;
+	my $jwks = $self->jwks(@{ delete $more{with} // [] });
+	my $rest = join '', map { ", $_ => $more{$_}" } sort keys %more;
+	return $node->safe_psql('postgres', "SELECT key_vault.trust_issuer('$self->{issuer}', '{$self->{audience}}', '$jwks'$rest)");
+}
 
 # The bytes that sign a text.
 sub signature
@@ -104,8 +114,8 @@ sub signature
 	return openssl($text, 'dgst', "-sha$hash", '-sign', $self->{file}, @padding);
 }
 
-# sign_token(issuer, header, claims), both of them texts of JSON or hashes.
-sub sign_token
+# sign(header, claims), both of them texts of JSON or hashes.
+sub sign
 {
 	my ($self, $header, $claims) = @_;
 	my $text = join '.', map { encode_base64url(ref $_ ? $json->encode($_) : $_) } $header, $claims;
@@ -119,30 +129,7 @@ sub token
 	my %header = (alg => $self->{algorithm}, typ => 'JWT');
 	$header{kid} = $self->{kid} if defined $self->{kid};
 	delete $all{$_} for grep { !defined $all{$_} } keys %all;
-	return sign_token($self, \%header, \%all);
-}
-
-# Where a test keeps keys and claims apart: token_of(key, token_claims(issuer, audience, user)).
-sub token_key { my ($algorithm, $kid, %option) = @_; return new_issuer(algorithm => $algorithm, kid => $kid, %option); }
-
-sub token_claims
-{
-	my ($issuer, $audience, $user, %more) = @_;
-	return { iss => $issuer, aud => $audience, sub => $user, %more };
-}
-
-sub token_of
-{
-	my ($self, @claims) = @_;
-	return $self->token(ref $claims[0] ? %{ $claims[0] } : @claims);
-}
-
-# token_trust(node, issuer, audience, [keys], argument => SQL, ...): the server trusts the issuer.
-sub token_trust
-{
-	my ($node, $issuer, $audience, $keys, %more) = @_;
-	my $rest = join '', map { ", $_ => $more{$_}" } sort keys %more;
-	return $node->safe_psql('postgres', "SELECT key_vault.trust_issuer('$issuer', '{$audience}', '" . jwks_of(@$keys) . "'$rest)");
+	return $self->sign(\%header, \%all);
 }
 
 1;

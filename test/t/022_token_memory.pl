@@ -20,12 +20,11 @@ my $folder = PostgreSQL::Test::Utils::tempdir;
 # shares is in each core dump
 my $node = new_vault('token_memory', conf => "shared_preload_libraries = 'key_vault'\nlog_statement = none\nshared_buffers = 4MB\n");
 add_role($node, 'regress_kv_user', 'user');
-my $aud = 'key_vault';
-my ($hs, $es) = (token_key('HS256', 'hs'), token_key('ES256', 'es'));
+my ($hs, $es) = map { new_issuer(issuer => "https://$_->[0].example", algorithm => $_->[1], kid => $_->[0]) } [ hs => 'HS256' ], [ es => 'ES256' ];
 # a session that stays: its text in pg_stat_activity is in memory that all processes share
 my $owner = session($node);
-$owner->run("SELECT key_vault.trust_issuer('https://hs.example', '{$aud}', '" . jwks_of($hs) . "', user_prefix => 'hs:')");
-token_trust($node, 'https://es.example', $aud, [$es], user_prefix => q{'es:'});
+$owner->run("SELECT key_vault.trust_issuer('https://hs.example', '{key_vault}', '" . $hs->jwks . "', user_prefix => 'hs:')");
+$es->trusted_by($node, user_prefix => q{'es:'});
 my $authenticate = 'SELECT key_vault.authenticate($1)';
 
 # A core dump of a session's process, or undef when the system does not let us take one.
@@ -59,7 +58,7 @@ my $canary = 'canary 3c9e1f';
 $user->run("SET application_name = '$canary'");
 SKIP:
 {
-	my %token = map { ($_->{kid} => token_of($_, token_claims("https://$_->{kid}.example", $aud, 'a'))) } $hs, $es;
+	my %token = map { ($_->{kid} => $_->token(sub => 'a')) } $hs, $es;
 	for my $kid (sort keys %token)
 	{
 		$user->run('BEGIN');

@@ -20,13 +20,13 @@ $node->safe_psql('postgres', q{
 	SELECT key_vault.set('team:' || t, 'gemini', 'AIza-of-' || t) FROM unnest('{acme,zeta}'::text[]) t;
 	SELECT key_vault.set('ada', 'gemini', 'AIza-of-ada')});
 
-my $key = token_key('ES256', 'one');
-token_trust($node, 'https://a.example', 'app', [$key], team_claim => "'org'", team_admin_claim => "'admin'");
+my $issuer = new_issuer(issuer => 'https://a.example', algorithm => 'ES256', audience => 'app');
+$issuer->trusted_by($node, team_claim => "'org'", team_admin_claim => "'admin'");
 
 sub of
 {
 	my ($user, %claims) = @_;
-	return token_of($key, token_claims('https://a.example', 'app', $user, %claims));
+	return $issuer->token(sub => $user, %claims);
 }
 
 my $session = session($node, 'web');
@@ -111,19 +111,18 @@ $session->run('ROLLBACK');
 
 # --- The issuer's team claim changes under a transaction: the token says another team from then on
 
-my @trusted = ($node, 'https://a.example', 'app', [$key]);
 $session->run('BEGIN');
 $session->value('SELECT key_vault.authenticate($1)', of('bob', org => 'acme', group => 'zeta', admin => JSON::PP::true));
 outcome_is($session, 'AIza-of-acme-4', 'a transaction of a team', $get);
-token_trust(@trusted, team_claim => "'group'");
+$issuer->trusted_by($node, team_claim => "'group'");
 outcome_is($session, 'AIza-of-zeta', '... of another one, once another claim says which', $get);
 $session->run('SAVEPOINT s');
 outcome_is($session, '42501', '... whose keys no claim lets it change', q{SELECT key_vault.set('team:zeta', 'gemini', repeat('n', 20))});
 $session->run('ROLLBACK TO s');
-token_trust(@trusted);
+$issuer->trusted_by($node);
 outcome_is($session, 'NULL', '... and of none, once no claim does', $get);
 $session->run('COMMIT');
-token_trust(@trusted, team_claim => "'org'", team_admin_claim => "'admin'");
+$issuer->trusted_by($node, team_claim => "'org'", team_admin_claim => "'admin'");
 
 # --- A role's own team does not stay beside a token that names none
 

@@ -15,7 +15,7 @@ my $node = new_attacked('team_poolers');
 my @discard = ('server_reset_query = DISCARD ALL', 'server_reset_query_always = 1');
 plan skip_all => 'pgbouncer is not installed' unless defined(my $probe = pooler($node, 'transaction', @discard));
 
-trust($node, login_issuer(), [], team_claim => q{'org'});
+login_issuer()->trusted_by($node, team_claim => q{'org'});
 $node->safe_psql('postgres', q{
 	SELECT key_vault.set('team:' || t, 'exa', 'key-of-team-' || t) FROM unnest('{acme,zeta}'::text[]) t;
 	SELECT key_vault.set('own', 'exa', 'key-of-own')});

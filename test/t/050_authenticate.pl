@@ -15,9 +15,9 @@ add_role($node, 'regress_kv_tenant', 'user', 'user_b');
 add_role($node, 'regress_kv_service', 'service');
 $node->safe_psql('postgres', q{SELECT key_vault.set(u, 'gemini', 'AIza-of-' || u) FROM unnest('{user_a,user_b}'::text[]) u});
 
-my $key = token_key('RS256', 'one');
-token_trust($node, 'https://issuer.example', 'key_vault', [$key]);
-my ($token_a, $token_b) = map { token_of($key, token_claims('https://issuer.example', 'key_vault', $_)) } qw(user_a user_b);
+my $issuer = new_issuer(algorithm => 'RS256');
+$issuer->trusted_by($node);
+my ($token_a, $token_b) = map { $issuer->token(sub => $_) } qw(user_a user_b);
 my $session = session($node, 'regress_kv_user');
 
 outcome_is($session, '42501', 'without a token there is no identity', q{SELECT key_vault.get('user_a', 'gemini')});

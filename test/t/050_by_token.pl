@@ -18,9 +18,9 @@ $node->safe_psql('postgres', q{
 	CREATE FUNCTION other.authenticate(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 	CREATE FUNCTION other.get(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN key_vault.current_user_id(); END $$;});
 
-my $key = token_key('RS256', 'one');
-token_trust($node, 'https://issuer.example', 'key_vault', [$key]);
-my ($token_a, $token_b) = map { token_of($key, token_claims('https://issuer.example', 'key_vault', $_)) } qw(user_a user_b);
+my $issuer = new_issuer(algorithm => 'RS256');
+$issuer->trusted_by($node);
+my ($token_a, $token_b) = map { $issuer->token(sub => $_) } qw(user_a user_b);
 my $session = session($node, 'regress_kv_user');
 $session->run('SELECT key_vault.current_user_id()');	# which loads the library
 

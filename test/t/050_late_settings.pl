@@ -29,9 +29,9 @@ $node->safe_psql('postgres', q{
 		COMMIT; after := current_setting('key_vault.user_id'); END $$;
 	ANALYZE documents});
 
-my $key = token_key('RS256', 'one');
-token_trust($node, 'https://issuer.example', 'key_vault', [$key], team_claim => q{'team'});
-my ($token_a, $token_b) = map { token_of($key, token_claims('https://issuer.example', 'key_vault', $_, team => 'acme')) } qw(user_a user_b);
+my $issuer = new_issuer(algorithm => 'RS256');
+$issuer->trusted_by($node, team_claim => q{'team'});
+my ($token_a, $token_b) = map { $issuer->token(sub => $_, team => 'acme') } qw(user_a user_b);
 my $session = session($node, 'regress_kv_user');
 $session->run('SELECT key_vault.current_user_id()');	# which loads the library
 

@@ -16,12 +16,11 @@ add_role($node, 'regress_kv_service', 'service');
 add_role($node, 'regress_kv_dba', 'admin');
 $node->safe_psql('postgres', q{SELECT key_vault.set(u, 'gemini', 'AIza-of-' || u) FROM unnest('{user_a,user_b}'::text[]) u});
 
-my ($iss, $aud) = ('https://issuer.example', 'key_vault');
-my ($old, $new) = map { token_key('ES256', $_) } qw(old new);
+my $iss = 'https://issuer.example';
+my ($old, $new) = map { new_issuer(issuer => $iss, algorithm => 'ES256', kid => $_) } qw(old new);
 # time for tokens to expire and be revoked at once
 my %rules = (clock_skew => q{'0'});
-token_trust($node, $iss, $aud, [$old], %rules);
-sub token { my ($key, @claims) = @_; return token_of($key, token_claims($iss, $aud, 'user_a', @claims)); }
+$old->trusted_by($node, %rules);
 
 my $session = session($node, 'regress_kv_user');
 my $authenticate = 'SELECT key_vault.authenticate($1)';
@@ -30,7 +29,7 @@ my $get = q{SELECT key_vault.get(NULL, 'gemini')};
 
 # --- The clock
 
-my $short = token($old, exp => time + 3);
+my $short = $old->token(exp => time + 3);
 $session->run('BEGIN');
 outcome_is($session, 'user_a', 'a token that is about to expire', $authenticate, $short);
 $session->run('DECLARE c CURSOR FOR SELECT key_vault.get(NULL, \'gemini\') FROM generate_series(1, 3)');
@@ -44,16 +43,16 @@ outcome_is($session, '28000', 'expired, at the next call', $get);
 $session->run('ROLLBACK TO s');
 outcome_is($session, '28000', 'expired, in a policy', 'SELECT count(*) FROM key_vault.secrets');
 $session->run('ROLLBACK TO s');
-outcome_is($session, '42501', 'expired, another user', $authenticate, token($old, sub => 'user_b'));
+outcome_is($session, '42501', 'expired, another user', $authenticate, $old->token(sub => 'user_b'));
 $session->run('ROLLBACK TO s');
-outcome_is($session, 'user_a', 'expired, a new token of the same user', $authenticate, token($old));
+outcome_is($session, 'user_a', 'expired, a new token of the same user', $authenticate, $old->token);
 outcome_is($session, 'AIza-of-user_a', '... serves', $get);
 $session->run('ROLLBACK');
 outcome_is($session, '28000', 'expired, though it is remembered', $authenticate, $short);
 
 # --- Issuers
 
-my $token = token($old);
+my $token = $old->token;
 my $admin = session($node);
 sub from_now_on
 {
@@ -73,13 +72,13 @@ sub from_now_on
 	$back->() if $back;
 	return;
 }
-my $restore = sub { token_trust($node, $iss, $aud, [ $old, $new ], %rules) };
+my $restore = sub { $old->trusted_by($node, with => [$new], %rules) };
 from_now_on('the issuer gets a further key', $restore, 1);
 from_now_on('the issuer is not trusted', sub { $admin->run("SELECT key_vault.distrust_issuer('$iss')") }, 0, $restore);
-from_now_on('the key is gone', sub { token_trust($node, $iss, $aud, [$new], %rules) }, 0, $restore);
-from_now_on('another key has its id', sub { token_trust($node, $iss, $aud, [ token_key('ES256', 'old') ], %rules) }, 0, $restore);
-from_now_on('another audience', sub { token_trust($node, $iss, 'elsewhere', [$old], %rules) }, 0, $restore);
-from_now_on('a shorter max_age', sub { sleep 1.1; token_trust($node, $iss, $aud, [$old], %rules, max_age => q{'1 second'}) }, 0, $restore);
+from_now_on('the key is gone', sub { $new->trusted_by($node, %rules) }, 0, $restore);
+from_now_on('another key has its id', sub { new_issuer(%$old)->trusted_by($node, %rules) }, 0, $restore);
+from_now_on('another audience', sub { bless({ %$old, audience => 'elsewhere' }, ref $old)->trusted_by($node, %rules) }, 0, $restore);
+from_now_on('a shorter max_age', sub { sleep 1.1; $old->trusted_by($node, %rules, max_age => q{'1 second'}) }, 0, $restore);
 from_now_on('what was changed is rolled back', sub { $admin->run('BEGIN', "SELECT key_vault.distrust_issuer('$iss')", 'ROLLBACK') }, 1);
 from_now_on('the table is emptied', sub { $admin->run('BEGIN', 'CREATE TABLE kept AS SELECT * FROM key_vault_data.sealed_records', 'TRUNCATE key_vault_data.sealed_records', 'COMMIT') }, 0,
 	sub { $admin->run('INSERT INTO key_vault_data.sealed_records SELECT * FROM kept') });
@@ -87,7 +86,7 @@ from_now_on('the table is emptied', sub { $admin->run('BEGIN', 'CREATE TABLE kep
 # A user of a token who becomes another one by what the issuer's prefix is
 $session->run('BEGIN');
 outcome_is($session, 'user_a', 'a token', $authenticate, $token);
-token_trust($node, $iss, $aud, [$old], %rules, user_prefix => q{'x:'});
+$old->trusted_by($node, %rules, user_prefix => q{'x:'});
 outcome_is($session, '28000', 'its user is another one now', $get);
 $session->run('ROLLBACK');
 $restore->();
@@ -102,7 +101,7 @@ outcome_is($session, 'user_a', '... and is made anew', $authenticate, $token);
 
 my $service = session($node, 'regress_kv_service');
 my $dba = session($node, 'regress_kv_dba');
-my $fresh = sub { sleep 1.1; $token = token($old) };
+my $fresh = sub { sleep 1.1; $token = $old->token };
 from_now_on('revoked by a service', sub { sleep 1.1; $service->run(q{SELECT key_vault.revoke_tokens('user_a')}) }, 0, $fresh);
 from_now_on('revoked by an admin', sub { sleep 1.1; $dba->run(q{SELECT key_vault.revoke_tokens('user_a')}) }, 0, $fresh);
 from_now_on('another user\'s', sub { $service->run(q{SELECT key_vault.revoke_tokens('user_b')}) }, 1);
@@ -152,7 +151,7 @@ is($admin->value('SELECT count(DISTINCT user_hash) FROM key_vault_data.revocatio
 $admin->run(q{UPDATE key_vault_data.revocations SET issued_before = issued_before - interval '25 hours'});
 $admin->run('CALL key_vault.purge()');
 is($admin->value('SELECT count(*) FROM key_vault_data.revocations'), '0', '... and no longer');
-token_trust($node, $iss, $aud, [$old], %rules, max_age => q{'30 days'});
+$old->trusted_by($node, %rules, max_age => q{'30 days'});
 $service->run(q{SELECT key_vault.revoke_tokens('user_a', now() - interval '29 days')});
 $admin->run('CALL key_vault.purge()');
 is($admin->value('SELECT count(*) FROM key_vault_data.revocations'), '1', '... longer where tokens are good for longer');
@@ -164,7 +163,7 @@ is($admin->value('SELECT count(*) FROM key_vault_data.revocations'), '1', '... s
 sub kept
 {
 	my ($ago, %of) = @_;
-	token_trust($node, $iss, $aud, [$old], %of);
+	$old->trusted_by($node, %of);
 	$admin->run('TRUNCATE key_vault_data.revocations');
 	$service->run("SELECT key_vault.revoke_tokens('user_a', now() - interval '$ago')");
 	$admin->run('CALL key_vault.purge()');
@@ -183,20 +182,20 @@ $fresh->();
 outcome_is($session, 'XX001', 'the key of revocations is missing', $authenticate, $token);
 outcome_is($service, 'XX001', '... nobody is revoked', q{SELECT key_vault.revoke_tokens('user_b')});
 is(warned($service->query(q{SELECT key_vault.forget('user_b')}), 'XX001'), 1, '... and who is forgotten is forgotten, with a warning');
-outcome_is($admin, 'XX001', '... and is not made anew over old rows', "SELECT key_vault.trust_issuer('$iss', '{x}', '" . jwks_of($old) . "')");
+outcome_is($admin, 'XX001', '... and is not made anew over old rows', "SELECT key_vault.trust_issuer('$iss', '{x}', '" . $old->jwks . "')");
 $admin->run('INSERT INTO key_vault_data.sealed_records SELECT * FROM kept');
 outcome_is($session, 'user_a', '... until it is restored', $authenticate, $token);
 
 # --- The cache: more tokens than it has room for, and each is still its own user's
 
-my @many = map { token($old, sub => "user_$_") } 1 .. 150;
+my @many = map { $old->token(sub => "user_$_") } 1 .. 150;
 my @wrong = grep { $session->outcome($authenticate, $many[ $_ - 1 ]) ne "user_$_" } (1 .. 150, 1 .. 150, reverse 1 .. 150);
 is_deeply(\@wrong, [], 'more tokens than a session remembers');
 
 # A clock that is off by clock_skew may have issued a token after the revocation that says before
-token_trust($node, $iss, $aud, [$old], clock_skew => q{'60 seconds'});
+$old->trusted_by($node, clock_skew => q{'60 seconds'});
 $admin->run('TRUNCATE key_vault_data.revocations');
-$token = token($old);
+$token = $old->token;
 $service->run(q{SELECT key_vault.revoke_tokens('user_a', now() - interval '90 seconds')});
 outcome_is($session, 'user_a', 'revoked more than clock_skew before it was issued', $authenticate, $token);
 $service->run(q{SELECT key_vault.revoke_tokens('user_a', now() - interval '30 seconds')});
@@ -206,7 +205,7 @@ outcome_is($session, '28000', 'revoked less than clock_skew before', $authentica
 # Before is before: to the microsecond, and a token that was issued at that very time is not older
 $admin->run('TRUNCATE key_vault_data.revocations');
 my $issued = time - 100;
-$token = token($old, iat => $issued);
+$token = $old->token(iat => $issued);
 $service->run("SELECT key_vault.revoke_tokens('user_a', to_timestamp($issued) - interval '60 seconds')");
 outcome_is($session, 'user_a', 'revoked is what was issued before exactly then', $authenticate, $token);
 $service->run("SELECT key_vault.revoke_tokens('user_a', to_timestamp($issued) - interval '60 seconds' + interval '1 microsecond')");

@@ -29,10 +29,9 @@ $node->safe_psql('postgres', q{
 	GRANT SELECT ON documents, of_teams TO PUBLIC;
 	ANALYZE});
 
-my ($iss, $aud) = ('https://issuer.example', 'key_vault');
-my $key = token_key('HS256', 'one');
-token_trust($node, $iss, $aud, [$key], clock_skew => q{'0'}, team_claim => q{'team'});
-sub token { return token_of($key, token_claims($iss, $aud, 'user_a', @_)); }
+my $iss = 'https://issuer.example';
+my $issuer = new_issuer(issuer => $iss);
+$issuer->trusted_by($node, clock_skew => q{'0'}, team_claim => q{'team'});
 my $authenticate = 'SELECT key_vault.authenticate($1)';
 
 # --- Parallel workers
@@ -54,7 +53,7 @@ sub workers
 my $documents = q{SELECT count(*) FROM documents WHERE user_id >= 'user'};
 my $of_teams = q{SELECT count(*) FROM of_teams WHERE team_id >= 'a'};
 $session->run('BEGIN');
-outcome_is($session, 'user_a', 'a token', $authenticate, token(team => 'acme', exp => time + 5));
+outcome_is($session, 'user_a', 'a token', $authenticate, $issuer->token(team => 'acme', exp => time + 5));
 cmp_ok(workers($documents), '>', 0, 'there are workers');
 outcome_is($session, '5000', 'workers see the user\'s rows', $documents);
 outcome_is($session, '10000', '... and the team\'s', $of_teams);
@@ -71,7 +70,7 @@ outcome_is($session, '28000', "expired, $forced", 'SELECT key_vault.current_user
 $session->run('ROLLBACK TO s');
 outcome_is($session, '28000', 'expired, in workers, by the team', $of_teams);
 $session->run('ROLLBACK', 'BEGIN');
-outcome_is($session, 'user_a', 'a token', $authenticate, token());
+outcome_is($session, 'user_a', 'a token', $authenticate, $issuer->token);
 $session->run('RESET ALL', 'SET parallel_setup_cost = 0', 'SET parallel_tuple_cost = 0', 'SET min_parallel_table_scan_size = 0', 'SET parallel_leader_participation = off');
 cmp_ok(workers($documents), '>', 0, 'after RESET ALL there are workers');
 outcome_is($session, '0', '... which see no rows', $documents);
@@ -86,9 +85,9 @@ $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
 my $there = session($standby, 'regress_kv_user');
-my $token = token();
+my $token = $issuer->token;
 outcome_is($there, 'AIza-of-user_a', 'a standby verifies', q{SELECT key_vault.get(NULL, 'gemini') FROM key_vault.authenticate($1)}, $token);
-outcome_is($there, '28000', '... and refuses', $authenticate, token(aud => 'elsewhere'));
+outcome_is($there, '28000', '... and refuses', $authenticate, $issuer->token(aud => 'elsewhere'));
 outcome_is($there, '25006', '... and revokes nothing', 'SELECT key_vault.revoke_tokens(NULL) FROM key_vault.authenticate($1)', $token);
 $there->run('BEGIN');
 outcome_is($there, 'user_a', 'a transaction on the standby', $authenticate, $token);
@@ -98,25 +97,25 @@ $node->wait_for_catchup($standby);
 outcome_is($there, '28000', '... knows of a revocation on the primary', q{SELECT key_vault.get(NULL, 'gemini')});
 $there->run('ROLLBACK');
 sleep 1.1;
-$token = token();
+$token = $issuer->token;
 outcome_is($there, 'user_a', 'a newer token', $authenticate, $token);
 $node->safe_psql('postgres', "SELECT key_vault.distrust_issuer('$iss')");
 $node->wait_for_catchup($standby);
 outcome_is($there, '28000', '... of an issuer that the primary does not trust any more', $authenticate, $token);
-token_trust($node, $iss, $aud, [$key], clock_skew => q{'0'});
+$issuer->trusted_by($node, clock_skew => q{'0'});
 $standby->stop;
 
 # --- Dump and restore
 
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'a dump');
-unlike(slurp_file($dump), qr/\Q$key->{jwk}{k}\E/, '... without the issuer\'s secret');
+unlike(slurp_file($dump), qr/\Q$issuer->{jwk}{k}\E/, '... without the issuer\'s secret');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'a restore');
 my $restored = session($node, 'regress_kv_user', dbname => 'restored');
 sleep 1.1;
-outcome_is($restored, 'AIza-of-user_a', 'the issuer is trusted there', q{SELECT key_vault.get(NULL, 'gemini') FROM key_vault.authenticate($1)}, token());
-my $before = token(iat => time - 60);
+outcome_is($restored, 'AIza-of-user_a', 'the issuer is trusted there', q{SELECT key_vault.get(NULL, 'gemini') FROM key_vault.authenticate($1)}, $issuer->token);
+my $before = $issuer->token(iat => time - 60);
 outcome_is($restored, '28000', '... and what was revoked is', $authenticate, $before);
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION key_vault');
@@ -129,6 +128,6 @@ my ($kind, $name, $id, $sealed) = split /\|/, $node->safe_psql('postgres', q{SEL
 $node->safe_psql('other', "INSERT INTO key_vault_data.sealed_records VALUES ('$kind', '$name', '$id', '$sealed')");
 $node->safe_psql('other', q{SELECT key_vault.grant_access('regress_kv_user', 'user')});
 my $other = session($node, 'regress_kv_user', dbname => 'other');
-outcome_is($other, 'XX001', 'an issuer\'s row in another vault', $authenticate, token());
+outcome_is($other, 'XX001', 'an issuer\'s row in another vault', $authenticate, $issuer->token);
 
 done_testing();

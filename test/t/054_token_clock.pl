@@ -40,9 +40,8 @@ my $ahead = $super->value('SELECT extract(epoch FROM clock_timestamp())') - time
 cmp_ok(abs($ahead - 7200), '<', 60, 'the server\'s clock jumps');
 jump_to(0);
 
-my ($iss, $aud) = ('https://issuer.example', 'key_vault');
-my $key = token_key('ES256', 'one');
-token_trust($node, $iss, $aud, [$key], max_age => q{'24 hours'}, clock_skew => q{'30 seconds'});
+my $issuer = new_issuer(algorithm => 'ES256');
+$issuer->trusted_by($node, max_age => q{'24 hours'}, clock_skew => q{'30 seconds'});
 my $session = session($node, 'regress_kv_user');
 my $authenticate = 'SELECT key_vault.authenticate($1)';
 my $get = q{SELECT key_vault.get(NULL, 'gemini')};
@@ -54,7 +53,7 @@ sub in_and_out
 	my ($name, $claims, $seconds, $why) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $now = time;
-	my $token = token_of($key, token_claims($iss, $aud, 'user_a', map { $_ => $now + $claims->{$_} } keys %$claims));
+	my $token = $issuer->token(map { $_ => $now + $claims->{$_} } keys %$claims);
 	outcome_is($session, 'user_a', "$name: good now", $authenticate, $token);
 	$session->run('BEGIN');
 	outcome_is($session, 'user_a', "$name: good now, in a transaction", $authenticate, $token);
@@ -98,7 +97,7 @@ in_and_out('before nbf', { iat => -2000, nbf => 0, exp => 300 }, -900, qr/not va
 in_and_out('before all, by years', { iat => 0, nbf => 0, exp => 300 }, -10 * 365 * 86400, qr/issued in the future|not valid yet/);
 
 # Within clock_skew it does not matter
-my $token = token_of($key, token_claims($iss, $aud, 'user_a', iat => time, exp => time + 300));
+my $token = $issuer->token(iat => time, exp => time + 300);
 for my $seconds (-20, 20)
 {
 	jump_to($seconds);
@@ -107,7 +106,7 @@ for my $seconds (-20, 20)
 
 # What was revoked when the clock was behind is refused as of then; and nothing is revoked ahead
 jump_to(-3600);
-my $earlier = token_of($key, token_claims($iss, $aud, 'user_a', iat => time - 3700, exp => time + 300));
+my $earlier = $issuer->token(iat => time - 3700, exp => time + 300);
 outcome_is($session, 'user_a', 'a token from before', $authenticate, $earlier);
 outcome_is($super, '', 'revoked an hour behind', q{SELECT key_vault.revoke_tokens('user_a')});
 outcome_is($session, '28000', 'what was issued before that is refused', $authenticate, $earlier);

@@ -26,7 +26,7 @@ my %issuer = map { $_ => new_issuer(issuer => $_) } @names;
 for my $name (@names)
 {
 	my ($letter) = $name =~ m{//(.)};
-	token_trust($node, $name, 'key_vault', [ $issuer{$name} ], user_prefix => "'$letter:'");
+	$issuer{$name}->trusted_by($node, user_prefix => "'$letter:'");
 }
 
 my @both = map { $issuer{$_} } @names[ 0, 1 ];
@@ -49,10 +49,10 @@ for my $round (1 .. 3)
 
 $node->safe_psql('postgres', q{SELECT key_vault.set('team:acme', 'gemini', 'AIza-of-acme')});
 my $get_by = q{SELECT key_vault.get(NULL, 'gemini') FROM key_vault.authenticate($1)};
-token_trust($node, $names[0], 'key_vault', [ $both[0] ], user_prefix => q{'a:'}, team_claim => q{'team'});
+$both[0]->trusted_by($node, user_prefix => q{'a:'}, team_claim => q{'team'});
 outcome_is($session, 'AIza-of-acme', 'a team of one issuer', $get_by, $both[0]->token(team => 'acme'));
 outcome_is($session, 'NULL', '... is none by the token of another that has no team_claim', $get_by, $both[1]->token(team => 'acme'));
-token_trust($node, $names[1], 'key_vault', [ $both[1] ], user_prefix => q{'b:'}, team_claim => q{'team'});
+$both[1]->trusted_by($node, user_prefix => q{'b:'}, team_claim => q{'team'});
 outcome_is($session, 'AIza-of-acme', '... and is the same team by that of one that has', $get_by, $both[1]->token(team => 'acme'));
 
 # --- A keyring that lacks the issuers' root key

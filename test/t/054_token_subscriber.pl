@@ -15,12 +15,12 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my ($iss, $aud) = ('https://issuer.example', 'key_vault');
-my ($key, $other) = map { token_key('ES256', $_) } qw(one two);
+my $iss = 'https://issuer.example';
+my $issuer = new_issuer(issuer => $iss, algorithm => 'ES256');
 my %rules = (clock_skew => q{'0'}, user_prefix => q{'u:'});
 my $publisher = new_vault('publisher', init => [ allows_streaming => 'logical' ]);
 add_role($publisher, 'regress_kv_service', 'service');
-token_trust($publisher, $iss, $aud, [$key], %rules);
+$issuer->trusted_by($publisher, %rules);
 $publisher->safe_psql('postgres', q{
 	SELECT key_vault.set('u:user_a', 'gemini', 'AIza-of-user_a');
 	CREATE PUBLICATION vault FOR TABLE key_vault_data.secrets, key_vault_data.root_key_registry, key_vault_data.sealed_records, key_vault_data.revocations});
@@ -38,7 +38,7 @@ add_role($subscriber, 'regress_kv_user', 'user');
 my $session = session($subscriber, 'regress_kv_user');
 my $authenticate = 'SELECT key_vault.authenticate($1)';
 my $get = q{SELECT key_vault.get(NULL, 'gemini')};
-my $token = token_of($key, token_claims($iss, $aud, 'user_a'));
+my $token = $issuer->token;
 
 outcome_is($session, '28000', 'no issuer yet', $authenticate, $token);
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION vault CONNECTION '" . $publisher->connstr . " dbname=postgres' PUBLICATION vault");
@@ -65,12 +65,12 @@ sub from_now_on
 	return;
 }
 
-my $restore = sub { token_trust($publisher, $iss, $aud, [$key], %rules) };
-from_now_on('another issuer', sub { token_trust($publisher, 'https://other.example', $aud, [$other], user_prefix => q{'o:'}) }, [ 'AIza-of-user_a', 'u:user_a' ]);
+my $restore = sub { $issuer->trusted_by($publisher, %rules) };
+from_now_on('another issuer', sub { new_issuer(issuer => 'https://other.example')->trusted_by($publisher, user_prefix => q{'o:'}) }, [ 'AIza-of-user_a', 'u:user_a' ]);
 from_now_on('the issuer is not trusted', "SELECT key_vault.distrust_issuer('$iss')", [ '28000', '28000' ], $restore);
-from_now_on('its key is another one', sub { token_trust($publisher, $iss, $aud, [$other], %rules) }, [ '28000', '28000' ], $restore);
+from_now_on('its key is another one', sub { new_issuer(%$issuer, kid => 'two')->trusted_by($publisher, %rules) }, [ '28000', '28000' ], $restore);
 from_now_on('the user is revoked', sub { sleep 1.1; $source->run(q{SELECT key_vault.revoke_tokens('u:user_a')}) }, [ '28000', '28000' ],
-	sub { sleep 1.1; $token = token_of($key, token_claims($iss, $aud, 'user_a')) });
+	sub { sleep 1.1; $token = $issuer->token });
 from_now_on('the table is emptied', 'TRUNCATE key_vault_data.sealed_records', [ '28000', '28000' ], sub {
 	$source->run('TRUNCATE key_vault_data.revocations');
 	$restore->();
@@ -98,7 +98,7 @@ my @told = qw(revocations root_key_registry sealed_records);
 $admin->run(map { ("ALTER TABLE key_vault_data.$_ DISABLE TRIGGER ALL", "ALTER TABLE key_vault_data.$_ ENABLE TRIGGER ALL") } @told);
 from_now_on('without triggers, the issuer is not trusted', "SELECT key_vault.distrust_issuer('$iss')", [ '28000', '28000' ], $restore);
 from_now_on('without triggers, the user is revoked', sub { sleep 1.1; $source->run(q{SELECT key_vault.revoke_tokens('u:user_a')}) }, [ '28000', '28000' ],
-	sub { sleep 1.1; $token = token_of($key, token_claims($iss, $aud, 'user_a')) });
+	sub { sleep 1.1; $token = $issuer->token });
 from_now_on('without triggers, the root key is not registered', 'DELETE FROM key_vault_data.root_key_registry', [ 'XX001', 'XX001' ], sub {
 	$source->run("INSERT INTO key_vault_data.root_key_registry SELECT (json_populate_record(NULL::key_vault_data.root_key_registry, '$row')).*");
 });

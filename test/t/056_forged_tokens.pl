@@ -23,11 +23,11 @@ my $json = JSON::PP->new->canonical->utf8;
 # secret that somebody tries to guess; one that the server does not know.
 my $login = login_issuer();
 my $rsa = new_issuer(issuer => 'https://login.example', algorithm => 'RS256', kid => 'second', audience => 'app');
-trust($node, $login, [$rsa], user_prefix => "'login:'");
+$login->trusted_by($node, with => [$rsa], user_prefix => "'login:'");
 $node->safe_psql('postgres', "SELECT key_vault.set('login:$_', 'gemini', '$keys{$_}')") for sort keys %keys;
 my $b = 'login:user_b';
 my $partner = new_issuer(issuer => 'https://partner.example', algorithm => 'HS256', kid => 'theirs', audience => 'app', secret => 'q7' x 24);
-trust($node, $partner, undef, user_prefix => "'partner:'");
+$partner->trusted_by($node, user_prefix => "'partner:'");
 my $mine = new_issuer(issuer => 'https://login.example', algorithm => 'ES256', kid => 'first', audience => 'app');
 my $mine_rsa = new_issuer(issuer => 'https://login.example', algorithm => 'RS256', kid => 'second', audience => 'app');
 
@@ -43,7 +43,7 @@ sub with_header
 	my ($issuer, %more) = @_;
 	my %header = (alg => $issuer->{algorithm}, typ => 'JWT', kid => $issuer->{kid}, %more);
 	delete @header{ grep { !defined $header{$_} } keys %header };
-	return sign_token($issuer, \%header, claims());
+	return $issuer->sign(\%header, claims());
 }
 
 sub claims
@@ -69,7 +69,7 @@ sub with_secret
 	my $issuer = new_issuer(issuer => 'https://login.example', algorithm => $header{alg} // 'HS256', secret => $secret);
 	%header = (alg => 'HS256', typ => 'JWT', kid => 'second', %header);
 	delete @header{ grep { !defined $header{$_} } keys %header };
-	return sign_token($issuer, \%header, claims());
+	return $issuer->sign(\%header, claims());
 }
 
 # user_a's token, with a part that was changed by a function.
@@ -106,15 +106,15 @@ my @forged = (
 	[ 'without an end', good_token('user_b', exp => undef), qr/exp/ ],
 	[ 'without a beginning', good_token('user_b', iat => undef), qr/iat/ ],
 	[ 'an end that is a text', good_token('user_b', exp => '' . (time + 300) . ''), qr/time/ ],
-	[ 'an end that is null', sign_token($login, { alg => 'ES256', kid => 'first' }, '{"iss":"https://login.example","aud":"app","sub":"user_b","iat":1,"exp":null}'), qr/exp|time/ ],
-	[ 'an end beyond all times', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with('"exp2":1') =~ s/"exp":\d+/"exp":1e308/r), qr/time/ ],
+	[ 'an end that is null', $login->sign({ alg => 'ES256', kid => 'first' }, '{"iss":"https://login.example","aud":"app","sub":"user_b","iat":1,"exp":null}'), qr/exp|time/ ],
+	[ 'an end beyond all times', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with('"exp2":1') =~ s/"exp":\d+/"exp":1e308/r), qr/time/ ],
 
 	# for whom
 	[ 'for another audience', good_token('user_b', aud => 'shop'), qr/audience/ ],
 	[ 'for no audience', good_token('user_b', aud => undef), qr/audience/ ],
 	[ 'for an audience that begins like ours', good_token('user_b', aud => 'apple'), qr/audience/ ],
 	[ 'for several audiences, not ours', good_token('user_b', aud => [ 'shop', 'App', ' app' ]), qr/audience/, good_token('user_b', aud => [ 'shop', 'app' ]) ],
-	[ 'for an audience that is null', sign_token($login, { alg => 'ES256', kid => 'first' }, $json->encode(claims(aud => 'x')) =~ s/"aud":"x"/"aud":null/r), qr/audience/ ],
+	[ 'for an audience that is null', $login->sign({ alg => 'ES256', kid => 'first' }, $json->encode(claims(aud => 'x')) =~ s/"aud":"x"/"aud":null/r), qr/audience/ ],
 	[ 'for an audience that is an object', good_token('user_b', aud => { app => 1 }), qr/audience/ ],
 
 	# by whom
@@ -125,9 +125,9 @@ my @forged = (
 	[ 'of two issuers', good_token('user_b', iss => [ 'https://login.example' ]), qr/iss/ ],
 	[ 'by a key of the attacker\'s with the id of the issuer\'s', $mine->token(sub => 'user_b'), qr/signature/ ],
 	[ 'the same, RSA', $mine_rsa->token(sub => 'user_b'), qr/signature/, $rsa->token(sub => 'user_b') ],
-	[ 'by the other issuer\'s key', sign_token($partner, { alg => 'HS256', kid => 'theirs' }, claims()), qr/key/ ],
-	[ 'by the other issuer\'s key, under an id of ours', sign_token($partner, { alg => 'HS256', kid => 'first' }, claims()), qr/algorithm/ ],
-	[ 'by the other issuer\'s key, under no id', sign_token($partner, { alg => 'HS256' }, claims()), qr/key/ ],
+	[ 'by the other issuer\'s key', $partner->sign({ alg => 'HS256', kid => 'theirs' }, claims()), qr/key/ ],
+	[ 'by the other issuer\'s key, under an id of ours', $partner->sign({ alg => 'HS256', kid => 'first' }, claims()), qr/algorithm/ ],
+	[ 'by the other issuer\'s key, under no id', $partner->sign({ alg => 'HS256' }, claims()), qr/key/ ],
 	[ 'user_a\'s with user_b\'s subject', bent(1, sub { b64(claims()) }), qr/signature/ ],
 	[ 'user_a\'s with another header', bent(0, sub { b64({ alg => 'ES256', kid => 'first', x => 1 }) }), qr/signature/ ],
 	[ 'user_a\'s signature under user_b\'s claims, cut', "$head.$payload." . substr(good_token('user_a') =~ s/.*\.//r, 0, 40), qr/signature/ ],
@@ -150,14 +150,14 @@ my @forged = (
 	[ 'HS256 with the RSA key as JWK', with_secret($json->encode($rsa->{jwk})), qr/algorithm/ ],
 	[ 'HS256 with the RSA key\'s text, under no id', with_secret(public_pem($rsa), kid => undef), qr/key|algorithm/ ],
 	[ 'HS256 with the EC key\'s text', with_secret(public_pem($login), kid => 'first'), qr/algorithm/ ],
-	[ 'HS256 that says RS256', sign_token(new_issuer(algorithm => 'HS256', secret => public_pem($rsa)), { alg => 'RS256', kid => 'second' }, claims()), qr/signature/ ],
-	[ 'PS256 by a key that is for RS256', sign_token(bless({ %$rsa, algorithm => 'PS256' }, ref $rsa), { alg => 'PS256', kid => 'second' }, claims()), qr/algorithm/ ],
-	[ 'RS512 by a key that is for RS256', sign_token(bless({ %$rsa, algorithm => 'RS512' }, ref $rsa), { alg => 'RS512', kid => 'second' }, claims()), qr/algorithm/ ],
+	[ 'HS256 that says RS256', new_issuer(algorithm => 'HS256', secret => public_pem($rsa))->sign({ alg => 'RS256', kid => 'second' }, claims()), qr/signature/ ],
+	[ 'PS256 by a key that is for RS256', bless({ %$rsa, algorithm => 'PS256' }, ref $rsa)->sign({ alg => 'PS256', kid => 'second' }, claims()), qr/algorithm/ ],
+	[ 'RS512 by a key that is for RS256', bless({ %$rsa, algorithm => 'RS512' }, ref $rsa)->sign({ alg => 'RS512', kid => 'second' }, claims()), qr/algorithm/ ],
 	[ 'ES256 that says it is ES384', with_header($login, alg => 'ES384'), qr/algorithm/ ],
 	[ 'an algorithm that nobody knows', with_header($login, alg => 'EdDSA'), qr/algorithm/ ],
 	[ 'an algorithm that is a list', with_header($login, alg => ['ES256']), qr/header|algorithm/ ],
 	[ 'no algorithm', with_header($login, alg => undef), qr/header|algorithm/ ],
-	(map { [ 'a guessed secret, ' . length($_) . ' bytes', sign_token(new_issuer(algorithm => 'HS256', secret => $_), { alg => 'HS256', kid => 'theirs' },
+	(map { [ 'a guessed secret, ' . length($_) . ' bytes', new_issuer(algorithm => 'HS256', secret => $_)->sign({ alg => 'HS256', kid => 'theirs' },
 		claims(iss => 'https://partner.example')), qr/signature/, undef ] } @guesses),
 
 	# the key's id, and keys that a token brings along
@@ -166,32 +166,32 @@ my @forged = (
 		[ 'as SQL that is always true', q{' OR '1'='1} ], [ 'as a command', '|cat /etc/passwd' ], [ 'of the other issuer', 'theirs' ],
 		[ 'as an address', "$trap/keys" ], [ 'empty', '' , qr/key|header/ ], [ 'as a number', 1, qr/header|key/ ], [ 'as a list', ['first'], qr/header/ ],
 		[ 'with a NUL behind it', "first\0", qr/header|key/ ], [ 'of 10 kB', 'k' x 10000 ]),
-	[ 'kid as null', sign_token($mine, '{"alg":"ES256","kid":null}', claims()), qr/header/ ],
+	[ 'kid as null', $mine->sign('{"alg":"ES256","kid":null}', claims()), qr/header/ ],
 	[ 'kid as a path to nothing, with an empty secret', with_secret('', kid => '../../../../dev/null'), qr/key|algorithm/ ],
 	[ 'jwk: the attacker\'s key', with_header($mine, jwk => $attackers_jwk), qr/signature/, with_header($login, jwk => $attackers_jwk) ],
 	[ 'jwk, under no id', with_header($mine, jwk => $attackers_jwk, kid => undef), qr/signature|key/, with_header($login, kid => undef) ],
 	[ 'jku: where the attacker\'s keys are', with_header($mine, jku => "$trap/jwks.json"), qr/signature/, with_header($login, jku => "$trap/jwks.json") ],
 	[ 'x5u: where its certificate is', with_header($mine, x5u => "$trap/cert.pem", 'x5t' => 'abc'), qr/signature/, with_header($login, x5u => "$trap/cert.pem") ],
 	[ 'x5c: its certificate', with_header($mine, x5c => ['MIIB']), qr/signature/, with_header($login, x5c => ['MIIB']) ],
-	[ 'all of them, and an issuer where keys could be found', sign_token($mine, { alg => 'ES256', kid => "$trap/k", jku => "$trap/j", x5u => "$trap/x", jwk => $attackers_jwk },
+	[ 'all of them, and an issuer where keys could be found', $mine->sign({ alg => 'ES256', kid => "$trap/k", jku => "$trap/j", x5u => "$trap/x", jwk => $attackers_jwk },
 		claims(iss => $trap)), qr/issuer/ ],
 	[ 'crit', with_header($login, crit => ['exp']), qr/crit/ ],
 	[ 'an unencoded payload (b64)', with_header($login, b64 => JSON::PP::false, crit => ['b64']), qr/crit/ ],
 
 	# JSON that two readers read differently
-	[ 'two subjects', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with('"sub":"user_a"')), qr/twice|duplicate/ ],
-	[ 'two subjects, one spelled with an escape', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with('"s\u0075b":"user_a"')), qr/twice|duplicate/ ],
-	[ 'two algorithms', sign_token($mine, '{"alg":"none","kid":"first","alg":"ES256"}', claims()), qr/twice|duplicate/ ],
-	[ 'two members deep inside', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with('"x":{"a":1,"a":2}')), qr/twice|duplicate/ ],
-	[ 'something behind the claims', sign_token($login, { alg => 'ES256', kid => 'first' }, $json->encode(claims()) . '{}'), qr/claims|JSON|object/ ],
-	[ 'a list of claims', sign_token($login, { alg => 'ES256', kid => 'first' }, '[' . $json->encode(claims()) . ']'), qr/claims|JSON|object/ ],
-	[ 'a byte order mark', sign_token($login, { alg => 'ES256', kid => 'first' }, "\xef\xbb\xbf" . $json->encode(claims())), qr/claims|JSON|object/ ],
-	[ 'text that is not UTF-8', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with(qq{"x":"\xff"})), qr/claims|JSON|object/ ],
-	[ 'a subject with a NUL behind it', sign_token($login, { alg => 'ES256', kid => 'first' }, $json->encode(claims()) =~ s/user_b/user_b\\u0000x/r), qr/claims|JSON|object|subject|user/ ],
-	[ 'lists in lists, 100', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with('"x":' . '[' x 100 . ']' x 100)), qr/deep/ ],
-	[ 'lists in lists, 5,000', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with('"x":' . '[' x 5000 . ']' x 5000)), qr/deep/ ],
-	[ 'objects in objects, 1,500, in the header', sign_token($login, '{"alg":"ES256","kid":"first","x":' . '{"a":' x 1500 . '1' . '}' x 1501, claims()), qr/deep/ ],
-	[ 'lists that never end', sign_token($login, { alg => 'ES256', kid => 'first' }, claims_with('"x":' . '[' x 8000)), qr/deep|claims|JSON|object/ ],
+	[ 'two subjects', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with('"sub":"user_a"')), qr/twice|duplicate/ ],
+	[ 'two subjects, one spelled with an escape', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with('"s\u0075b":"user_a"')), qr/twice|duplicate/ ],
+	[ 'two algorithms', $mine->sign('{"alg":"none","kid":"first","alg":"ES256"}', claims()), qr/twice|duplicate/ ],
+	[ 'two members deep inside', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with('"x":{"a":1,"a":2}')), qr/twice|duplicate/ ],
+	[ 'something behind the claims', $login->sign({ alg => 'ES256', kid => 'first' }, $json->encode(claims()) . '{}'), qr/claims|JSON|object/ ],
+	[ 'a list of claims', $login->sign({ alg => 'ES256', kid => 'first' }, '[' . $json->encode(claims()) . ']'), qr/claims|JSON|object/ ],
+	[ 'a byte order mark', $login->sign({ alg => 'ES256', kid => 'first' }, "\xef\xbb\xbf" . $json->encode(claims())), qr/claims|JSON|object/ ],
+	[ 'text that is not UTF-8', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with(qq{"x":"\xff"})), qr/claims|JSON|object/ ],
+	[ 'a subject with a NUL behind it', $login->sign({ alg => 'ES256', kid => 'first' }, $json->encode(claims()) =~ s/user_b/user_b\\u0000x/r), qr/claims|JSON|object|subject|user/ ],
+	[ 'lists in lists, 100', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with('"x":' . '[' x 100 . ']' x 100)), qr/deep/ ],
+	[ 'lists in lists, 5,000', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with('"x":' . '[' x 5000 . ']' x 5000)), qr/deep/ ],
+	[ 'objects in objects, 1,500, in the header', $login->sign('{"alg":"ES256","kid":"first","x":' . '{"a":' x 1500 . '1' . '}' x 1501, claims()), qr/deep/ ],
+	[ 'lists that never end', $login->sign({ alg => 'ES256', kid => 'first' }, claims_with('"x":' . '[' x 8000)), qr/deep|claims|JSON|object/ ],
 	[ 'a token of 17 kB', good_token('user_b', x => 'x' x 12300), qr/long|bytes/, good_token('user_b', x => 'x' x 10000) ],
 	[ 'a token of 10 MB', good_token('user_b', x => 'x' x 7500000), qr/long|bytes/ ],
 
@@ -204,7 +204,7 @@ my @forged = (
 	[ 'no subject', good_token(undef), qr/user|subject/ ],
 
 	# other forms
-	[ 'a token in a token', sign_token($login, { alg => 'ES256', kid => 'first', cty => 'JWT' }, $honest), qr/claims|JSON|object/ ],
+	[ 'a token in a token', $login->sign({ alg => 'ES256', kid => 'first', cty => 'JWT' }, $honest), qr/claims|JSON|object/ ],
 	[ 'five parts', "$head..$payload.$signature.AA", qr/encrypted/ ],
 	[ 'the JSON form', $json->encode({ protected => $head, payload => $payload, signature => $signature }), qr/compact|parts/ ],
 	[ 'padding', "$head.$payload.$signature==", qr/base64/ ],
@@ -288,7 +288,7 @@ is((subject_of($honest))[0], $b, 'one that was issued later is accepted');
 
 $node->safe_psql('postgres', q{SELECT key_vault.distrust_issuer('https://login.example')});
 is((subject_of($honest))[0], '28000', 'an issuer that is not trusted any more');
-trust($node, $mine, [], user_prefix => "'login:'");
+$mine->trusted_by($node, user_prefix => "'login:'");
 is((subject_of($honest))[0], '28000', 'an issuer whose key was replaced: the old key signs nothing');
 is((subject_of($mine->token(sub => 'user_b')))[0], $b, '... and the new one does');
 

@@ -12,10 +12,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $aud = 'key_vault';
-my ($old, $new) = map { token_key('HS256', $_) } qw(old new);
-sub trust { my ($node, $name, $key) = @_; return token_trust($node, "https://$name.example", $aud, [$key], user_prefix => "'$name:'", clock_skew => q{'0'}); }
-sub token { my ($name, $key) = @_; return token_of($key, token_claims("https://$name.example", $aud, 'a')); }
+my ($old, $new) = map { new_issuer(issuer => "https://$_.example", kid => $_) } qw(old new);
+sub trust { my ($node, $issuer) = @_; return $issuer->trusted_by($node, user_prefix => "'$issuer->{kid}:'", clock_skew => q{'0'}); }
 my $authenticate = 'SELECT key_vault.authenticate($1)';
 
 # A vault whose issuer "old" and hash key a lost root key sealed, and with "new" whose root key is there.
@@ -26,12 +24,12 @@ sub vault_with_loss
 	add_role($node, 'regress_kv_user', 'user');
 	add_role($node, 'regress_kv_service', 'service');
 	my $lost = $node->safe_psql('postgres', 'SELECT id FROM key_vault.root_keys');
-	trust($node, 'old', $old);
+	trust($node, $old);
 	$node->safe_psql('postgres', q{SELECT key_vault.revoke_tokens('old:b')});
 	$node->safe_psql('postgres', 'SELECT key_vault.activate_root_key(key_vault.create_root_key())');
-	trust($node, 'new', $new) if $has_new;
+	trust($node, $new) if $has_new;
 	my $before = session($node, 'regress_kv_user');
-	outcome_is($before, 'old:a', "$name: as long as the root key is there", $authenticate, token('old', $old));
+	outcome_is($before, 'old:a', "$name: as long as the root key is there", $authenticate, $old->token(sub => 'a'));
 	my $ring = keyring_path($node);
 	my $rest = slurp_file($ring) =~ s/^$lost .*\n//mr;
 	unlink $ring;
@@ -57,10 +55,10 @@ for my $has_new (0, 1)
 	$result = $admin->query('SELECT issuer, keys IS NULL FROM key_vault.issuers ORDER BY issuer');
 	is_deeply($result->{rows}, [ $has_new ? [ 'https://new.example', 'f' ] : (), [ 'https://old.example', 't' ] ], "$name: the view has it, without what is sealed");
 	is(warned($result, 'XX001'), 1, "$name: and warns");
-	my $error = $session->query($authenticate, token('old', $old))->{error};
+	my $error = $session->query($authenticate, $old->token(sub => 'a'))->{error};
 	is($error->{state}, 'F0000', "$name: its token is refused");
 	like($error->{message}, qr/root key $lost is not in the keyring/, "$name: for what is missing");
-	outcome_is($admin, 'F0000', "$name: it cannot be trusted anew beside what is revoked", q{SELECT key_vault.trust_issuer('https://old.example', '{key_vault}', $1::jsonb, user_prefix => 'old:')}, jwks_of($old));
+	outcome_is($admin, 'F0000', "$name: it cannot be trusted anew beside what is revoked", q{SELECT key_vault.trust_issuer('https://old.example', '{key_vault}', $1::jsonb, user_prefix => 'old:')}, $old->jwks);
 	like($admin->query("SELECT key_vault.retire_root_key('$lost')")->{error}{hint} // '', qr/discard_secrets/, "$name: the root key cannot be retired yet");
 
 	# Whoever asks for erasure gets it all the same, and is told what is out of reach
@@ -84,20 +82,20 @@ for my $has_new (0, 1)
 	is($admin->value('SELECT count(*) FROM key_vault.verify_secrets()'), '0', "$name: all that is left opens");
 	is($admin->value('SELECT count(*) FROM key_vault_data.revocations'), '0', "$name: no revocation without its key is left");
 	outcome_is($admin, '', "$name: the root key can be retired", "SELECT key_vault.retire_root_key('$lost')");
-	outcome_is($session, '28000', "$name: the issuer is trusted no more", $authenticate, token('old', $old));
+	outcome_is($session, '28000', "$name: the issuer is trusted no more", $authenticate, $old->token(sub => 'a'));
 
 	# Without anybody having been trusted since
 	my $service = session($node, 'regress_kv_service');
 	my $revoke = q{SELECT key_vault.revoke_tokens('new:a')};
 	if ($has_new)
 	{
-		my $token = token('new', $new);
+		my $token = $new->token(sub => 'a');
 		outcome_is($session, 'new:a', "$name: the other one is trusted as before", $authenticate, $token);
 		sleep 1.1;
 		is($service->query($revoke)->{error}, undef, "$name: its users can be revoked");
 		outcome_is($session, '28000', "$name: and are", $authenticate, $token);
 		sleep 1.1;
-		$token = token('new', $new);
+		$token = $new->token(sub => 'a');
 		outcome_is($session, 'new:a', "$name: but for tokens from then on", $authenticate, $token);
 		sleep 1.1;
 		$service->run(q{SELECT key_vault.forget('new:a')});
@@ -109,8 +107,8 @@ for my $has_new (0, 1)
 	}
 
 	# Trusted again
-	trust($node, 'old', $old);
-	outcome_is($session, 'old:a', "$name: trusted again", $authenticate, token('old', $old));
+	trust($node, $old);
+	outcome_is($session, 'old:a', "$name: trusted again", $authenticate, $old->token(sub => 'a'));
 	is($admin->value('SELECT count(*) FROM key_vault_data.sealed_records WHERE root_key_id <> (SELECT id FROM key_vault.root_keys WHERE state = $1)', 'active'), '0',
 		"$name: all is sealed with the active root key");
 	$node->stop;

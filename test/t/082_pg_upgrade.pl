@@ -114,16 +114,16 @@ $old->safe_psql('postgres', q{
 	SELECT key_vault.record_usage('user_a', 'acme', cost => 0.25)});
 
 # Issuers, one of either kind of key, and who is revoked
-my ($hs, $es) = (token_key('HS256', 'hs'), token_key('ES256', 'es'));
-token_trust($old, "https://$_->{kid}.example", 'key_vault', [$_], user_prefix => "'$_->{kid}:'") for $hs, $es;
+my ($hs, $es) = map { new_issuer(issuer => "https://$_->[0].example", algorithm => $_->[1], kid => $_->[0]) } [ hs => 'HS256' ], [ es => 'ES256' ];
+$_->trusted_by($old, user_prefix => "'$_->{kid}:'") for $hs, $es;
 $old->safe_psql('postgres', q{SELECT key_vault.revoke_tokens('hs:user_b')});
 add_role($old, 'regress_kv_by_token', 'user');
 $old->safe_psql('postgres', q{SELECT key_vault.set('es:user_a', 'gemini', 'AIza-of-es')});
 
 # What tokens, all made before the upgrade, come to: of a user, of one who was revoked, of another issuer
 my $authenticate = 'SELECT key_vault.authenticate($1)';
-my %token = map { my $key = $_; map { ("$key->{kid}:$_" => token_of($key, token_claims("https://$key->{kid}.example", 'key_vault', $_, exp => time + 36000))) } qw(user_a user_b) } $hs, $es;
-my $forged = token_of(token_key('ES256', 'es'), token_claims('https://es.example', 'key_vault', 'user_a'));
+my %token = map { my $issuer = $_; map { ("$issuer->{kid}:$_" => $issuer->token(sub => $_, exp => time + 36000)) } qw(user_a user_b) } $hs, $es;
+my $forged = new_issuer(%$es)->token;
 sub tokens_are_judged
 {
 	my ($node, $when) = @_;

@@ -118,8 +118,7 @@ my @straight_way = 'DROP POLICY IF EXISTS harmless ON key_vault_data.secrets';
 my @planners_way = (@straight_way, 'CREATE POLICY harmless ON key_vault_data.secrets AS RESTRICTIVE USING (true)');
 
 # Tokens: of each kind of key, remembered and not, refused in each way, within savepoints
-my $aud = 'key_vault';
-my %signer = map { ($_ => token_key($_, "of_$_")) } qw(HS256 ES256 RS256 PS256);
+my %signer = map { ($_ => new_issuer(issuer => "https://$_.example", algorithm => $_, kid => "of_$_")) } qw(HS256 ES256 RS256 PS256);
 my $trust = 'SELECT key_vault.trust_issuer($1, $2, $3, user_prefix => $4, team_claim => $5)';
 add_role($node, 'regress_kv_by_token', 'user');
 my $by_token = session($node, 'regress_kv_by_token');
@@ -127,7 +126,7 @@ my $by_token = session($node, 'regress_kv_by_token');
 sub token_by
 {
 	my ($algorithm, @claims) = @_;
-	return token_of($signer{$algorithm}, token_claims("https://$algorithm.example", $aud, 'a', exp => time + 36000, @claims));
+	return $signer{$algorithm}->token(sub => 'a', exp => time + 36000, @claims);
 }
 
 sub with_tokens
@@ -135,7 +134,7 @@ sub with_tokens
 	my ($round) = @_;
 	for my $algorithm (sort keys %signer)
 	{
-		call($super, $trust, "https://$algorithm.example", "{$aud}", jwks_of($signer{$algorithm}), "$algorithm:", 'team');
+		call($super, $trust, "https://$algorithm.example", '{key_vault}', $signer{$algorithm}->jwks, "$algorithm:", 'team');
 		my $token = token_by($algorithm, team => 'acme', jti => $round);
 		call($by_token, 'SELECT key_vault.authenticate($1)', $token) for 1 .. 3;
 		call($by_token, 'SELECT key_vault.get(NULL, $2), key_vault.current_team_id() FROM key_vault.authenticate($1)', $token, 'gemini');
@@ -143,7 +142,7 @@ sub with_tokens
 		  for '', 'a', 'a.b.c', '....', substr($token, 0, -5), "$token=", "x$token", $token =~ s/.{5}\z/AAAAA/r, $token =~ s/\./../r, 'x' x 20000,
 		  token_by($algorithm, exp => time - 600, iat => time - 900), token_by($algorithm, aud => 'x'), token_by($algorithm, iss => 'x'),
 		  token_by($algorithm, sub => 'x' x 300), token_by($algorithm, deep => [ [ [ ['x'] ] ] ]), token_by($algorithm, nbf => time + 600),
-		  (map { sign_token($signer{$algorithm}, $_, '{}') } '{"alg":"none"}', '{"alg":', '{"alg":"RS256","alg":"RS256"}', '[' x 200, "{\"alg\":\"$algorithm\",\"crit\":[\"x\"]}");
+		  (map { $signer{$algorithm}->sign($_, '{}') } '{"alg":"none"}', '{"alg":', '{"alg":"RS256","alg":"RS256"}', '[' x 200, "{\"alg\":\"$algorithm\",\"crit\":[\"x\"]}");
 		$by_token->run('BEGIN', 'SAVEPOINT s');
 		call($by_token, 'SELECT key_vault.authenticate($1)', $token);
 		$by_token->run('SAVEPOINT t');
@@ -153,8 +152,8 @@ sub with_tokens
 		call($by_token, 'SELECT key_vault.current_user_id()');
 		$by_token->run('ROLLBACK TO s', 'COMMIT');
 	}
-	call($super, $trust, 'https://bad.example', "{$aud}", $_, 'bad:', undef)
-	  for '{}', '{"keys": []}', '{"keys": [{"kty": "oct", "k": "c2hvcnQ", "alg": "HS256"}]}', '{"keys": [1]}', jwks_of(values %signer), 'x';
+	call($super, $trust, 'https://bad.example', '{key_vault}', $_, 'bad:', undef)
+	  for '{}', '{"keys": []}', '{"keys": [{"kty": "oct", "k": "c2hvcnQ", "alg": "HS256"}]}', '{"keys": [1]}', $signer{HS256}->jwks(@signer{qw(ES256 RS256 PS256)}), 'x';
 	call($super, $_) for 'SELECT * FROM key_vault.issuers', q{SELECT key_vault.distrust_issuer('https://ES256.example')}, 'SELECT * FROM key_vault.status()';
 	return;
 }

@@ -18,10 +18,9 @@ my $slack = 64;    # kB that a session may grow by
 plan skip_all => 'this system tells nothing of processes in /proc' unless -r '/proc/self/status';
 
 my $node = new_vault('token_memory', conf => "log_statement = none\nlog_min_messages = fatal\njit = off\n");
-my $aud = 'key_vault';
-my ($hs, $es) = (token_key('HS256', 'hs'), token_key('ES256', 'es'));
-token_trust($node, 'https://hs.example', $aud, [$hs], user_prefix => q{'hs:'});
-token_trust($node, 'https://es.example', $aud, [$es], user_prefix => q{'es:'});
+my ($hs, $es) = map { new_issuer(issuer => "https://$_->[0].example", algorithm => $_->[1], kid => $_->[0]) } [ hs => 'HS256' ], [ es => 'ES256' ];
+$hs->trusted_by($node, user_prefix => q{'hs:'});
+$es->trusted_by($node, user_prefix => q{'es:'});
 add_role($node, 'regress_kv_user', 'user');
 $node->safe_psql('postgres', <<'END');
 SELECT key_vault.revoke_tokens('hs:revoked');
@@ -44,10 +43,10 @@ END $$;
 END
 
 my $number = 0;
-sub hs_token { return token_of($hs, token_claims('https://hs.example', $aud, 'a', jti => ++$number, exp => time + 86400, @_)); }
+sub hs_token { return $hs->token(sub => 'a', jti => ++$number, exp => time + 86400, @_); }
 
 # More than are remembered, so that each is verified anew each time
-my @public = map { token_of($es, token_claims('https://es.example', $aud, 'a', jti => $_, exp => time + 86400)) } 1 .. 150;
+my @public = map { $es->token(sub => 'a', jti => $_, exp => time + 86400) } 1 .. 150;
 my @remembered = map { hs_token() } 1 .. 20;
 my @refused = (
 	sub { hs_token(exp => time - 3600, iat => time - 7200) },
@@ -124,7 +123,7 @@ my $trust = q{SELECT key_vault.trust_issuer('https://hs.example', '{key_vault}',
 stays_flat('an issuer that is read anew', sub {
 	for (1 .. 20)
 	{
-		$super->value($trust, jwks_of($hs));
+		$super->value($trust, $hs->jwks);
 		count("{$remembered[0],$public[0]}");
 	}
 }, $times / 4000);

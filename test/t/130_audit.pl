@@ -264,12 +264,12 @@ verifies('and the chain verifies');
 
 # --- Tokens
 
-my $signing = token_key('RS256', 'one');
+my $issuer = new_issuer(algorithm => 'RS256');
 $before = last_number();
-token_trust($node, 'https://issuer.example', 'key_vault', [$signing]);
+$issuer->trusted_by($node);
 add_role($node, 'regress_kv_web', 'user');
 my $web = session($node, 'regress_kv_web');
-my $token = token_of($signing, token_claims('https://issuer.example', 'key_vault', 'user_a'));
+my $token = $issuer->token;
 is($web->outcome(q{SELECT key_vault.get(NULL, 'openai') FROM key_vault.authenticate($1)}, $token), $key, 'a key for a token');
 is($web->outcome(q{SELECT key_vault.authenticate($1)}, $token =~ s/.{9}\z/AAAAAAAAA/r), '28000', 'a token that is refused');
 $service->query(q{SELECT key_vault.revoke_tokens('user_a')});

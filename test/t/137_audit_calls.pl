@@ -20,10 +20,10 @@ add_role($node, 'regress_kv_web', 'user');
 my $user = session($node, 'regress_kv_user');
 my $web = session($node, 'regress_kv_web');
 
-my $signing = token_key('RS256', 'one');
-token_trust($node, 'https://issuer.example', 'key_vault', [$signing]);
-my $token = token_of($signing, token_claims('https://issuer.example', 'key_vault', 'user_a'));
-my $jwks = KeyVaultToken::jwks($signing);
+my $issuer = new_issuer(algorithm => 'RS256');
+$issuer->trusted_by($node);
+my $token = $issuer->token;
+my $jwks = $issuer->jwks;
 
 $super->run(<<"SQL");
 CREATE EXTENSION pgcrypto;

@@ -31,7 +31,7 @@ sql(q{
 	SELECT key_vault.record_outcome('user_2', 'exa', 'rejected');
 	SELECT pg_sleep(0.1);});
 my $root_key = sql('SELECT id FROM key_vault.root_keys');
-token_trust($coordinator, 'https://issuer.example', 'key_vault', [$issuer], team_claim => "'team'", team_admin_claim => "'admin'");
+$issuer->trusted_by($coordinator, team_claim => "'team'", team_admin_claim => "'admin'");
 
 sub levels_for
 {

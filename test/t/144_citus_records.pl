@@ -43,7 +43,7 @@ add_role($coordinator, 'regress_kv_user', 'user', 'user_2');
 add_role($coordinator, 'regress_kv_auditor', 'auditor');
 sql(q{SELECT key_vault.set('user_' || i, 'exa', 'exa-0123456789-of-' || i) FROM generate_series(1, 12) i});
 sql(q{SELECT key_vault.set('team:acme', 'gemini', 'AIza-0123456789-of-acme')});
-token_trust($coordinator, 'https://issuer.example', 'key_vault', [$issuer]);
+$issuer->trusted_by($coordinator);
 sql('SELECT key_vault.distribute()');
 
 # --- The audit: what one machine writes, too
