@@ -182,6 +182,23 @@ opens_in_private('import_keys that is cancelled', $key, sub {
 });
 opens_in_private('import_keys', $key, once($import));
 
+# Keys that were opened and are not handed out, because no record of it can be left
+sub set_audit
+{
+	my ($setting) = @_;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET key_vault.audit = $setting; SELECT pg_reload_conf()");
+	$node->poll_query_until('postgres', "SELECT current_setting('key_vault.audit') = '$setting'") or die 'not reloaded';
+	return;
+}
+$super->value(q{SELECT key_vault.set('user_unrecorded', 'gemini', $1)}, $key);
+set_audit('async');
+for my $call (qw(get require lookup get_all))
+{
+	my $arguments = $call eq 'get_all' ? q{'user_unrecorded'} : q{'user_unrecorded', 'gemini'};
+	opens_in_private("$call without a record", $key, sub { return { is($_[0]->outcome("SELECT key_vault.$call($arguments)"), '58030', "$call: no record can be left") => 1 } });
+}
+set_audit('off');
+
 # In another encoding, key_vault works on the key in UTF-8, which nobody sees
 $node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'});
 KeyVaultTest::install_vault($node, 'latin');
