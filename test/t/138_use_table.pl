@@ -111,6 +111,17 @@ for my $differs ('label', 'provider', 'user')
 	is(join(' ', map { $super->value('SELECT uses FROM key_vault.list($1) WHERE provider = $2 AND label = $3', @$_) // '-' } @names), '1 3', "... and those that begin alike and differ in the $differs");
 }
 
+# ... and those of two databases, one of which has the places of the other
+my $other_oid = $super->value('SELECT n FROM generate_series(100000, 2000000) n WHERE ' . unsigned('hashoid(n::oid)') . ' % 16384 = ' . unsigned("hashoid($database)") . ' % 16384 LIMIT 1');
+$super->value("CREATE DATABASE other OID $other_oid");
+install_vault($node, 'other');
+my $other = session($node, undef, dbname => 'other');
+$_->value(q{SELECT key_vault.set('user_both', 'openai', $1)}, $key) for $super, $other;
+$_->value(q{SELECT key_vault.get('user_both', 'openai')}) for $super, ($other) x 3;
+is(join(' ', map { $_->value(q{SELECT uses FROM key_vault.list('user_both')}) // '-' } $super, $other), '1 3', '... and those of two databases');
+$other->close;
+$super->value('DROP DATABASE other WITH (FORCE)');
+
 # What the worker is writing at the moment is counted as before, and afterwards once
 my $locker = session($node);
 my $uses = q{SELECT uses FROM key_vault.list($1)};
