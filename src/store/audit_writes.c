@@ -16,32 +16,23 @@
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "server/compat.h"
-#include "server/invalidation.h"
 #include "store/audit_indexes.h"
 #include "store/audit_writes.h"
-#include "store/statement.h"
+#include "store/watched_table.h"
 
 #define CHUNK 100				/* rows that are put into the table at once */
 
-static Oid	audit_oid = InvalidOid;
-
-static void
-forget_relation(Oid relid)
-{
-	if (relid == InvalidOid || relid == audit_oid)
-		audit_oid = InvalidOid;
-}
+static KvWatchedTable audit = {.name = "audit"};
 
 void
 kv_audit_writes_init(void)
 {
-	kv_watch_relations(forget_relation);
+	kv_watch_table(&audit);
 }
 
 static bool
@@ -202,9 +193,9 @@ insert_rows(Relation rel, KvAuditIndexes *indexes, const KvAuditRow *rows, int c
 static Relation
 open_table(void)
 {
-	if (!OidIsValid(audit_oid))
-		audit_oid = get_relname_relid("audit", kv_data_schema());
-	return OidIsValid(audit_oid) ? try_table_open(audit_oid, RowExclusiveLock) : NULL;
+	Oid			oid = kv_watched_table_oid(&audit);
+
+	return OidIsValid(oid) ? try_table_open(oid, RowExclusiveLock) : NULL;
 }
 
 bool
