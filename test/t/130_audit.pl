@@ -151,6 +151,11 @@ settle();
 is($node->safe_psql('postgres', "SELECT count(*) FROM key_vault.audit_log WHERE number > $before AND action = 'get' AND user_id = 'user_a'"),
 	1000, 'each row of it has its record');
 
+# A call within a call
+$before = last_number();
+$service->query(q{SELECT * FROM key_vault.import_keys('SELECT ''user_inner'', ''exa'', key_vault.get(''user_a'', ''openai'')')});
+like(records_after($before), qr/\A(get ok user_a openai default 3\n)+import_keys ok user_inner exa default 1\z/, 'a call within a call has its record, and so have the rows of the outer one');
+
 # The planner's way
 $node->safe_psql('postgres', "CREATE POLICY more ON key_vault_data.secrets FOR ALL TO PUBLIC USING (user_id = key_vault.current_user_id())");
 $before = last_number();
