@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # audit.sh: what the audit costs, through pgbench, and what an immediate stop loses.
 #
-# Each way takes turns with what it is compared with; a ratio is the median of the rounds'.
-# Prints Markdown with the aims at the end; an aim that is not met is no failure.
+# Each way takes turns with what it is compared with; a ratio is the median of the turns'.
+# Settings are switched under the same clients, which go on.  Prints Markdown with the aims at
+# the end; an aim that is not met is no failure.
 #
-# One client shares a CPU with its session, so that waking a CPU is no part of it, and the
-# audit's worker has the others.  Eight clients, their sessions and the worker share all CPUs:
-# with few of these, what the worker takes comes off the calls, hence the row of CPU time.
-# "Without" is a library that is built without the audit.
+# Clients share a CPU with their sessions, so that waking a CPU is no part of it, and the audit's
+# worker has the others.  Where clients, sessions and worker share all CPUs, and these have
+# nothing else to do, what the worker takes comes off the calls, too: that ratio is one of CPU
+# time.  "Without" is a library that is built without the audit.
 #
-# ROUNDS=n changes the number of rounds, PAIRS=n that of "off", SECONDS_EACH=n what a turn takes.
+# PAIRS=n changes the number of pairs, ROUNDS=n that of the other turns, SECONDS_EACH=n what
+# one of these takes.
 
 # shellcheck source-path=SCRIPTDIR/../scripts source=../scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
@@ -54,15 +56,7 @@ set_to() {
 }
 set_audit() { set_to audit "$1"; }
 
-audit_workers() { as_admin -d vault -c "SELECT pid FROM pg_stat_activity WHERE backend_type = 'key_vault audit'"; }
-
-# us_of_sessions: CPU time of sessions that have ended, in us; us_of_worker: of the worker that is there
-us_of_sessions() { awk -v hz="$(getconf CLK_TCK)" '{ printf "%.0f\n", ($16 + $17) * 1000000 / hz }' "/proc/$(server_pid)/stat"; }
-us_of_worker() {
-	local pid
-	pid=$(audit_workers | head -n 1)
-	if [[ -z $pid ]]; then say 0; else awk '{ printf "%.0f\n", $1 / 1000 }' "/proc/$pid/schedstat"; fi
-}
+our_workers() { as_admin -d vault -c "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'key_vault %'"; }
 
 # rate CLIENTS SCRIPT DATABASE: transactions a second, of clients that are connected
 rate() {
@@ -74,34 +68,16 @@ rate() {
 	sed -nE 's/^tps = ([0-9.]+) .*/\1/p' "$work/pgbench.log"
 }
 
-# cpu_of RATE...: what rate says; the CPU time of a transaction in us, of clients, sessions and
-# the worker, is in $work/cpu then
-cpu_of() {
-	local sessions worker clients tps
-	sessions=$(us_of_sessions) worker=$(us_of_worker)
-	TIMEFORMAT='%U %S'
-	tps=$({ time "$@" 2>&3; } 3>&2 2>"$work/clients")
-	sleep 0.4
-	clients=$(<"$work/clients")
-	sessions=$(($(us_of_sessions) - sessions)) worker=$(($(us_of_worker) - worker))
-	awk -v clients="$clients" -v servers=$((sessions + worker)) -v count="$(transactions "$work/pgbench.log")" \
-		'BEGIN { split(clients, us, " "); print ((us[1] + us[2]) * 1000000 + servers) / count }' >"$work/cpu"
-	say "$tps"
-}
-
 transactions() { sed -nE 's/^number of transactions actually processed: ([0-9]+).*/\1/p' "$1"; }
 
 # New sessions are on one CPU with their client; the worker is not.
 pin_sessions() { taskset -cp "$cpu" "$(server_pid)" >/dev/null; }
 unpin_sessions() { taskset -cp "$cpus" "$(server_pid)" >/dev/null; }
-unpin_worker() {
+unpin_workers() {
 	local pid
-	wake_worker
-	for pid in $(audit_workers); do taskset -cp "$cpus" "$pid" >/dev/null; done
-}
-wake_worker() {
 	as_admin -d vault -c "SELECT key_vault.get('user_1', 'gemini')" >/dev/null
 	sleep 0.2
+	for pid in $(our_workers); do taskset -cp "$cpus" "$pid" >/dev/null; done
 }
 
 # The library without the audit, beside the one with it: sessions load the one of their database.
@@ -120,42 +96,52 @@ off_beside_without() {
 	unpin_sessions
 }
 
-async_beside_off_alone() {
-	local round=$1 off async
-	set_audit off
-	pin_sessions
-	off=$(rate 1 get vault)
-	set_audit async
-	unpin_worker
-	async=$(rate 1 get vault)
-	unpin_sessions
-	record 'async, 1' "$round" "$async" "$off"
+# switch_on_and_off SETTING ON: after every second line of pgbench's progress; prints these
+switch_on_and_off() {
+	local setting=$1 on=$2 line n=0
+	while read -r line; do
+		[[ $line == progress:* ]] || { say "$line" >&2; continue; }
+		n=$((n + 1))
+		say "$n ${line#*, }"
+		if ((n % 4 == 2 && n < 4 * pairs)); then
+			set_to "$setting" "$on"
+			unpin_workers
+		elif ((n % 4 == 0)); then
+			set_to "$setting" off
+		fi
+	done
 }
 
-async_beside_off_together() {
-	local round=$1 off off_cpu async async_cpu
-	set_audit off
-	off=$(cpu_of rate 8 get vault) off_cpu=$(<"$work/cpu")
-	set_audit async
-	wake_worker
-	async=$(cpu_of rate 8 get vault) async_cpu=$(<"$work/cpu")
-	record 'async, 8' "$round" "$async" "$off"
-	record cpu "$round" "$async_cpu" "$off_cpu"
+# switching WHAT CLIENTS SETTING ON [COMMAND]: look-ups a second with the setting on, beside off,
+# of clients under the command: of each two seconds the second one, beside the mean of those
+# before and after
+switching() {
+	local what=$1 clients=$2 setting=$3 on=$4
+	set_to "$setting" off
+	as_server "${@:5}" pgbench -n -M prepared -c "$clients" -j $((clients < 8 ? 1 : 2)) -T $((4 * pairs + 3)) -P 1 \
+		-U app -f "$work/pgbench/get" vault 2>&1 >/dev/null | switch_on_and_off "$setting" "$on" >"$work/progress"
+	awk -v what="$what" -v pairs="$pairs" '
+		{ tps[$1] = $2 }
+		END {
+			for (i = 1; i <= pairs; i++)
+				printf "%s\t%d\t%f\t%f\n", what, i, tps[4 * i], (tps[4 * i - 2] + tps[4 * i + 2]) / 2
+		}' "$work/progress" >>"$results"
+}
+
+# The same with clients and sessions on one CPU.
+switching_pinned() {
+	pin_sessions
+	switching "$@" taskset -c "$cpu"
+	unpin_sessions
 }
 
 # After each key was written once, as it is once a minute at most.
 last_use_beside_none() {
-	local round=$1 counted none
-	set_audit off
-	pin_sessions
-	none=$(rate 1 get vault)
 	set_to track_last_use on
 	as_admin -d vault -c "SELECT count(key_vault.get('user_' || i, 'gemini')) FROM generate_series(1, $users) AS i" >/dev/null
 	sleep 3
-	counted=$(rate 1 get vault)
+	switching_pinned 'last use' 1 track_last_use on
 	set_to track_last_use off
-	unpin_sessions
-	record 'last use' "$round" "$counted" "$none"
 }
 
 durable_beside_inserts() {
@@ -193,7 +179,7 @@ lost_at_a_stop() {
 }
 
 report() {
-	say "The audit on $("$pg_config" --version), $(nproc) CPUs, medians of $rounds rounds ($pairs pairs of \`off\`):" '' \
+	say "The audit on $("$pg_config" --version), $(nproc) CPUs, medians of $pairs pairs, of $rounds rounds for the last four:" '' \
 		'| | with | compared with | ratio |' '|---|---:|---:|---:|'
 	as_admin -d vault <<-SQL
 		CREATE TEMPORARY TABLE measured (what text, round text, value float8, base float8);
@@ -203,7 +189,7 @@ report() {
 			(1, 'off', 'look-ups a second with \`off\`, beside a library without the audit', false, 0.99),
 			(2, 'async, 1', 'look-ups a second with \`async\`, beside \`off\`, one client', false, 0.95),
 			(3, 'async, 8', 'look-ups a second with \`async\`, beside \`off\`, eight clients', false, 0.95),
-			(4, 'cpu', 'us of CPU time a look-up with \`async\`, beside \`off\`: eight clients, sessions, worker', true, 1.053),
+			(4, 'async, shared', 'the same where clients, sessions and worker share all CPUs', false, NULL),
 			(5, 'last use', 'look-ups a second with \`track_last_use\`, beside without, one client', false, 0.97),
 			(6, 'durable', 'look-ups a second with \`durable\`, beside plaintext INSERTs, 64 clients each', false, 0.5),
 			(7, 'verify', 'seconds of \`verify_audit()\`, beside sha256() over the same rows', true, 5),
@@ -219,7 +205,7 @@ report() {
 		SELECT '';
 		SELECT format('%s: %s: at %s %s', CASE WHEN ratio >= aim AND NOT below OR ratio <= aim AND below THEN 'met' ELSE 'NOT MET' END,
 		              label, CASE WHEN below THEN 'most' ELSE 'least' END, aim)
-		FROM medians JOIN aims USING (what) ORDER BY place;
+		FROM medians JOIN aims USING (what) WHERE aim IS NOT NULL ORDER BY place;
 		SELECT 'the chain is whole: ' || (SELECT count(*) = 0 FROM key_vault.verify_audit());
 	SQL
 }
@@ -253,10 +239,11 @@ off_beside_without
 
 say "shared_preload_libraries = 'key_vault'" | as_server tee -a "$work/data/postgresql.conf" >/dev/null
 as_server pg_ctl -D "$work/data" -l "$work/server.log" -w restart >/dev/null
+switching_pinned 'async, 1' 1 audit async
+switching_pinned 'async, 8' 8 audit async
+switching 'async, shared' 8 audit async
+last_use_beside_none
 for ((round = 1; round <= rounds; round++)); do
-	async_beside_off_alone "$round"
-	async_beside_off_together "$round"
-	last_use_beside_none "$round"
 	durable_beside_inserts "$round"
 	((round > 3)) || verify_beside_sha256 "$round"
 	lost_at_a_stop "$round"
