@@ -37,16 +37,23 @@ sub memory
 	return { contexts => int $contexts, pages => $pages };
 }
 
-# Runs work until everything that is kept is there, and then again and again.
+# Runs work until everything that is kept is there, and then again and again.  With tries, what
+# grew is run anew, as often at most: a page that is touched first then is not again, but what
+# leaks grows each time.
 sub stays_flat
 {
-	my ($name, $session, $work, $times) = @_;
+	my ($name, $session, $work, $times, $tries) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	for (1 .. $warm_up) { $work->(); memory($session); }
-	my $before = memory($session);
 	my $start = time;
-	$work->() for 1 .. $times;
-	my $after = memory($session);
+	my ($before, $after);
+	for (1 .. $tries // 1)
+	{
+		$before = memory($session);
+		$work->() for 1 .. $times;
+		$after = memory($session);
+		last if $after->{pages} - $before->{pages} <= $slack;
+	}
 	note sprintf '%s: %.1f s, contexts %d to %d kB, pages %d to %d kB', $name, time - $start,
 	  map { $before->{$_}, $after->{$_} } qw(contexts pages);
 	cmp_ok($after->{contexts} - $before->{contexts}, '<=', $slack, "$name: memory contexts");
@@ -154,9 +161,9 @@ my $canceller = sub {
 		$service->value(q{SELECT key_vault.set('user_7', 'exa', 'exa-key-7')});
 	};
 };
-stays_flat('gets that are cancelled', $service, $canceller->($many), 10);
+stays_flat('gets that are cancelled', $service, $canceller->($many), 10, 3);
 stays_flat('sets that are cancelled', $service,
-	$canceller->(q{SELECT count(key_vault.set('user_' || n, 'exa', 'exa-key-' || n)) FROM generate_series(1, 1000) n}), 10);
+	$canceller->(q{SELECT count(key_vault.set('user_' || n, 'exa', 'exa-key-' || n)) FROM generate_series(1, 1000) n}), 10, 3);
 cmp_ok($cancelled, '>', $runs, 'most of them were') or note $cancelled;
 outcome_is($service, 'AIza-of-user_7', 'and the session works', q{SELECT key_vault.get('user_7', 'gemini')});
 
