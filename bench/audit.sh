@@ -189,7 +189,7 @@ report() {
 			(1, 'off', 'look-ups a second with \`off\`, beside a library without the audit', false, 0.99),
 			(2, 'async, 1', 'look-ups a second with \`async\`, beside \`off\`, one client', false, 0.95),
 			(3, 'async, 8', 'look-ups a second with \`async\`, beside \`off\`, eight clients', false, 0.95),
-			(4, 'async, shared', 'the same where clients, sessions and worker share all CPUs', false, NULL),
+			(4, 'async, shared', 'the same where clients, sessions and worker share all CPUs', false, 0.95),
 			(5, 'last use', 'look-ups a second with \`track_last_use\`, beside without, one client', false, 0.97),
 			(6, 'durable', 'look-ups a second with \`durable\`, beside plaintext INSERTs, 64 clients each', false, 0.5),
 			(7, 'verify', 'seconds of \`verify_audit()\`, beside sha256() over the same rows', true, 5),
@@ -205,7 +205,7 @@ report() {
 		SELECT '';
 		SELECT format('%s: %s: at %s %s', CASE WHEN ratio >= aim AND NOT below OR ratio <= aim AND below THEN 'met' ELSE 'NOT MET' END,
 		              label, CASE WHEN below THEN 'most' ELSE 'least' END, aim)
-		FROM medians JOIN aims USING (what) WHERE aim IS NOT NULL ORDER BY place;
+		FROM medians JOIN aims USING (what) ORDER BY place;
 		SELECT 'the chain is whole: ' || (SELECT count(*) = 0 FROM key_vault.verify_audit());
 	SQL
 }
